@@ -1,0 +1,78 @@
+"""Argument checks whose errors say what was expected and received."""
+
+import difflib
+import math
+from collections.abc import Iterable
+
+
+def finite(name: str, value: float) -> float:
+    """Returns `value` as a float, or raises if it is not a finite number."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise ValueError(
+            f"Argument `{name}` must be a finite number. "
+            f"Received: {name}={value!r}"
+        )
+    return number
+
+
+def above(name: str, value: float, bound: float) -> float:
+    """Returns `value` if it is finite and greater than `bound`."""
+    number = finite(name, value)
+    if number <= bound:
+        raise ValueError(
+            f"Argument `{name}` must be greater than {bound:g}. "
+            f"Received: {name}={value!r}"
+        )
+    return number
+
+
+def at_least(name: str, value: float, bound: float) -> float:
+    """Returns `value` if it is finite and at least `bound`."""
+    number = finite(name, value)
+    if number < bound:
+        raise ValueError(
+            f"Argument `{name}` must be at least {bound:g}. "
+            f"Received: {name}={value!r}"
+        )
+    return number
+
+
+def between(name: str, value: float, low: float, high: float) -> float:
+    """Returns `value` if it lies in the half-open range `[low, high)`."""
+    number = finite(name, value)
+    if not low <= number < high:
+        raise ValueError(
+            f"Argument `{name}` must be in the range [{low:g}, {high:g}). "
+            f"Received: {name}={value!r}"
+        )
+    return number
+
+
+def integer(name: str, value: int, minimum: int) -> int:
+    """Returns `value` if it is an integer of at least `minimum`."""
+    if isinstance(value, bool) or int(finite(name, value)) != value:
+        raise ValueError(
+            f"Argument `{name}` must be an integer. Received: {name}={value!r}"
+        )
+    return int(at_least(name, value, minimum))
+
+
+def one_of(name: str, value, choices: Iterable):
+    """Returns `value` if it is one of `choices`; else names the nearest."""
+    choices = list(choices)
+    if value not in choices:
+        raise ValueError(
+            f"Argument `{name}` must be one of {choices}. "
+            f"Received: {name}={value!r}.{did_you_mean(value, choices)}"
+        )
+    return value
+
+
+def did_you_mean(word, known: Iterable) -> str:
+    """Returns " Did you mean 'x'?" for the nearest known word, or ""."""
+    near = difflib.get_close_matches(str(word), [str(k) for k in known], 1, 0.5)
+    return f" Did you mean '{near[0]}'?" if near else ""
