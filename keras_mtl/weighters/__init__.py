@@ -1,0 +1,110 @@
+"""Task weighters, by name."""
+
+from keras import saving
+
+from keras_mtl.checks import did_you_mean
+from keras_mtl.weighters.base import GradientWeighter, Weighter
+from keras_mtl.weighters.constant import Constant
+from keras_mtl.weighters.slaw import SLAW
+
+CATALOGUE = {
+    "constant": Constant,
+    "slaw": SLAW,
+}
+ALIASES = {"uniform": "constant"}
+
+
+def get(identifier) -> Weighter:
+    """Returns a weighter from a name, a config dict or an instance.
+
+    Example:
+
+    >>> get("slaw")
+    >>> get({"class_name": "SLAW", "config": {"momentum": 0.9}})
+
+    Args:
+        identifier: String, dict as `serialize` returns it, `Weighter`, or
+            `None` for uniform weights.
+
+    Returns:
+        A `Weighter`.
+
+    Raises:
+        ValueError: If the identifier names no known weighter.
+    """
+    if isinstance(identifier, Weighter):
+        return identifier
+    if identifier is None:
+        return Constant()
+    if isinstance(identifier, dict):
+        return deserialize(identifier)
+    if isinstance(identifier, str):
+        return _named(identifier)()
+    raise ValueError(
+        "A weighter must be a name, a config dict or a `Weighter`. "
+        f"Received: {identifier!r} (of type {type(identifier).__name__})"
+    )
+
+
+def serialize(weighter: Weighter) -> dict:
+    """Returns the config dict of a weighter, without its state."""
+    config = saving.serialize_keras_object(weighter)
+    config.pop("build_config", None)
+    return config
+
+
+def deserialize(config: dict, custom_objects: dict | None = None) -> Weighter:
+    """Returns the weighter of a config dict.
+
+    Args:
+        config: Dict with `class_name` (of the class, or a name that `get`
+            takes) and `config`.
+        custom_objects: Dict from class name to class, for classes that are
+            not registered.
+
+    Returns:
+        A `Weighter`.
+
+    Raises:
+        ValueError: If the config does not describe a weighter.
+    """
+    name = config.get("class_name")
+    if not isinstance(name, str):
+        raise ValueError(
+            "A weighter's config must have a `class_name`. "
+            f"Received: config={config!r}"
+        )
+    if "module" not in config and "registered_name" not in config:
+        if name not in (custom_objects or {}):
+            return _named(name).from_config(config.get("config") or {})
+    weighter = saving.deserialize_keras_object(config, custom_objects)
+    if not isinstance(weighter, Weighter):
+        raise ValueError(
+            f"The config describes a {type(weighter).__name__}, not a "
+            f"weighter. Received: config={config!r}"
+        )
+    return weighter
+
+
+def _named(name):
+    names = {cls.__name__: cls for cls in CATALOGUE.values()}
+    names |= CATALOGUE | {a: CATALOGUE[target] for a, target in ALIASES.items()}
+    if name not in names:
+        raise ValueError(
+            f"Unknown weighter {name!r}.{did_you_mean(name, names)} "
+            "'keras-mtl list' shows all."
+        )
+    return names[name]
+
+
+__all__ = [
+    "ALIASES",
+    "CATALOGUE",
+    "SLAW",
+    "Constant",
+    "GradientWeighter",
+    "Weighter",
+    "deserialize",
+    "get",
+    "serialize",
+]

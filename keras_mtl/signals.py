@@ -1,0 +1,68 @@
+"""The signals that a weighter may ask for, and the only code that measures them.
+
+A weighter asks by naming a signal as a parameter of `call` (measured before
+the update) or of `observe` (measured after it). K is the number of tasks.
+"""
+
+from typing import NamedTuple
+
+
+class Signal(NamedTuple):
+    """What one signal holds and what measuring it costs.
+
+    Args:
+        rank: Integer. Number of axes, each of length K.
+        when: `"call"` (before the update) or `"observe"` (after it).
+        cost: String. Work beyond the uniform step.
+        meaning: String. Content and unit.
+    """
+
+    rank: int
+    when: str
+    cost: str
+    meaning: str
+
+    def shape(self, num_tasks: int) -> tuple[int, ...]:
+        """Returns the static shape for `num_tasks` tasks."""
+        return (num_tasks,) * self.rank
+
+
+SIGNALS = {
+    "losses": Signal(
+        1, "call", "none", "mean loss of each task over the global batch"
+    ),
+    "present": Signal(
+        1, "call", "none", "1 for a task with a label in the batch, else 0"
+    ),
+    "epoch": Signal(0, "call", "none", "epochs finished, from 0"),
+    "gradient_norms": Signal(
+        1,
+        "call",
+        "a backward pass per task, down to the scope",
+        "norm of each task's gradient, in loss per parameter",
+    ),
+    "gramian": Signal(
+        2,
+        "call",
+        "a backward pass per task, down to the scope",
+        "inner products of the tasks' gradients",
+    ),
+    "query_losses": Signal(
+        1,
+        "observe",
+        "a forward pass on the query batch",
+        "mean query loss of each task at the new parameters",
+    ),
+    "query_support_gramian": Signal(
+        2,
+        "observe",
+        "a backward pass per task, on the support and on the query batch",
+        "row t, column j: inner product of task t's query gradient at the new "
+        "parameters and task j's support gradient at the old ones",
+    ),
+    "learning_rate": Signal(
+        0, "observe", "none", "the optimizer's learning rate in this step"
+    ),
+}
+
+SCOPES = ("representation", "last_shared_layer", "shared", "all")

@@ -1,0 +1,277 @@
+"""The contract of a task weighter."""
+
+import functools
+import inspect
+import json
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_mtl.checks import did_you_mean, one_of
+from keras_mtl.signals import SCOPES, SIGNALS
+
+
+class Weighter(keras.layers.Layer):
+    """A layer that turns signals of the training step into task weights.
+
+    A subclass defines `call`, and where it learns from the result of the
+    update also `observe`. **The names of their parameters declare the signals
+    that the training step measures**; `keras_mtl.signals.SIGNALS` lists them.
+    A parameter without default is always measured. One with default `None` is
+    measured if it costs nothing or if `needs` names it.
+
+    State is made in `build` with `add_state` and assigned in `call` or
+    `observe`. A call with a non-finite signal changes no state and returns the
+    latest weights.
+
+    Example:
+
+    >>> class Inverse(Weighter):
+    ...     def call(self, losses):
+    ...         return 1.0 / losses
+    >>> Inverse()(losses=[1.0, 2.0])  # -> [1.0, 0.5]
+
+    Attributes:
+        scales_heads: Whether a task's weight scales its head's gradient too
+            (loss weighting) or the shared parameters' gradient only.
+        task_weights: `(K,)` float32 variable, the latest weights. `None`
+            before the number of tasks is known.
+        task_names: Tuple of task names in head order, once in a model.
+
+    Raises:
+        TypeError: When a subclass asks for an unknown signal.
+    """
+
+    scales_heads = True
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        for when in {"call", "observe"} & set(vars(cls)):
+            _check_signals(cls, when)
+        if "observe" in vars(cls):
+            cls.observe = _as_signal_method(cls.observe)
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs}, autocast=False)
+        self.task_weights = None
+        self.task_names = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the signals to pass to `call`."""
+        parameters = _parameters(type(self).call)
+        return tuple(
+            name
+            for name, parameter in parameters.items()
+            if parameter.default is parameter.empty or name == "present"
+        )
+
+    @property
+    def observes(self) -> tuple[str, ...]:
+        """Names of the signals to pass to `observe`; empty without it."""
+        observe = getattr(type(self), "observe", None)
+        return tuple(_parameters(observe)) if observe else ()
+
+    def add_state(self, name, shape, initializer="zeros", dtype="float32"):
+        """Adds a non-trainable variable that is the same on every replica.
+
+        Args:
+            name: String.
+            shape: Tuple of integers. An axis of length K is taken to be
+                indexed by task, and follows the tasks' names when loaded into
+                a model whose heads have another order; an integer variable is
+                taken as it is.
+            initializer: Keras initializer or its name.
+            dtype: String.
+
+        Returns:
+            A `keras.Variable`.
+        """
+        with keras.name_scope(self.name):
+            # Read-synchronised: each replica assigns the same value, without
+            # the cross-replica call that is refused inside `tf.cond`.
+            variable = keras.Variable(
+                keras.initializers.get(initializer),
+                shape=shape,
+                dtype=dtype,
+                trainable=False,
+                autocast=False,
+                aggregation="only_first_replica",
+                synchronization="on_read",
+                name=name,
+            )
+        self._track_variable(variable)
+        return variable
+
+    def bind(self, num_tasks, task_names=None):
+        """Creates the state for `num_tasks` tasks.
+
+        Args:
+            num_tasks: Integer, the number of tasks K.
+            task_names: Tuple of K strings, or `None` outside a model.
+
+        Raises:
+            ValueError: If the weighter already serves other tasks.
+        """
+        task_names = tuple(task_names) if task_names else None
+        if self.built:
+            mine = (self.task_weights.shape[0], self.task_names or task_names)
+            if mine != (num_tasks, task_names or self.task_names):
+                raise ValueError(
+                    f"{type(self).__name__} already weighs {mine[0]} tasks "
+                    f"{list(mine[1] or ())}; it cannot serve {num_tasks} tasks "
+                    f"{list(task_names or ())}. Make a new weighter."
+                )
+            self.task_names = task_names or self.task_names
+            return
+        self.task_names = task_names
+        self.task_weights = self.add_state("task_weights", (num_tasks,), "ones")
+        signals = {
+            **_parameters(type(self).call),
+            **dict.fromkeys(self.observes),
+        }
+        shapes = {f"{s}_shape": SIGNALS[s].shape(num_tasks) for s in signals}
+        wanted = list(inspect.signature(self.build).parameters)
+        if len(wanted) == 1 and wanted[0] not in shapes:
+            shapes[wanted[0]] = next(iter(shapes.values()))
+        self.build(**{name: shapes[name] for name in wanted})
+
+    def build(self):
+        """Creates no state; a stateful weighter overrides this."""
+
+    def __call__(self, *args, **kwargs):
+        """Returns the `(K,)` float32 weights for these signals."""
+        signals = self._bind_signals(type(self).call, args, kwargs)
+        return self._advance(super().__call__, signals)
+
+    def _bind_signals(self, method, args, kwargs):
+        bound = inspect.signature(method).bind(self, *args, **kwargs).arguments
+        bound.pop("self")
+        signals = {
+            name: tf.cast(tf.convert_to_tensor(value), tf.float32)
+            for name, value in bound.items()
+            if value is not None
+        }
+        if not self.built:
+            self.bind(
+                next(s.shape[0] for s in signals.values() if s.shape.rank)
+            )
+        return signals
+
+    def _advance(self, method, signals):
+        state = self.non_trainable_variables
+        before = [tf.convert_to_tensor(variable) for variable in state]
+        weights = tf.cast(method(**signals), tf.float32)
+        finite = all_finite(signals.values())
+        for variable, value in zip(state, before, strict=True):
+            variable.assign(tf.where(finite, variable, value))
+        latest = tf.where(
+            finite, weights, tf.convert_to_tensor(self.task_weights)
+        )
+        self.task_weights.assign(latest)
+        return latest
+
+    def get_build_config(self):
+        """Returns the number and names of the tasks, once known."""
+        if self.task_weights is None:
+            return None
+        return {
+            "num_tasks": self.task_weights.shape[0],
+            "task_names": self.task_names,
+        }
+
+    def build_from_config(self, config):
+        """Creates the state from `get_build_config()`."""
+        self.bind(**config)
+
+    def save_own_variables(self, store):
+        """Saves the state and the names of the tasks it belongs to."""
+        super().save_own_variables(store)
+        if self.task_names:
+            names = json.dumps(self.task_names).encode()
+            store["task_names"] = np.frombuffer(names, dtype="uint8")
+
+    def load_own_variables(self, store):
+        """Loads the state of each task by its name."""
+        variables = self._trainable_variables + self._non_trainable_variables
+        values = [np.asarray(store[str(i)]) for i in range(len(variables))]
+        order = self._saved_positions(store)
+        for variable, value in zip(variables, values, strict=True):
+            if order is not None and "float" in variable.dtype:
+                for axis, length in enumerate(value.shape):
+                    if length == len(order):
+                        value = np.take(value, order, axis=axis)
+            variable.assign(value)
+
+    def _saved_positions(self, store):
+        if self.task_names is None or "task_names" not in store:
+            return None
+        saved = json.loads(np.asarray(store["task_names"]).tobytes())
+        if sorted(saved) != sorted(self.task_names):
+            raise ValueError(
+                f"The saved {type(self).__name__} belongs to the tasks "
+                f"{saved}, not to {list(self.task_names)}. Load it into a "
+                "model with the same task names."
+            )
+        return [saved.index(name) for name in self.task_names]
+
+
+class GradientWeighter(Weighter):
+    """A weighter that reads gradients, and says whose.
+
+    Args:
+        scope: `"representation"`, `"last_shared_layer"`, `"shared"` or
+            `"all"`: the tensors that the gradients are taken of. `"auto"` is
+            the representation for shared inputs and the shared variables for
+            separate ones, where representations have no rows in common.
+
+    Raises:
+        ValueError: If the scope is unknown.
+    """
+
+    default_scope = "shared"
+
+    def __init__(self, scope=None, **kwargs):
+        super().__init__(**kwargs)
+        self.scope = one_of(
+            "scope", scope or self.default_scope, ("auto", *SCOPES)
+        )
+
+    def get_config(self):
+        """Returns the arguments to make this weighter again."""
+        return {**super().get_config(), "scope": self.scope}
+
+
+def all_finite(tensors) -> tf.Tensor:
+    """Returns a boolean scalar: whether every entry of `tensors` is finite."""
+    checks = [tf.reduce_all(tf.math.is_finite(tensor)) for tensor in tensors]
+    return functools.reduce(tf.logical_and, checks)
+
+
+def _parameters(method):
+    parameters = dict(inspect.signature(method).parameters)
+    parameters.pop("self", None)
+    return parameters
+
+
+def _check_signals(cls, method_name):
+    known = [
+        n for n, s in SIGNALS.items() if s.when == method_name or n == "present"
+    ]
+    for name in _parameters(getattr(cls, method_name)):
+        if name not in known:
+            raise TypeError(
+                f"{cls.__name__}.{method_name}() asks for the unknown signal "
+                f"{name!r}. Known signals: {', '.join(known)}."
+                f"{did_you_mean(name, known)}"
+            )
+
+
+def _as_signal_method(observe):
+    @functools.wraps(observe)
+    def converted(self, *args, **kwargs):
+        signals = self._bind_signals(observe, args, kwargs)
+        return self._advance(functools.partial(observe, self), signals)
+
+    return converted
