@@ -1,0 +1,10 @@
+"""Data sets of several tasks, as TensorFlow Datasets builders and loaders.
+
+Importing this package registers the builders: `tfds.load("mt_regression")`.
+It needs the extra: `pip install "keras_mtl[data]"`.
+"""
+
+from keras_mtl.datasets.digits import overlaid_digits as overlaid_digits
+from keras_mtl.datasets.mt_regression import MTRegression as MTRegression
+from keras_mtl.datasets.topics import Topics as Topics
+from keras_mtl.datasets.topics import load_topics as load_topics
