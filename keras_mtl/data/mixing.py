@@ -34,7 +34,8 @@ def task_batches(
     - `"once"`: every row exactly once and in order, for evaluation. Tasks that
       have ended give batches of zero rows.
 
-    Each epoch is shuffled anew, and always so for a given seed.
+    Each epoch is shuffled anew. The same seed (with the same global seed of
+    TensorFlow, if one is set) gives the same epochs.
 
     Example:
 
@@ -55,7 +56,8 @@ def task_batches(
             `"proportional"` every task then cycles; `"shortest"` only stops
             earlier.
         shuffle: Boolean. `"once"` never shuffles.
-        seed: Integer, or None for other rows on each run.
+        seed: Integer. By default drawn from NumPy's global state, which
+            `keras.utils.set_random_seed()` sets.
         drop_remainder: Boolean. Whether to leave out a last batch with fewer
             rows, so that all have the same shape.
 
@@ -80,6 +82,8 @@ def task_batches(
     passes = sizes // rows if drop_remainder else -(-sizes // rows)
     steps = _num_steps(sampling, tasks, passes, steps_per_epoch)
     forever = steps_per_epoch is not None and sampling != "shortest"
+    if seed is None:
+        seed = np.random.randint(2**31)
     seeds = np.random.SeedSequence(seed).generate_state(len(tasks))
     batches = {}
     for index, (name, task) in enumerate(tasks.items()):

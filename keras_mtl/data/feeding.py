@@ -1,0 +1,213 @@
+"""From what users pass to `fit`, `evaluate` and `predict` to data sets."""
+
+import warnings
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_mtl.checks import integer
+from keras_mtl.data.mixing import task_batches
+from keras_mtl.data.support_query import (
+    SupportQuery,
+    support_query_split,
+    zip_support_query,
+)
+
+FIT_ORDER = (
+    *("batch_size", "epochs", "verbose", "callbacks", "validation_split"),
+    *("validation_data", "shuffle", "class_weight", "sample_weight"),
+    *("initial_epoch", "steps_per_epoch", "validation_steps"),
+    *("validation_batch_size", "validation_freq"),
+)
+
+
+def training_arguments(model, x, y, args, kwargs) -> dict:
+    """Returns the arguments for `keras.Model.fit`, query data mixed in.
+
+    Arrays stay arrays unless lengths differ by task or there is query data.
+
+    Raises:
+        ValueError: If data are empty or query data missing or misplaced.
+    """
+    fit = {**dict(zip(FIT_ORDER, args, strict=False)), **kwargs, "x": x, "y": y}
+    split, query = fit.pop("query_split", None), fit.pop("query_data", None)
+    query_batch_size = fit.pop("query_batch_size", None)
+    _check_not_empty(x)
+    _check_labelled(fit.get("sample_weight"))
+    if not needs_query(model):
+        if split is not None or query is not None:
+            warnings.warn(_unused_query(model), stacklevel=3)
+        split = query = None
+    elif split is None and query is None and not _has_query(x):
+        raise ValueError(_no_query(model, "fit()"))
+    if split is not None and query is not None:
+        raise ValueError("Pass query_split or query_data to fit(), not both.")
+    if fit.get("validation_data") is not None:
+        fit["validation_data"] = _validation(model, fit)
+    if split is None and query is None and not _uneven(model, x):
+        return fit
+    batch_size = fit.pop("batch_size", None) or 32
+    arrays = [fit.pop("x"), fit.pop("y"), fit.pop("sample_weight", None)]
+    shuffle = fit.pop("shuffle", True)
+    if isinstance(x, tf.data.Dataset):
+        if split is not None:
+            raise ValueError(
+                "query_split splits arrays. Received: a data set. Pass the "
+                "query rows as query_data=..., another data set."
+            )
+        support = x
+    else:
+        fraction = fit.pop("validation_split", 0.0)
+        if fraction and fit.get("validation_data") is None:
+            arrays, held_out = _split_end(model, arrays, fraction)
+            size = fit.get("validation_batch_size") or batch_size
+            fit["validation_data"] = _batches(model, held_out, size, "once")
+        if split is not None:
+            arrays, query = support_query_split(*arrays, query_split=split)
+        support = _batches(model, arrays, batch_size, "cycle", shuffle)
+    if query is None:
+        return {**fit, "x": support}
+    size = integer("query_batch_size", query_batch_size or batch_size, 1)
+    if not isinstance(query, tf.data.Dataset):
+        query = keras.utils.unpack_x_y_sample_weight(tuple(query))
+        query = _batches(model, query, size, "cycle")
+    steps = fit.get("steps_per_epoch") or int(support.cardinality())
+    if steps > 0:
+        # Repeated, so that query batches go on from one epoch to the next.
+        support, fit["steps_per_epoch"] = support.repeat(), steps
+    return {**fit, "x": zip_support_query(support, query)}
+
+
+def evaluation_data(model, x, y=None, sample_weight=None, batch_size=None):
+    """Returns `x, y, sample_weight`; a data set if lengths differ by task."""
+    if not _uneven(model, x):
+        return x, y, sample_weight
+    if y is not None:
+        data = (x, y, sample_weight)
+        return _batches(model, data, batch_size or 32, "once"), None, None
+    unused = {task: np.zeros(_length(part)) for task, part in x.items()}
+    dataset = _batches(model, (x, unused, None), batch_size or 32, "once")
+    return dataset.map(lambda x, _: (x,)), None, None
+
+
+def batch_with_query(model, batch, query_data):
+    """Returns one batch for `train_on_batch`, with its query batch."""
+    if not needs_query(model):
+        if query_data is not None:
+            warnings.warn(_unused_query(model), stacklevel=3)
+        return batch
+    if query_data is None:
+        raise ValueError(_no_query(model, "train_on_batch()"))
+    query = keras.utils.unpack_x_y_sample_weight(tuple(query_data))
+    return SupportQuery(batch, query)
+
+
+def needs_query(model) -> bool:
+    """Whether the model's weighter learns from query data."""
+    return any("query" in signal for signal in model.weighter.observes)
+
+
+def _validation(model, fit):
+    data = fit["validation_data"]
+    if not isinstance(data, tuple | list):
+        return data
+    size = fit.get("validation_batch_size") or fit.get("batch_size")
+    data = evaluation_data(
+        model, *keras.utils.unpack_x_y_sample_weight(tuple(data)), size
+    )
+    return data[0] if isinstance(data[0], tf.data.Dataset) else data
+
+
+def _batches(model, arrays, batch_size, sampling, shuffle=True):
+    """Returns a data set of batches of `(x, y, sample_weight)` arrays."""
+    x, y, weights = arrays
+    if model.is_separate(x):
+        weights = weights or {}
+        data = {
+            task: (x[task], y[task], weights[task])
+            if task in weights
+            else (x[task], y[task])
+            for task in x
+        }
+        return task_batches(data, batch_size, sampling, shuffle=shuffle)
+    rows = (x, y) if weights is None else (x, y, weights)
+    dataset = tf.data.Dataset.from_tensor_slices(rows)
+    if shuffle and sampling != "once":
+        dataset = dataset.shuffle(_length(x))
+    return dataset.batch(batch_size)
+
+
+def _split_end(model, arrays, fraction):
+    """Splits off the last rows, each task's own, as Keras does."""
+
+    def split(tree):
+        cut = int(np.floor(_length(tree) * (1.0 - fraction)))
+        return tuple(
+            keras.tree.map_structure(lambda a, s=side: np.asarray(a)[s], tree)
+            for side in (slice(None, cut), slice(cut, None))
+        )
+
+    if not model.is_separate(arrays[0]):
+        halves = [(None, None) if a is None else split(a) for a in arrays]
+    else:
+        by_task = [{t: split(p) for t, p in (a or {}).items()} for a in arrays]
+        halves = [
+            tuple({t: p[side] for t, p in tree.items()} or None for side in (0, 1))
+            for tree in by_task
+        ]
+    return zip(*halves, strict=True)
+
+
+def _uneven(model, x):
+    if not model.is_separate(x):
+        return False
+    return len({_length(part) for part in x.values()}) > 1
+
+
+def _length(tree):
+    leaf = keras.tree.flatten(tree)[0]
+    return len(leaf) if hasattr(leaf, "__len__") else np.shape(tree)[0]
+
+
+def _has_query(x):
+    return isinstance(getattr(x, "element_spec", None), SupportQuery)
+
+
+def _check_not_empty(x):
+    if isinstance(x, tf.data.Dataset):
+        empty = int(x.cardinality()) == 0
+    else:
+        leaves = keras.tree.flatten(x)
+        empty = any(np.shape(leaf)[:1] == (0,) for leaf in leaves)
+    if empty:
+        raise ValueError(
+            "The training set is empty. Pass at least one row for each task."
+        )
+
+
+def _check_labelled(sample_weight):
+    if not isinstance(sample_weight, Mapping):
+        return
+    for task, weight in sample_weight.items():
+        if weight is not None and not np.any(np.asarray(weight)):
+            raise ValueError(
+                f"Task {task!r} has no label in the training set: all its "
+                "sample weights are 0. Give it labels, or leave it out of the "
+                "model."
+            )
+
+
+def _no_query(model, method):
+    split = "query_split=0.1 or " if method == "fit()" else ""
+    name = type(model.weighter).__name__
+    return f"{name} needs query data. Pass {split}query_data=... to {method}."
+
+
+def _unused_query(model):
+    return (
+        f"{type(model.weighter).__name__} does not use query data: "
+        "`query_split` and `query_data` are ignored, and all rows train the "
+        "model."
+    )
