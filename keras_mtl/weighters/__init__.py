@@ -3,13 +3,29 @@
 from keras import saving
 
 from keras_mtl.checks import did_you_mean
+from keras_mtl.weighters.bandit_mtl import BanditMTL
 from keras_mtl.weighters.base import GradientWeighter, Weighter
 from keras_mtl.weighters.constant import Constant
+from keras_mtl.weighters.dwa import DWA
+from keras_mtl.weighters.gradnorm import GradNorm
+from keras_mtl.weighters.meta_weighting import MetaWeighting
+from keras_mtl.weighters.mgda import MGDA
+from keras_mtl.weighters.pcgrad import PCGrad
 from keras_mtl.weighters.slaw import SLAW
+from keras_mtl.weighters.tchebycheff import Tchebycheff
+from keras_mtl.weighters.uncertainty import Uncertainty
 
 CATALOGUE = {
     "constant": Constant,
+    "uncertainty": Uncertainty,
+    "dwa": DWA,
     "slaw": SLAW,
+    "bandit_mtl": BanditMTL,
+    "tchebycheff": Tchebycheff,
+    "gradnorm": GradNorm,
+    "mgda": MGDA,
+    "pcgrad": PCGrad,
+    "meta_weighting": MetaWeighting,
 }
 ALIASES = {"uniform": "constant"}
 
@@ -100,9 +116,17 @@ def _named(name):
 __all__ = [
     "ALIASES",
     "CATALOGUE",
+    "DWA",
+    "MGDA",
     "SLAW",
+    "BanditMTL",
     "Constant",
+    "GradNorm",
     "GradientWeighter",
+    "MetaWeighting",
+    "PCGrad",
+    "Tchebycheff",
+    "Uncertainty",
     "Weighter",
     "deserialize",
     "get",

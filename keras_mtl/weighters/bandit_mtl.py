@@ -1,0 +1,127 @@
+"""Weights of an adversary who may not stray far from uniform."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from keras_mtl.checks import above, at_least
+from keras_mtl.weighters.base import Weighter
+
+# Halvings of a range that spans e^60: float32 resolves no more.
+BISECTION_STEPS = 40
+
+
+@keras.saving.register_keras_serializable(package="keras_mtl")
+class BanditMTL(Weighter):
+    """Weights that an adversary raises on the tasks with large losses.
+
+    The adversary moves a probability vector `p` over the tasks by mirror
+    ascent on `sum(p * losses)`, inside the ball of radius `radius` around the
+    uniform one, in Kullback-Leibler divergence. This regularises the variance
+    of the tasks' losses. New weights are used in the same step.
+
+    A radius of 0 gives uniform weights; one of `log(K)` or more does not bind.
+    At K = 4 the default already lets one task take 96 % of the weight: search
+    the radius on validation data.
+
+    Example:
+
+    >>> BanditMTL()(losses=[1.0, 2.0])  # exp(0.5 L) -> [0.755, 1.245]
+
+    Args:
+        radius: Float, at least 0, the paper's `rho`. Largest divergence of the
+            probabilities from uniform, in nats.
+        step_size: Float, above 0, the paper's `eta_p`. Step of the ascent, per
+            unit of loss.
+
+    Call arguments:
+        losses: `(K,)` float32, mean loss of each task.
+        present: `(K,)` float32, 1 for a task with a label in the batch. An
+            absent task keeps its weight; the others share what remains.
+
+    Returns:
+        `(K,)` float32 weights, non-negative, summing to K.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Reference:
+        - [Mao et al., 2021](https://aclanthology.org/2021.acl-long.428)
+    """
+
+    def __init__(self, radius=1.2, step_size=0.5, **kwargs):
+        super().__init__(**kwargs)
+        self.radius = at_least("radius", radius, 0.0)
+        self.step_size = above("step_size", step_size, 0.0)
+
+    def build(self, losses_shape):
+        """Creates the logarithms of the probabilities."""
+        uniform = keras.initializers.Constant(-math.log(losses_shape[0]))
+        self.log_probabilities = self.add_state(
+            "log_probabilities", losses_shape, uniform
+        )
+
+    def call(self, losses, present=None):
+        """Moves the probabilities and returns K times them."""
+        num_tasks = losses.shape[0]
+        seen = tf.ones_like(losses) if present is None else present
+        if self.radius == 0.0:
+            return tf.ones_like(losses)
+        ascent = self.log_probabilities + self.step_size * losses
+        moved = self._project(ascent, seen > 0.0)
+        self.log_probabilities.assign(moved)
+        return num_tasks * tf.exp(moved)
+
+    def _project(self, ascent, seen):
+        """Returns the nearest log probabilities inside the ball.
+
+        They are those of `ascent / (1 + λ)`, whose divergence falls with λ.
+        """
+        num_tasks = ascent.shape[0]
+        latest = tf.convert_to_tensor(self.log_probabilities)
+        # 0 if all tasks are present, up to the rounding of earlier steps.
+        mass = _log_sum(latest, seen) - tf.reduce_logsumexp(latest)
+        highest = tf.reduce_max(tf.where(seen, ascent, -math.inf))
+        below = tf.where(seen, ascent - highest, 0.0)
+        spread = -tf.reduce_min(below)
+        shape = tf.math.divide_no_nan(below, spread)  # in [-1, 0]
+
+        def log_probabilities(sharpness):
+            logits = sharpness * shape
+            shared = logits - _log_sum(logits, seen) + mass
+            return tf.where(seen, shared, latest)
+
+        def divergence(sharpness):
+            log_p = log_probabilities(sharpness)
+            excess = log_p + math.log(num_tasks)
+            return tf.reduce_sum(tf.exp(log_p) * excess)
+
+        if self.radius >= math.log(num_tasks):
+            return log_probabilities(spread)
+
+        def halve(step, low, high):
+            middle = 0.5 * (low + high)
+            outside = divergence(tf.exp(middle)) > self.radius
+            low = tf.where(outside, low, middle)
+            return step + 1, low, tf.where(outside, middle, high)
+
+        # sharpness = spread / (1 + λ), searched over its logarithm.
+        high = tf.math.log(tf.maximum(spread, 1e-9))
+        low = tf.minimum(high, math.log(1e-8))
+        _, low, _ = tf.while_loop(
+            lambda step, low, high: step < BISECTION_STEPS,
+            halve,
+            (0, low, high),
+        )
+        free = divergence(spread) <= self.radius
+        return log_probabilities(tf.where(free, spread, tf.exp(low)))
+
+    def get_config(self):
+        """Returns the arguments to make this weighter again."""
+        own = {"radius": self.radius, "step_size": self.step_size}
+        return {**super().get_config(), **own}
+
+
+def _log_sum(logits, seen):
+    return tf.reduce_logsumexp(tf.where(seen, logits, -math.inf))

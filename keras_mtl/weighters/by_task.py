@@ -1,0 +1,44 @@
+"""Arguments that are given once, as a list, or as a dict by task."""
+
+
+def by_task(name, values, num_tasks, task_names):
+    """Returns one value per task, in head order.
+
+    Args:
+        name: String, the argument's name for the error message.
+        values: One value for all tasks, a list in the order of the heads, or
+            a dict from task name to value.
+        num_tasks: Integer, the number of tasks K.
+        task_names: Tuple of K strings, or `None` outside a model.
+
+    Returns:
+        List of K values.
+
+    Raises:
+        ValueError: If the values do not match the tasks.
+    """
+    if isinstance(values, dict):
+        task_names = list(task_names or ())
+        if sorted(values) != sorted(task_names):
+            raise ValueError(
+                f"Argument `{name}` must name the model's tasks {task_names}. "
+                f"Received: {name}={dict(values)}"
+            )
+        return [values[task] for task in task_names]
+    if not isinstance(values, (list, tuple)):
+        return [values] * num_tasks
+    if len(values) != num_tasks:
+        raise ValueError(
+            f"Argument `{name}` must have one entry for each of the "
+            f"{num_tasks} tasks. Received: {name}={list(values)}"
+        )
+    return list(values)
+
+
+def map_values(function, values):
+    """Returns `values` in the same form, with `function` applied to each."""
+    if isinstance(values, dict):
+        return {task: function(value) for task, value in values.items()}
+    if isinstance(values, (list, tuple)):
+        return [function(value) for value in values]
+    return function(values)

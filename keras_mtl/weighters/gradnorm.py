@@ -1,0 +1,124 @@
+"""Gradient normalisation."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from keras_mtl.checks import above, at_least
+from keras_mtl.weighters.base import GradientWeighter
+
+# Adam, with the paper's and PyTorch's epsilon (that of Keras is 1e-7).
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
+# An Adam step can be longer than a small weight is large.
+SMALLEST_WEIGHT = 1e-3
+
+
+@keras.saving.register_keras_serializable(package="keras_mtl")
+class GradNorm(GradientWeighter):
+    """Weights that pull the norms of the weighted gradients together.
+
+    The target of a task's weighted gradient norm is the tasks' mean norm,
+    times a power of the task's relative loss: how much of its first loss is
+    left, over the tasks' mean. The weights take one Adam step per call on the
+    sum of absolute distances to the targets, are kept above 0, and are scaled
+    to sum to K. New weights are used in the same step.
+
+    Example:
+
+    >>> gradnorm = GradNorm()
+    >>> gradnorm(losses=[1.0, 1.0], gradient_norms=[3.0, 1.0])
+    [0.975, 1.025]
+
+    Args:
+        asymmetry: Float, at least 0, the paper's `alpha`. Power of the relative
+            loss: 0 aims at equal norms, more pulls slow tasks harder. The
+            paper uses 1.5 for unlike tasks and 0.12 for like ones.
+        learning_rate: Float, above 0. Step size of the weights' own Adam
+            (beta 0.9 and 0.999, epsilon 1e-8).
+        scope: String, whose gradients; see `GradientWeighter`. By default
+            `"last_shared_layer"`, its kernel and bias.
+
+    Call arguments:
+        losses: `(K,)` float32, mean loss of each task.
+        gradient_norms: `(K,)` float32, norm of each task's gradient.
+        present: `(K,)` float32, 1 for a task with a label in the batch. An
+            absent task keeps its weight, and its first loss is that of the
+            first step with a label.
+
+    Returns:
+        `(K,)` float32 weights, positive, summing to K.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Reference:
+        - [Chen et al., 2018](https://arxiv.org/abs/1711.02257)
+    """
+
+    default_scope = "last_shared_layer"
+
+    def __init__(
+        self, asymmetry=1.5, learning_rate=0.025, scope=None, **kwargs
+    ):
+        super().__init__(scope=scope, **kwargs)
+        self.asymmetry = at_least("asymmetry", asymmetry, 0.0)
+        self.learning_rate = above("learning_rate", learning_rate, 0.0)
+
+    def build(self, losses_shape):
+        """Creates the first losses and the moments of Adam."""
+        self.first_losses = self.add_state("first_losses", losses_shape)
+        self.steps = self.add_state("steps", losses_shape)
+        self.mean = self.add_state("mean", losses_shape)
+        self.square = self.add_state("square", losses_shape)
+
+    def call(self, losses, gradient_norms, present=None):
+        """Takes one step and returns the weights."""
+        seen = tf.ones_like(losses) if present is None else present
+        seen = seen > 0.0
+        first = tf.where(self.steps > 0.0, self.first_losses, losses)
+        self.first_losses.assign(tf.where(seen, first, self.first_losses))
+        # A first loss of 0 tells nothing, a negative ratio has no power.
+        left = tf.where(first == 0.0, 1.0, losses / first)
+        left = tf.clip_by_value(left, 0.0, 1e30)
+        mean_left = _mean(left, seen)
+        rate = tf.where(mean_left > 0.0, left / mean_left, 1.0)
+        norms = self.task_weights * gradient_norms
+        target = _mean(norms, seen) * tf.pow(rate, self.asymmetry)
+        # A distance within rounding has no direction.
+        away = tf.abs(norms - target) > 1e-6 * target
+        sign = tf.where(away, tf.sign(norms - target), 0.0)
+        weights = self.task_weights - self._adam(sign * gradient_norms, seen)
+        weights = tf.where(
+            seen, tf.maximum(weights, SMALLEST_WEIGHT), self.task_weights
+        )
+        absent = tf.reduce_sum(tf.where(seen, 0.0, weights))
+        total = tf.reduce_sum(tf.where(seen, weights, 0.0))
+        scale = tf.math.divide_no_nan(losses.shape[0] - absent, total)
+        return tf.where(seen, scale * weights, weights)
+
+    def _adam(self, gradient, seen):
+        seen_steps = self.steps + tf.cast(seen, tf.float32)
+        mean = self.mean + (1.0 - BETA_1) * (gradient - self.mean)
+        square = self.square + (1.0 - BETA_2) * (gradient**2 - self.square)
+        self.steps.assign(seen_steps)
+        self.mean.assign(tf.where(seen, mean, self.mean))
+        self.square.assign(tf.where(seen, square, self.square))
+        # 1 - β^t by expm1: as a power it costs 2e-3 over 260 steps.
+        mean = mean / -tf.math.expm1(seen_steps * math.log(BETA_1))
+        square = square / -tf.math.expm1(seen_steps * math.log(BETA_2))
+        return self.learning_rate * mean / (tf.sqrt(square) + EPSILON)
+
+    def get_config(self):
+        """Returns the arguments to make this weighter again."""
+        own = {
+            "asymmetry": self.asymmetry,
+            "learning_rate": self.learning_rate,
+        }
+        return {**super().get_config(), **own}
+
+
+def _mean(values, seen):
+    seen = tf.cast(seen, tf.float32)
+    total = tf.reduce_sum(seen * values)
+    return tf.math.divide_no_nan(total, tf.reduce_sum(seen))

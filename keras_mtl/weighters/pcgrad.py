@@ -1,0 +1,115 @@
+"""Projecting conflicting gradients."""
+
+import random
+
+import keras
+import tensorflow as tf
+
+from keras_mtl.checks import integer
+from keras_mtl.weighters.base import GradientWeighter
+
+
+@keras.saving.register_keras_serializable(package="keras_mtl")
+class PCGrad(GradientWeighter):
+    """Weights of the sum of gradients freed from pairwise conflicts.
+
+    Each task's gradient is taken through the other tasks in random order, and
+    where it points against one, is projected onto the plane normal to that
+    task's original gradient. Every result is a combination of the gradients,
+    so that the Gramian is enough to find the weights of their sum. They
+    combine the shared gradient only; each head gets its task's plain gradient.
+
+    Example:
+
+    >>> PCGrad(shuffle=False)(gramian=[[18.0, -22.0], [-22.0, 38.0]])
+    [2.2222, 1.5789]
+
+    Args:
+        shuffle: Boolean. Whether each task meets the others in a random order,
+            drawn anew at each call, or in the order of the heads.
+        seed: Integer, at least 0. Seed of the orders; `None` draws one, which
+            `get_config` returns.
+        scope: String, whose gradients; see `GradientWeighter`. By default
+            `"shared"`.
+
+    Call arguments:
+        gramian: `(K, K)` float32, `gramian[i, j] = <g[i], g[j]>`, in squared
+            loss per squared parameter. Positive semi-definite.
+        present: `(K,)` float32, 1 for a task with a label in the batch. An
+            absent task has weight 0 and projects no other.
+
+    Returns:
+        `(K,)` float32 weights of the published sum: all 1 without conflicts,
+        hence without a fixed sum.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Reference:
+        - [Yu et al., 2020](https://arxiv.org/abs/2001.06782)
+    """
+
+    scales_heads = False
+    default_scope = "shared"
+
+    def __init__(self, shuffle=True, seed=None, scope=None, **kwargs):
+        super().__init__(scope=scope, **kwargs)
+        self.shuffle = bool(shuffle)
+        if seed is None:
+            seed = random.randrange(2**31)
+        self.seed = integer("seed", seed, 0)
+
+    def build(self):
+        """Creates the random state: the seed and the number of calls."""
+        self.random_state = self.add_state(
+            "random_state",
+            (2,),
+            keras.initializers.Constant([self.seed, 0]),
+            dtype="int64",
+        )
+
+    def call(self, gramian, present=None):
+        """Returns the weights."""
+        num_tasks = gramian.shape[0]
+        if present is not None:
+            gramian *= present[:, None] * present
+        # float64: what is a conflict shall not hang on the order of a sum.
+        gramian = tf.cast(gramian, tf.float64)
+        own = tf.range(num_tasks)
+        orders = self._orders(num_tasks)
+        squares = tf.linalg.diag_part(gramian)
+
+        def meet(step, coefficients):
+            # Row i: task i's gradient, as coefficients of all gradients.
+            others = orders[:, step]
+            inner = tf.reduce_sum(
+                coefficients * tf.gather(gramian, others), axis=1
+            )
+            conflict = (inner < 0.0) & (others != own)
+            length = tf.math.divide_no_nan(inner, tf.gather(squares, others))
+            length = tf.where(conflict, length, 0.0)
+            onto = tf.one_hot(others, num_tasks, dtype=tf.float64)
+            return step + 1, coefficients - length[:, None] * onto
+
+        _, coefficients = tf.while_loop(
+            lambda step, coefficients: step < num_tasks,
+            meet,
+            (0, tf.eye(num_tasks, dtype=tf.float64)),
+        )
+        weights = tf.cast(tf.reduce_sum(coefficients, axis=0), tf.float32)
+        return weights if present is None else present * weights
+
+    def _orders(self, num_tasks):
+        shape = (num_tasks, num_tasks)
+        if not self.shuffle:
+            return tf.broadcast_to(tf.range(num_tasks), shape)
+        state = tf.convert_to_tensor(self.random_state)
+        self.random_state.assign_add([0, 1])
+        # Philox, not what the device prefers: XLA would draw other orders.
+        drawn = tf.random.stateless_uniform(shape, state, alg="philox")
+        return tf.argsort(drawn, axis=1, stable=True)
+
+    def get_config(self):
+        """Returns the arguments to make this weighter again."""
+        own = {"shuffle": self.shuffle, "seed": self.seed}
+        return {**super().get_config(), **own}
