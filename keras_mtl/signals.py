@@ -1,10 +1,12 @@
-"""The signals that a weighter may ask for, and the only code that measures them.
+"""The signals a weighter may ask for, and the only code that measures them.
 
 A weighter asks by naming a signal as a parameter of `call` (measured before
 the update) or of `observe` (measured after it). K is the number of tasks.
 """
 
 from typing import NamedTuple
+
+import tensorflow as tf
 
 
 class Signal(NamedTuple):
@@ -66,3 +68,31 @@ SIGNALS = {
 }
 
 SCOPES = ("representation", "last_shared_layer", "shared", "all")
+
+
+def measure(names, support, query, scope, epoch, learning_rate):
+    """Measures the named signals, and nothing else.
+
+    Args:
+        names: Iterable of keys of `SIGNALS`.
+        support: `TaskGradients` of the batch that the update is made of.
+        query: `TaskGradients` of the query batch after the update, or `None`
+            before it.
+        scope: String or `None`, whose gradients.
+        epoch: Float scalar, the number of epochs finished.
+        learning_rate: Float scalar.
+
+    Returns:
+        Dict from name to float32 tensor, the same on every replica.
+    """
+    measures = {
+        "losses": lambda: support.losses,
+        "present": lambda: (query or support).present,
+        "epoch": lambda: epoch,
+        "gradient_norms": lambda: support.norms(scope),
+        "gramian": lambda: support.gramian(scope),
+        "query_losses": lambda: query.losses,
+        "query_support_gramian": lambda: query.gramian(scope, support),
+        "learning_rate": lambda: learning_rate,
+    }
+    return {name: tf.cast(measures[name](), tf.float32) for name in names}

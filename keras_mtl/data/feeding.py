@@ -154,7 +154,9 @@ def _split_end(model, arrays, fraction):
     else:
         by_task = [{t: split(p) for t, p in (a or {}).items()} for a in arrays]
         halves = [
-            tuple({t: p[side] for t, p in tree.items()} or None for side in (0, 1))
+            tuple(
+                {t: p[side] for t, p in tree.items()} or None for side in (0, 1)
+            )
             for tree in by_task
         ]
     return zip(*halves, strict=True)

@@ -1,0 +1,63 @@
+"""Callbacks of multi-task training."""
+
+import math
+import warnings
+
+import keras
+
+
+class TrainingMonitor(keras.callbacks.Callback):
+    """Counts epochs for the weighter, and says what went wrong in one.
+
+    `MultiTaskModel.fit` adds it by itself.
+    """
+
+    def on_train_begin(self, logs=None):
+        """Starts to look for labels of every task."""
+        self._never_labelled = set(self.model.task_names)
+        self._told = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Tells the weighter how many epochs are finished."""
+        self.model.epoch.assign(float(epoch))
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Warns of skipped steps and of a solver that gave up."""
+        logs = logs or {}
+        skipped = int(logs.get("skipped_steps", 0))
+        if not skipped:
+            self._never_labelled = {
+                task
+                for task in self._never_labelled
+                if math.isnan(logs.get(f"{task}_loss", 0.0))
+            }
+        if skipped and not self._told:
+            self._told = True
+            warnings.warn(
+                f"{skipped} steps of epoch {epoch + 1} were skipped: a loss or "
+                "a signal of the weighter was not finite. Parameters and "
+                "weighter kept their values. Look for NaN in the data, or "
+                "lower the learning rate; History counts `skipped_steps`.",
+                stacklevel=2,
+            )
+        self._check_solver(self.model.weighter)
+
+    def on_train_end(self, logs=None):
+        """Raises if a task never had a label."""
+        if logs and not logs.get("skipped_steps") and self._never_labelled:
+            raise ValueError(
+                f"The tasks {sorted(self._never_labelled)} had no label in the "
+                "whole training set; all sample weights are 0. Give them "
+                "labels, or leave them out of the model."
+            )
+
+    def _check_solver(self, weighter):
+        gap = getattr(weighter, "solver_gap", None)
+        if gap is not None and float(gap) > 10 * weighter.tolerance:
+            warnings.warn(
+                f"{type(weighter).__name__}'s solver stopped after "
+                f"{int(weighter.solver_iterations)} steps with gap "
+                f"{float(gap):.1e} (tolerance {weighter.tolerance:.0e}). Raise "
+                "max_iterations.",
+                stacklevel=3,
+            )

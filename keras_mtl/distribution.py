@@ -1,0 +1,118 @@
+"""Replicas: the only file that knows of `tf.distribute`.
+
+A signal is global: reduced here, it has the same value on every replica. A
+gradient stays local, and the optimizer sums it over the replicas once.
+"""
+
+import tensorflow as tf
+
+
+def num_replicas() -> int:
+    """Returns the number of replicas that train in step."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def all_sum(values):
+    """Returns a tensor, or a list of gradients, summed over the replicas."""
+    if num_replicas() == 1 or tf.distribute.in_cross_replica_context():
+        return values
+    context = tf.distribute.get_replica_context()
+    if not isinstance(values, list):
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+    given = [value for value in values if value is not None]
+    summed = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, given))
+    return [None if value is None else next(summed) for value in values]
+
+
+def apply_gradients(optimizer, gradients, variables, finite):
+    """Applies local gradients on every replica, if the step is finite.
+
+    Args:
+        optimizer: A built Keras optimizer.
+        gradients: List of tensors, `tf.IndexedSlices` or `None`; their sum
+            over replicas is the gradient.
+        variables: List of as many trainable variables.
+        finite: Boolean scalar, the same on every replica. If false, neither
+            the variables nor the optimizer change.
+    """
+    pairs = [
+        (gradient, variable)
+        for gradient, variable in zip(gradients, variables, strict=True)
+        if gradient is not None
+    ]
+    if not pairs:
+        return
+    gradients, variables = zip(*pairs, strict=True)
+    if hasattr(optimizer, "dynamic_scale"):
+        # Skips non-finite gradients itself, and must see them to lower its
+        # loss scale.
+        poison = tf.where(finite, 0.0, float("nan"))
+        first = _values(lambda v: v + tf.cast(poison, v.dtype), gradients[0])
+        gradients = (first, *gradients[1:])
+        finite = None
+    if num_replicas() == 1:
+        _apply_if(finite, optimizer, gradients, variables)
+        return
+    gradients = _clip_globally(optimizer, gradients)
+    if finite is None:
+        optimizer.apply(gradients, variables)
+        return
+
+    def in_cross_replica(strategy, gradients, finite):
+        # A `tf.cond` whose branch reduces over replicas must be outside them.
+        first = strategy.experimental_local_results(finite)[0]
+        tf.cond(
+            first,
+            lambda: _do(
+                strategy.extended.call_for_each_replica,
+                lambda grads: optimizer.apply(grads, variables),
+                args=(gradients,),
+            ),
+            lambda: False,
+        )
+
+    tf.distribute.get_replica_context().merge_call(
+        in_cross_replica, args=(list(gradients), finite)
+    )
+
+
+def _apply_if(finite, optimizer, gradients, variables):
+    if finite is None:
+        optimizer.apply(gradients, variables)
+    else:
+        tf.cond(
+            finite,
+            lambda: _do(optimizer.apply, gradients, variables),
+            lambda: False,
+        )
+
+
+def _do(function, *args, **kwargs):
+    function(*args, **kwargs)
+    return True
+
+
+def _values(function, gradient):
+    if isinstance(gradient, tf.IndexedSlices):
+        values = function(gradient.values)
+        return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
+    return function(gradient)
+
+
+def _clip_globally(optimizer, gradients):
+    """Clips the sum over replicas, where Keras would clip each addend.
+
+    Returns one replica's share of the clipped sum. It is below every clipping
+    threshold, so that clipping it again changes nothing.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    limits = (inner.clipnorm, inner.global_clipnorm, inner.clipvalue)
+    if not any(limits):
+        return gradients
+    gradients = all_sum(list(gradients))
+    scale = optimizer.scale_loss(1.0)
+    unscaled = [_values(lambda v: v / scale, g) for g in gradients]
+    share = scale / num_replicas()
+    return [
+        _values(lambda v: v * share, g) for g in inner._clip_gradients(unscaled)
+    ]

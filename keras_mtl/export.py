@@ -1,0 +1,61 @@
+"""SavedModels for serving, which load without this package."""
+
+import keras
+import tensorflow as tf
+
+
+def export_saved_model(model, filepath, input_signature=None, verbose=True):
+    """Writes encoder and heads as a SavedModel.
+
+    Args:
+        model: `MultiTaskModel`.
+        filepath: Path of the folder to write.
+        input_signature: Structure of `keras.InputSpec` or `tf.TensorSpec`;
+            needed only where the model does not know its inputs.
+        verbose: Boolean, whether to print the signatures.
+
+    Raises:
+        ValueError: If the inputs are not known, or a task's name is taken.
+    """
+    specs = _named_specs(model, input_signature)
+    archive = keras.export.ExportArchive()
+    for layer in (model.encoder, *model.heads.values()):
+        archive.track(layer)
+
+    def serve(inputs):
+        return model(inputs, training=False)
+
+    archive.add_endpoint("serve", serve, [specs])
+    for task in model.task_names:
+        if hasattr(archive._tf_trackable, task):
+            raise ValueError(
+                f"The task name {task!r} is taken in a SavedModel. Rename the "
+                "task to export the model."
+            )
+
+        def serve_task(inputs, task=task):
+            return {task: model(inputs, training=False)[task]}
+
+        archive.add_endpoint(task, serve_task, [specs])
+    archive.write_out(filepath, verbose=verbose)
+
+
+def _named_specs(model, input_signature):
+    if input_signature is None:
+        input_signature = model.input_structure
+    if input_signature is None:
+        raise ValueError(
+            "export() does not know the model's inputs yet. Call the model on "
+            "a batch, or pass input_signature=keras.InputSpec(...)."
+        )
+    if isinstance(input_signature, list) and len(input_signature) == 1:
+        input_signature = input_signature[0]
+    return keras.tree.map_structure(_spec, input_signature)
+
+
+def _spec(tensor):
+    shape = (None, *tensor.shape[1:])
+    name = getattr(tensor, "name", None)
+    if not name or name.startswith("keras_tensor"):
+        name = "inputs"
+    return tf.TensorSpec(shape, tensor.dtype or "float32", name=name)

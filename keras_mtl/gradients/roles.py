@@ -1,0 +1,84 @@
+"""Which variables the tasks share, and which belong to one head."""
+
+import keras
+
+
+def shared_variables(model) -> list:
+    """Returns the trainable variables that serve more than one task.
+
+    With one task, these are the encoder's.
+    """
+    owners = _owners(model)
+    encoder = {id(v) for v in model.encoder.trainable_variables}
+    return [
+        variable
+        for variable in _task_variables(model)
+        if len(owners[id(variable)]) > 1
+        or (model.representation_known and id(variable) in encoder)
+        or len(model.task_names) == 1
+        and not model.representation_known
+    ]
+
+
+def head_variables(model) -> list:
+    """Returns the trainable variables that serve one task only."""
+    shared = {id(v) for v in shared_variables(model)}
+    return [v for v in _task_variables(model) if id(v) not in shared]
+
+
+def scope_variables(model, scope) -> list:
+    """Returns the variables whose gradients a `scope` asks for.
+
+    Args:
+        model: A built `MultiTaskModel`.
+        scope: `"last_shared_layer"`, `"shared"` or `"all"`.
+
+    Returns:
+        List of trainable variables.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    if scope == "all":
+        variables = _task_variables(model)
+    else:
+        variables = shared_variables(model)
+    if scope == "last_shared_layer" and variables:
+        variables = _last_layer(model.encoder, {id(v) for v in variables})
+    if not variables:
+        raise ValueError(
+            f"{type(model.weighter).__name__} needs gradients of the scope "
+            f"{scope!r}, but the model has no trainable variables there. "
+            "Unfreeze the encoder, or use a weighter that reads losses only."
+        )
+    return variables
+
+
+def _task_variables(model):
+    weighter = {id(v) for v in model.weighter.trainable_variables}
+    return [v for v in model.trainable_variables if id(v) not in weighter]
+
+
+def _owners(model):
+    owners = {id(v): set() for v in _task_variables(model)}
+    for task, layer in _task_layers(model).items():
+        for variable in layer.trainable_variables:
+            owners[id(variable)].add(task)
+    return owners
+
+
+def _task_layers(model):
+    if model.representation_known:
+        return model.heads
+    inputs, outputs = model.encoder.inputs, model.encoder.output
+    return {task: keras.Model(inputs, outputs[task]) for task in outputs}
+
+
+def _last_layer(layer, shared):
+    """Returns the shared variables of the last layer that has any."""
+    children = getattr(layer, "layers", None) or layer._layers
+    for child in reversed(children):
+        found = _last_layer(child, shared)
+        if found:
+            return found
+    return [v for v in layer.trainable_variables if id(v) in shared]

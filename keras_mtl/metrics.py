@@ -1,0 +1,159 @@
+"""What a training run reports of its tasks."""
+
+from collections.abc import Mapping
+
+import keras
+import tensorflow as tf
+from keras.src.trainers.compile_utils import CompileMetrics, get_metrics_list
+
+from keras_mtl.tasks import check_tasks, presence, without_missing
+
+
+class TaskMeans(keras.metrics.Metric):
+    """Means of losses and weights over the steps of an epoch.
+
+    Two variables hold them all: a metric object per task would cost a third
+    of the step at 128 tasks. A skipped step counts in `skipped_steps` only.
+
+    Args:
+        task_names: Tuple of K strings.
+        loss_weights: `(K,)` float32, the fixed weights.
+    """
+
+    def __init__(self, task_names, loss_weights, name="loss"):
+        super().__init__(name=name)
+        self._task_names = task_names
+        self._loss_weights = loss_weights
+        # Signals are global, so any replica holds the whole.
+        whole = {"initializer": "zeros", "aggregation": "only_first_replica"}
+        self._tasks = self.add_variable((3, len(task_names)), **whole)
+        self._totals = self.add_variable((5,), **whole)
+
+    def update_state(self, batch, weights=None, penalty=0.0, finite=True):
+        """Adds one step.
+
+        Args:
+            batch: `TaskGradients`, for its losses, counts and rows.
+            weights: `(K,)` float32, the weights used; 1 by default.
+            penalty: Float scalar, the weighter's own loss.
+            finite: Boolean scalar; if false, the step was skipped.
+        """
+        if weights is None:
+            weights = tf.ones_like(batch.losses)
+        weighted = tf.tensordot(self._loss_weights * weights, batch.losses, 1)
+        own = batch.regularisation
+        tasks = [batch.losses * batch.counts, batch.counts, weights]
+        totals = [
+            (weighted + own + penalty) * batch.rows,
+            own * batch.rows,
+            batch.rows,
+            1.0,
+            0.0,
+        ]
+        skipped = [0.0, 0.0, 0.0, 0.0, 1.0]
+        self._tasks.assign_add(tf.where(finite, tf.stack(tasks), 0.0))
+        self._totals.assign_add(tf.where(finite, tf.stack(totals), skipped))
+
+    def result(self):
+        """Returns the means as a dict with the keys of History.
+
+        The loss of a task that had no label is NaN.
+        """
+        objective, _, rows, steps, skipped = tf.unstack(self._totals.value)
+        weights = self._tasks[2] / tf.maximum(steps, 1.0)
+        return {
+            "loss": tf.math.divide_no_nan(objective, rows),
+            **self._named("loss", self._losses(float("nan"))),
+            **self._named("weight", weights),
+            "skipped_steps": skipped,
+        }
+
+    def evaluation_result(self):
+        """Returns losses only, without the learned weights.
+
+        Epochs compare: `loss` is the sum of the tasks' losses by their fixed
+        weights, and the layers' own losses.
+        """
+        own = tf.math.divide_no_nan(self._totals[1], self._totals[2])
+        total = tf.tensordot(self._loss_weights, self._losses(0.0), 1)
+        return {
+            "loss": total + own,
+            **self._named("loss", self._losses(float("nan"))),
+        }
+
+    def _losses(self, without_label):
+        sums, counts, _ = tf.unstack(tf.convert_to_tensor(self._tasks))
+        means = tf.math.divide_no_nan(sums, counts)
+        return tf.where(counts > 0.0, means, without_label)
+
+    def _named(self, what, values):
+        pairs = zip(self._task_names, tf.unstack(values), strict=True)
+        return {f"{task}_{what}": value for task, value in pairs}
+
+    def save_own_variables(self, store):
+        """Saves nothing: the means of an epoch end with it."""
+
+    def load_own_variables(self, store):
+        """Loads nothing."""
+
+
+class TaskMetrics(CompileMetrics):
+    """The metrics given to `compile`, by task name.
+
+    Unlike Keras' own, `metrics` leave out rows whose label is missing, that
+    is, whose sample weight is 0.
+    """
+
+    def __init__(self, task_names, metrics, weighted_metrics):
+        super().__init__(
+            _by_task("metrics", metrics, task_names),
+            _by_task("weighted_metrics", weighted_metrics, task_names),
+            output_names=list(task_names),
+        )
+
+    def build(self, labels, outputs):
+        """Makes the metric objects for these labels and predictions."""
+        given = self._user_metrics, self._user_weighted_metrics
+        self._flat_metrics, self._flat_weighted_metrics = (
+            [
+                get_metrics_list(by_task.get(t), labels[t], outputs[t], t)
+                for t in self.output_names
+            ]
+            for by_task in given
+        )
+        self.built = True
+
+    def update_state(self, labels, outputs, sample_weight=None):
+        """Adds one batch, dicts by task name."""
+        if not self.built:
+            self.build(labels, outputs)
+        sample_weight = sample_weight or {}
+        for index, task in enumerate(self.output_names):
+            label, output = labels[task], outputs[task]
+            weight = presence(output, sample_weight.get(task))
+            present = None
+            if weight is not None:
+                label = without_missing(label, weight)
+                present = tf.cast(weight != 0.0, tf.float32)
+            for metrics, by in (
+                (self._flat_metrics[index], present),
+                (self._flat_weighted_metrics[index], weight),
+            ):
+                if metrics:
+                    metrics.update_state(label, output, by)
+
+
+def _by_task(argument, given, task_names):
+    if given is None:
+        return {}
+    if isinstance(given, Mapping):
+        check_tasks("metric", given, task_names)
+        return dict(given)
+    given = list(given) if isinstance(given, list | tuple) else [given]
+    if len(task_names) > 1 and not all(isinstance(m, str) for m in given):
+        raise ValueError(
+            f"Argument `{argument}` must be a dict from task name to metrics, "
+            "or names of metrics for every task; metric objects cannot be "
+            f"shared. Received: {argument}={given!r}"
+        )
+    return {task: list(given) for task in task_names}

@@ -1,0 +1,217 @@
+"""One model with many tasks, whose weights are learned while it trains."""
+
+import keras
+
+from keras_mtl.export import export_saved_model
+from keras_mtl.layers.select import Select
+from keras_mtl.separate import join_rows, split_rows
+from keras_mtl.trainer import TaskTrainer
+
+
+@keras.saving.register_keras_serializable(package="keras_mtl")
+class MultiTaskModel(TaskTrainer):
+    """An encoder shared by many tasks, with a head for each.
+
+    Inputs are shared (one `x` for all tasks) or separate (a dict from task
+    name to inputs, whose rows reach only their own head). Labels, losses,
+    metrics and sample weights are dicts by task name.
+
+    Example:
+
+    >>> model = MultiTaskModel(encoder, {"topic": head, "tone": other_head})
+    >>> model.compile(
+    ...     "adam",
+    ...     loss={"topic": "mse", "tone": "binary_crossentropy"},
+    ...     weighter="slaw",
+    ... )
+    >>> model.fit(x, {"topic": y1, "tone": y2}, epochs=5)
+    >>> model.task_weights
+    {'topic': 1.08, 'tone': 0.92}
+
+    Args:
+        encoder: Layer or model, inputs -> representation.
+        heads: Dict from task name to layer or model, representation ->
+            prediction.
+        representation_known: Boolean. Whether the encoder's output is the
+            representation; `from_functional` sets it.
+
+    Raises:
+        ValueError: If there is no head, or a name or layer is not usable.
+    """
+
+    def __init__(self, encoder, heads, representation_known=True, **kwargs):
+        super().__init__(**kwargs)
+        heads = _checked_heads(heads)
+        if not isinstance(encoder, keras.layers.Layer):
+            raise ValueError(
+                "Argument `encoder` must be a Keras layer or model. Received: "
+                f"encoder={encoder!r} (of type {type(encoder).__name__})"
+            )
+        self.encoder = encoder
+        self.task_names = tuple(heads)
+        self.representation_known = representation_known
+        # Attributes are saved by name, a dict by position. In sorted order,
+        # the optimizer's variables do not depend on the order of the heads.
+        for task in sorted(heads):
+            setattr(self, _attribute(task), heads[task])
+        if encoder.built and getattr(encoder, "inputs", None):
+            self.build_from_inputs(encoder.input)
+
+    @classmethod
+    def from_functional(cls, model, representation=None, **kwargs):
+        """Makes a multi-task model of a functional one with named outputs.
+
+        Layers and weights are shared with `model`.
+
+        Args:
+            model: Functional Keras model whose output is a dict by task name.
+            representation: String, name of the layer whose output all heads
+                start from. Without it, no weighter can read gradients at the
+                representation.
+            **kwargs: Passed to the constructor.
+
+        Returns:
+            A `MultiTaskModel`.
+
+        Raises:
+            ValueError: If outputs are not a dict, the layer does not exist, or
+                a head has another path to the inputs.
+        """
+        outputs = getattr(model, "output", None)
+        if not isinstance(outputs, dict):
+            raise ValueError(
+                "from_functional() needs a functional model whose outputs are "
+                "a dict from task name to tensor. Received outputs: "
+                f"{outputs!r}"
+            )
+        if representation is None:
+            heads = {
+                task: Select(task, name=f"select_{task}") for task in outputs
+            }
+            return cls(model, heads, representation_known=False, **kwargs)
+        middle = model.get_layer(representation).output
+        encoder = keras.Model(model.input, middle)
+        heads = {}
+        for task, output in outputs.items():
+            try:
+                heads[task] = keras.Model(middle, output)
+            except ValueError as error:
+                raise ValueError(
+                    f"The output {task!r} does not follow from layer "
+                    f"{representation!r} alone. Name a layer that all outputs "
+                    "pass through."
+                ) from error
+        return cls(encoder, heads, **kwargs)
+
+    @property
+    def heads(self) -> dict[str, keras.layers.Layer]:
+        """Dict from task name to head."""
+        return {t: getattr(self, _attribute(t)) for t in self.task_names}
+
+    def is_separate(self, inputs) -> bool:
+        """Whether `inputs` are a dict by task name."""
+        if not isinstance(inputs, dict) or not inputs:
+            return False
+        return set(inputs) <= set(self.task_names)
+
+    def call(self, inputs, training=None, return_representation=False):
+        """Returns a dict from task name to prediction.
+
+        Args:
+            inputs: Inputs of the encoder, or a dict of them by task name.
+            training: Boolean, passed to the layers.
+            return_representation: Boolean. If true, returns a tuple of the
+                dict and the encoder's output.
+        """
+        if self.is_separate(inputs):
+            joined, sizes = join_rows(inputs)
+            representation = self.encoder(joined, training=training)
+            parts = split_rows(representation, sizes)
+        else:
+            representation = self.encoder(inputs, training=training)
+            parts = dict.fromkeys(self.task_names, representation)
+        heads = self.heads
+        outputs = {
+            task: heads[task](parts[task], training=training)
+            for task in self.task_names
+            if task in parts
+        }
+        return (outputs, representation) if return_representation else outputs
+
+    def export(self, filepath, format="tf_saved_model", **kwargs):
+        """Writes a SavedModel for serving, without the weighter.
+
+        `serve` (also the default signature) returns all predictions by task
+        name, and a signature of each task's name returns that task's alone.
+        Inputs keep their names.
+
+        Args:
+            filepath: Path of the folder to write.
+            format: `"tf_saved_model"`, or another of `keras.Model.export`.
+            **kwargs: `input_signature`, structure of `keras.InputSpec`, for a
+                model whose inputs are not known; `verbose`.
+        """
+        if format != "tf_saved_model":
+            return super().export(filepath, format=format, **kwargs)
+        return export_saved_model(self, filepath, **kwargs)
+
+    def get_config(self):
+        """Returns encoder and heads, serialized."""
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "heads": {
+                task: keras.saving.serialize_keras_object(head)
+                for task, head in self.heads.items()
+            },
+            "representation_known": self.representation_known,
+        }
+
+    def get_build_config(self):
+        """Returns the shapes of the inputs, once known."""
+        if self.input_structure is None:
+            return None
+        inputs = keras.tree.map_structure(_plain, self.input_structure)
+        return {"inputs": keras.saving.serialize_keras_object(inputs)}
+
+    def build_from_config(self, config):
+        """Builds all layers from `get_build_config()`."""
+        inputs = keras.saving.deserialize_keras_object(config["inputs"])
+        self.build_from_inputs(inputs)
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Returns the model of `get_config()`, not compiled."""
+        parts = keras.saving.deserialize_keras_object(
+            {"encoder": config.pop("encoder"), "heads": config.pop("heads")},
+            custom_objects,
+        )
+        return cls(**parts, **config)
+
+
+def _checked_heads(heads):
+    if not isinstance(heads, dict) or not heads:
+        raise ValueError(
+            "Argument `heads` must be a dict with at least one entry, from "
+            f"task name to layer. Received: heads={heads!r}"
+        )
+    for task, head in heads.items():
+        if not isinstance(task, str) or not task or "/" in task:
+            raise ValueError(
+                "A task's name must be a string, not empty and without '/'. "
+                f"Received: {task!r}"
+            )
+        if not isinstance(head, keras.layers.Layer):
+            raise ValueError(
+                f"The head of task {task!r} must be a Keras layer or model. "
+                f"Received: {head!r} (of type {type(head).__name__})"
+            )
+    return heads
+
+
+def _attribute(task):
+    return f"head_{task}"
+
+
+def _plain(tensor):
+    return keras.KerasTensor(tensor.shape, tensor.dtype, name=tensor.name)

@@ -1,0 +1,57 @@
+"""Optimizers whose variables change when a weighter does."""
+
+from collections import defaultdict
+
+import keras
+
+
+def build(optimizer, variables, undecayed):
+    """Returns an optimizer with state for `variables`.
+
+    An optimizer that is not built is built in place. One that is built for
+    other variables cannot be extended: a copy is made, which goes on with the
+    state of the variables that they have in common.
+
+    Args:
+        optimizer: Keras optimizer.
+        variables: List of trainable variables.
+        undecayed: List of those that weight decay leaves alone.
+
+    Returns:
+        `optimizer`, or its copy.
+    """
+    if optimizer.built:
+        known = {id(v) for v in optimizer._trainable_variables}
+        if known == {id(v) for v in variables}:
+            return optimizer
+        old, optimizer = optimizer, _copy(optimizer)
+    else:
+        old = None
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if undecayed and inner.weight_decay:
+        inner.exclude_from_weight_decay(var_list=undecayed)
+    optimizer.build(variables)
+    if old is not None:
+        _copy_state(old, optimizer)
+    return optimizer
+
+
+def _copy(optimizer):
+    config = keras.saving.serialize_keras_object(optimizer)
+    config.pop("build_config", None)
+    return keras.saving.deserialize_keras_object(config)
+
+
+def _copy_state(old, new):
+    # A slot's path holds its variable's; equal paths keep their order.
+    values = defaultdict(list)
+    for variable in old.variables:
+        values[_slot(variable)].append(variable)
+    for variable in new.variables:
+        if values[_slot(variable)]:
+            variable.assign(values[_slot(variable)].pop(0))
+
+
+def _slot(variable):
+    # Copies of an optimizer are numbered, as in "adam_1/iteration".
+    return variable.path.partition("/")[2], tuple(variable.shape)

@@ -1,0 +1,20 @@
+"""Mixed precision: loss scale and finiteness."""
+
+import tensorflow as tf
+
+
+def loss_scale(optimizer) -> tf.Tensor:
+    """Returns the factor by which `optimizer` expects gradients scaled."""
+    return tf.convert_to_tensor(optimizer.scale_loss(tf.constant(1.0)))
+
+
+def all_finite(tensors) -> tf.Tensor:
+    """Returns a boolean scalar: whether every entry of `tensors` is finite."""
+    flags = [tf.reduce_all(tf.math.is_finite(tensor)) for tensor in tensors]
+    return tf.reduce_all(tf.stack(flags))
+
+
+def keep_if(finite, variables, before):
+    """Resets `variables` to the values `before` unless `finite`."""
+    for variable, value in zip(variables, before, strict=True):
+        variable.assign(tf.where(finite, variable, value))

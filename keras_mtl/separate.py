@@ -1,0 +1,91 @@
+"""Tasks with inputs of their own: one pass of all rows through the encoder."""
+
+import keras
+import tensorflow as tf
+
+
+def join_rows(inputs):
+    """Stacks the tasks' inputs along the batch.
+
+    Args:
+        inputs: Dict from task name to inputs (tensor or structure of them),
+            alike but for the number of rows.
+
+    Returns:
+        The joined inputs, and a dict from task name to number of rows.
+
+    Raises:
+        ValueError: If the tasks' inputs differ in structure or shape.
+    """
+    parts = list(inputs.values())
+    first = parts[0]
+    for task, part in inputs.items():
+        if not _alike(first, part):
+            raise ValueError(
+                "Separate inputs must be alike but for the number of rows. "
+                f"Received: {next(iter(inputs))!r}: {_shapes(first)}, "
+                f"{task!r}: {_shapes(part)}. Pad or reshape them."
+            )
+    sizes = {
+        task: _rows(keras.tree.flatten(part)[0])
+        for task, part in inputs.items()
+    }
+    joined = keras.tree.map_structure(
+        lambda *tensors: keras.ops.concatenate(tensors, axis=0), *parts
+    )
+    return joined, sizes
+
+
+def split_rows(joined, sizes):
+    """Undoes `join_rows` on the encoder's output.
+
+    Args:
+        joined: Tensor or structure of tensors, all rows.
+        sizes: Dict from task name to number of rows.
+
+    Returns:
+        Dict from task name to its rows, Keras masks included.
+    """
+    return {
+        task: keras.tree.map_structure(
+            lambda tensor, task=task: _part(tensor, sizes, task), joined
+        )
+        for task in sizes
+    }
+
+
+def _part(tensor, sizes, task):
+    if isinstance(tensor, keras.KerasTensor):
+        return keras.KerasTensor((sizes[task], *tensor.shape[1:]), tensor.dtype)
+    index = list(sizes).index(task)
+    part = tf.split(tensor, list(sizes.values()), axis=0)[index]
+    mask = getattr(tensor, "_keras_mask", None)
+    if mask is not None:
+        part._keras_mask = tf.split(mask, list(sizes.values()), axis=0)[index]
+    return part
+
+
+def _rows(tensor):
+    if isinstance(tensor, keras.KerasTensor):
+        return tensor.shape[0]
+    return tensor.shape[0] or tf.shape(tensor)[0]
+
+
+def _alike(first, part):
+    try:
+        keras.tree.assert_same_structure(first, part)
+    except (ValueError, TypeError):
+        return False
+    pairs = zip(
+        keras.tree.flatten(first), keras.tree.flatten(part), strict=True
+    )
+    return all(_fits(a.shape[1:], b.shape[1:]) for a, b in pairs)
+
+
+def _fits(a, b):
+    pairs = zip(a, b, strict=False)
+    return len(a) == len(b) and all(i == j or None in (i, j) for i, j in pairs)
+
+
+def _shapes(structure):
+    return keras.tree.map_structure(lambda t: tuple(t.shape), structure)

@@ -1,0 +1,101 @@
+"""One training step: losses, signals, weights, update, observation."""
+
+import keras
+import tensorflow as tf
+
+from keras_mtl import distribution
+from keras_mtl.data.support_query import SupportQuery
+from keras_mtl.gradients import TaskGradients
+from keras_mtl.precision import all_finite, keep_if, loss_scale
+from keras_mtl.signals import measure
+
+
+def train_step(model, data):
+    """Updates parameters, weighter and metrics of `model` on one batch.
+
+    A step whose losses or signals are not finite leaves parameters, optimizer,
+    weighter and layer states as they were, and is counted as skipped.
+
+    Args:
+        model: A built and compiled `MultiTaskModel`.
+        data: `(x, y, sample_weight)`, or a `SupportQuery` of two such batches.
+
+    Returns:
+        `TaskGradients` of the support batch.
+    """
+    data = data if isinstance(data, SupportQuery) else SupportQuery(data, None)
+    batch = keras.utils.unpack_x_y_sample_weight(data.support)
+    weighter, optimizer = model.weighter, model.optimizer
+    scope = _resolve_scope(weighter, model.is_separate(batch[0]))
+    scale, learning_rate = loss_scale(optimizer), _learning_rate(optimizer)
+    states = _layer_states(model)
+    before = [tf.convert_to_tensor(state) for state in states]
+
+    support = TaskGradients(model, batch, training=True, scale=scale)
+    signals = measure(
+        weighter.needs, support, None, scope, model.epoch, learning_rate
+    )
+    weights, penalty, weighter_gradients = _weigh(
+        model, signals, support.losses
+    )
+    shared = [
+        v for v in model.trainable_variables if id(v) not in weighter_gradients
+    ]
+    gradients = support.combined(weights, shared, weighter.scales_heads)
+    finite = all_finite([*signals.values(), support.losses])
+    own = weighter.trainable_variables
+    own_gradients = [weighter_gradients[id(v)] * scale for v in own]
+    keep_if(finite, states, before)
+    distribution.apply_gradients(
+        optimizer, [*gradients, *own_gradients], [*shared, *own], finite
+    )
+
+    if weighter.observes:
+        query_batch = keras.utils.unpack_x_y_sample_weight(data.query)
+        query = TaskGradients(model, query_batch, training=False, scale=scale)
+        observed = measure(
+            weighter.observes, support, query, scope, model.epoch, learning_rate
+        )
+        # A skipped update teaches nothing; a non-finite signal says so.
+        poison = tf.where(finite, 0.0, float("nan"))
+        weighter.observe(**{k: v + poison for k, v in observed.items()})
+    model._loss_tracker.update_state(support, weights, penalty, finite)
+    return support
+
+
+def _resolve_scope(weighter, separate):
+    scope = getattr(weighter, "scope", None)
+    if scope == "auto":
+        return "shared" if separate else "representation"
+    return scope
+
+
+def _learning_rate(optimizer):
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    # Read before the update: a schedule moves on with it.
+    return tf.identity(tf.convert_to_tensor(optimizer.learning_rate))
+
+
+def _layer_states(model):
+    """Returns the variables that a forward pass in training may spoil."""
+    weighter = {id(v) for v in model.weighter.variables}
+    return [
+        variable
+        for variable in model.non_trainable_variables
+        if id(variable) not in weighter and "float" in variable.dtype
+    ]
+
+
+def _weigh(model, signals, losses):
+    """Returns the weights, the weighter's own loss, and its gradients."""
+    weighter = model.weighter
+    with tf.GradientTape() as tape:
+        weights = weighter(**signals)
+        penalty = tf.add_n([tf.constant(0.0), *weighter.losses])
+        fixed = model.task_losses.loss_weights
+        objective = tf.tensordot(fixed * weights, losses, 1) + penalty
+    own = weighter.trainable_variables
+    gradients = tape.gradient(objective, own) if own else []
+    replicas = distribution.num_replicas()
+    shares = {id(v): g / replicas for v, g in zip(own, gradients, strict=True)}
+    return tf.stop_gradient(weights), tf.stop_gradient(penalty), shares

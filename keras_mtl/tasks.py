@@ -1,0 +1,249 @@
+"""Per-task losses, with missing labels."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+from keras.src.trainers.compile_utils import get_loss
+
+from keras_mtl.checks import at_least, did_you_mean
+
+
+class TaskSums(NamedTuple):
+    """One replica's share of the tasks' losses.
+
+    A task's loss is the sum of `sums` over replicas, divided by the sum of
+    `counts`.
+
+    Args:
+        sums: List of K float32 scalars, differentiable: `Σ_i s_i l_i`.
+        counts: List of K float32 scalars: the number of `s_i` that are not
+            zero.
+    """
+
+    sums: list[tf.Tensor]
+    counts: list[tf.Tensor]
+
+
+class TaskLosses:
+    """The loss function and fixed weight of each task.
+
+    Args:
+        task_names: Tuple of K strings, in head order.
+        loss: Dict from task name to Keras loss, or one loss for all tasks.
+        loss_weights: Dict from task name to float, or `None` for 1.
+
+    Raises:
+        ValueError: If the names do not match, or a weight is negative.
+    """
+
+    def __init__(self, task_names, loss, loss_weights=None):
+        self.task_names = task_names
+        if loss is None:
+            raise ValueError(
+                "compile() needs a loss for each task. Pass loss={task: loss}. "
+                f"Tasks: {list(task_names)}."
+            )
+        if not isinstance(loss, Mapping):
+            loss = dict.fromkeys(task_names, loss)
+        check_tasks("loss", loss, task_names, complete=True)
+        self.loss = {task: loss[task] for task in task_names}
+        weights = loss_weights or {}
+        if not isinstance(weights, Mapping):
+            raise ValueError(
+                "Argument `loss_weights` must be a dict from task name to "
+                f"float. Received: loss_weights={loss_weights!r}"
+            )
+        check_tasks("loss weight", weights, task_names)
+        self.loss_weights = tf.constant(
+            [
+                at_least(f"loss_weights[{task!r}]", weights.get(task, 1.0), 0.0)
+                for task in task_names
+            ],
+            "float32",
+        )
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Each task's kind, `"classification"` or `"regression"`."""
+        return {task: _kind(loss) for task, loss in self.loss.items()}
+
+    def __call__(self, labels, outputs, sample_weight=None) -> TaskSums:
+        """Sums each task's losses over this replica's rows.
+
+        Args:
+            labels: Dict from task name to labels.
+            outputs: Dict from task name to predictions.
+            sample_weight: Dict from task name to weights or `None`; 0 where
+                a label is missing.
+
+        Returns:
+            `TaskSums`.
+
+        Raises:
+            ValueError: If labels do not fit the predictions, or a loss that
+                returns a scalar is to be masked.
+        """
+        weights = sample_weight or {}
+        pairs = [
+            self._sum(task, labels[task], outputs[task], weights.get(task))
+            for task in self.task_names
+        ]
+        sums, counts = zip(*pairs, strict=True)
+        return TaskSums(list(sums), list(counts))
+
+    def _sum(self, task, label, output, weight):
+        weight = presence(output, weight)
+        if weight is not None:
+            label = without_missing(label, weight)
+        loss = get_loss(self.loss[task], label, output)
+        values = self._values(task, loss, label, output)
+        if values.shape.rank == 0:
+            if weight is not None:
+                raise ValueError(
+                    f"The loss of task {task!r} returns a scalar, which "
+                    "cannot be masked where labels are missing. Return one "
+                    "value per row, or drop the sample weights."
+                )
+            rows = tf.cast(tf.shape(output)[0], tf.float32)
+            return values * rows, rows
+        if loss.reduction == "sum":
+            weight = 1.0 if weight is None else align(weight, values, task)
+            return tf.reduce_sum(values * weight), tf.constant(1.0)
+        if weight is None:
+            return tf.reduce_sum(values), tf.cast(tf.size(values), tf.float32)
+        weight = tf.broadcast_to(align(weight, values, task), tf.shape(values))
+        counted = tf.cast(weight != 0.0, tf.float32)
+        if loss.reduction == "mean_with_sample_weight":
+            counted = weight
+        # The product with a missing label's infinite loss would be NaN.
+        values = tf.where(weight != 0.0, values * weight, 0.0)
+        return tf.reduce_sum(values), tf.reduce_sum(counted)
+
+    def _values(self, task, loss, label, output):
+        shapes = f"labels {_shape(label)}, predictions {_shape(output)}"
+        if label.dtype == tf.string:
+            raise ValueError(
+                f"Task {task!r} has text labels. Encode them as numbers, for "
+                f"example with keras.layers.StringLookup. Received: {shapes}"
+            )
+        if _broadcasts(loss, label.shape, output.shape):
+            raise ValueError(
+                f"The labels of task {task!r} do not have the shape of its "
+                f"predictions. Received: {shapes}, loss {loss.name!r}"
+            )
+        try:
+            values = loss.call(
+                tf.cast(label, loss.dtype), tf.cast(output, loss.dtype)
+            )
+        except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+            raise ValueError(
+                f"The loss {loss.name!r} of task {task!r} does not fit its "
+                f"labels or predictions. Received: {shapes}. {error}"
+            ) from error
+        return tf.cast(values, tf.float32)
+
+
+def check_tasks(what, given, task_names, complete=False):
+    """Raises if the keys of `given` are not task names, or not all of them."""
+    for task in given:
+        if task not in task_names:
+            raise ValueError(
+                f"Task {task!r} has a {what} but the model has no head of "
+                f"that name. Heads: {list(task_names)}."
+                f"{did_you_mean(task, task_names)}"
+            )
+    missing = [task for task in task_names if task not in given]
+    if complete and missing:
+        raise ValueError(
+            f"The model has heads for the tasks {missing}, which have no "
+            f"{what}. Received: {what} for {list(given)}."
+        )
+
+
+def check_batch(model, batch):
+    """Returns `(x, y, sample_weight)` of a batch whose names match the tasks.
+
+    Raises:
+        ValueError: If labels, weights or separate inputs are not named by
+            task, or a task has none.
+    """
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+    names = model.task_names
+    if not isinstance(y, Mapping):
+        raise ValueError(
+            "Labels must be a dict from task name to array. Received: "
+            f"{'no labels' if y is None else y!r}. Pass y={{task: labels}} "
+            f"for the tasks {list(names)}."
+        )
+    check_tasks("label", y, names, complete=True)
+    if sample_weight is not None and not isinstance(sample_weight, Mapping):
+        raise ValueError(
+            "Sample weights must be a dict from task name to array. "
+            f"Received: {sample_weight!r}"
+        )
+    check_tasks("sample weight", sample_weight or {}, names)
+    if isinstance(x, Mapping) and set(x) & set(names):
+        check_tasks("input", x, names, complete=True)
+    return x, y, sample_weight
+
+
+def presence(output, weight):
+    """Returns float32 sample weights with Keras' mask applied, or `None`."""
+    if weight is not None:
+        weight = tf.cast(weight, tf.float32)
+    mask = getattr(output, "_keras_mask", None)
+    if mask is None:
+        return weight
+    mask = tf.cast(mask, tf.float32)
+    return mask if weight is None else align(weight, mask, None) * mask
+
+
+def without_missing(label, weight):
+    """Returns labels with 0 where the weight is 0: NaN and -1 do no harm."""
+    label = tf.convert_to_tensor(label)
+    if label.dtype == tf.string or weight.shape.rank > label.shape.rank:
+        return label
+    present = align(weight, label, None) != 0.0
+    return tf.where(present, label, tf.zeros_like(label))
+
+
+def align(weight, values, task):
+    """Returns `weight` with as many axes as `values`, to broadcast."""
+    while weight.shape.rank > values.shape.rank and weight.shape[-1] == 1:
+        weight = weight[..., 0]
+    if weight.shape.rank > values.shape.rank:
+        raise ValueError(
+            f"The sample weights of task {task!r} have more axes than its "
+            f"loss values. Expected: at most {values.shape}. Received: "
+            f"{weight.shape}"
+        )
+    missing = values.shape.rank - weight.shape.rank
+    return weight[(..., *[None] * missing)]
+
+
+def _broadcasts(loss, label_shape, output_shape):
+    """Whether a Keras loss would silently stretch one against the other."""
+    name = type(loss).__name__ + getattr(loss, "name", "")
+    if not type(loss).__module__.startswith("keras.") or "parse" in name:
+        return False
+    if getattr(loss, "fn", None) and not loss.fn.__module__.startswith(
+        "keras."
+    ):
+        return False
+    if label_shape.rank != output_shape.rank:
+        return False
+    pairs = zip(label_shape, output_shape, strict=True)
+    return any(a != b for a, b in pairs if a is not None and b is not None)
+
+
+def _kind(loss):
+    name = loss if isinstance(loss, str) else getattr(loss, "name", None)
+    name = str(name or getattr(loss, "__name__", type(loss).__name__)).lower()
+    signs = ("entropy", "crossentropy", "hinge", "dice", "tversky", "ce")
+    return "classification" if name.endswith(signs) else "regression"
+
+
+def _shape(tensor):
+    return f"{tuple(tensor.shape)} of {keras.backend.standardize_dtype(tensor.dtype)}"

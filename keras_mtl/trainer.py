@@ -1,0 +1,262 @@
+"""Training a model of many tasks, by Keras' own `fit`."""
+
+import keras
+from keras.src import backend
+from keras.src.utils.tracking import no_automatic_dependency_tracking
+
+from keras_mtl import optimizers, step, weighters
+from keras_mtl.callbacks import TrainingMonitor
+from keras_mtl.data import feeding
+from keras_mtl.data.support_query import SupportQuery
+from keras_mtl.gradients import TaskGradients
+from keras_mtl.metrics import TaskMeans, TaskMetrics
+from keras_mtl.tasks import TaskLosses, check_batch
+
+
+class TaskTrainer(keras.Model):
+    """What `MultiTaskModel` does in `compile`, `fit` and `evaluate`.
+
+    A subclass provides `task_names`, `is_separate(inputs)` and
+    `call(inputs, training, return_representation)`.
+    """
+
+    weighter = None
+    input_structure = None
+
+    @property
+    def task_weights(self) -> dict[str, float]:
+        """Dict from task name to its latest weight."""
+        latest = keras.ops.convert_to_numpy(self.weighter.task_weights)
+        return dict(zip(self.task_names, latest.tolist(), strict=True))
+
+    @no_automatic_dependency_tracking
+    def compile(
+        self,
+        optimizer="rmsprop",
+        loss=None,
+        loss_weights=None,
+        metrics=None,
+        weighted_metrics=None,
+        weighter=None,
+        **kwargs,
+    ):
+        """Configures training.
+
+        Args:
+            optimizer: Keras optimizer or its name.
+            loss: Dict from task name to loss, or one loss for every task.
+            loss_weights: Dict from task name to float; multiplies the learned
+                weights.
+            metrics: Dict from task name to metrics, or names of metrics for
+                every task. Rows with missing labels are left out.
+            weighted_metrics: The same, weighted by `sample_weight`.
+            weighter: Name, config dict or `Weighter`; uniform by default.
+            **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile`,
+                `auto_scale_loss`, as in `keras.Model.compile`.
+
+        Raises:
+            ValueError: If names do not match the heads.
+        """
+        self.task_losses = TaskLosses(self.task_names, loss, loss_weights)
+        super().compile(optimizer=optimizer, **kwargs)
+        self._task_config = {
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+        }
+        with self.distribute_strategy.scope():
+            self.epoch = keras.Variable(
+                0.0,
+                trainable=False,
+                aggregation="only_first_replica",
+                synchronization="on_read",
+            )
+            self._loss_tracker = TaskMeans(
+                self.task_names, self.task_losses.loss_weights
+            )
+            self._compile_metrics = TaskMetrics(
+                self.task_names, metrics, weighted_metrics
+            )
+        self._attach(weighters.get(weighter))
+
+    def get_compile_config(self):
+        """Returns the arguments of `compile`, with the weighter in use."""
+        if not self.compiled:
+            return {}
+        config = {**super().get_compile_config(), **self._task_config}
+        for name in self._task_config:
+            config[name] = keras.saving.serialize_keras_object(config[name])
+        return {**config, "weighter": weighters.serialize(self.weighter)}
+
+    def compile_from_config(self, config):
+        """Compiles the model with the result of `get_compile_config()`."""
+        weighter = weighters.deserialize(config.pop("weighter"))
+        config = keras.saving.deserialize_keras_object(config)
+        self.compile(**config, weighter=weighter)
+        if self.built:
+            self._build_optimizer()
+
+    def fit(self, x=None, y=None, *args, weighter=None, **kwargs):
+        """Trains the model, as `keras.Model.fit` does.
+
+        Args:
+            x: Inputs, or a dict of inputs by task name, whose arrays may
+                differ in length. Or a `tf.data.Dataset`.
+            y: Dict from task name to labels.
+            *args: As in `keras.Model.fit`.
+            weighter: Name, config dict or `Weighter` that replaces the
+                compiled one.
+            **kwargs: As in `keras.Model.fit`, and `query_split` (float in
+                (0, 1), share of each task's rows to learn the weights from),
+                `query_data` (tuple of arrays, or `tf.data.Dataset`) and
+                `query_batch_size` (integer, `batch_size` by default).
+
+        Returns:
+            A `History` with `loss`, and `<task>_loss`, `<task>_weight` and
+            `<task>_<metric>` of every task, means over the epoch.
+
+        Raises:
+            ValueError: If data do not match the tasks, or query data are
+                needed and not given.
+        """
+        self._assert_compile_called("fit")
+        if weighter is not None:
+            self._attach(weighters.get(weighter))
+        fit = feeding.training_arguments(self, x, y, args, kwargs)
+        callbacks = fit.pop("callbacks", None)
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks.append(TrainingMonitor())
+        else:
+            given = keras.tree.flatten(callbacks or [])
+            callbacks = [TrainingMonitor(), *given]
+        return super().fit(**fit, callbacks=callbacks)
+
+    def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
+        """Returns losses and metrics, as `keras.Model.evaluate` does.
+
+        `loss` is the sum of the tasks' losses by `loss_weights` alone.
+        """
+        x, y, sample_weight = feeding.evaluation_data(
+            self, x, y, kwargs.pop("sample_weight", None), batch_size
+        )
+        kwargs |= {"batch_size": batch_size, "sample_weight": sample_weight}
+        return super().evaluate(x, y, **kwargs)
+
+    def predict(self, x, batch_size=None, **kwargs):
+        """Returns a dict of arrays by task name."""
+        x, *_ = feeding.evaluation_data(self, x, batch_size=batch_size)
+        return super().predict(x, batch_size=batch_size, **kwargs)
+
+    def train_on_batch(
+        self, x, y=None, sample_weight=None, return_dict=False, query_data=None
+    ):
+        """Runs one step, as `keras.Model.train_on_batch` does.
+
+        Args:
+            x: Inputs.
+            y: Dict from task name to labels.
+            sample_weight: Dict from task name to weights.
+            return_dict: Boolean, whether to return a dict.
+            query_data: Tuple `(x, y)` or `(x, y, sample_weight)`.
+        """
+        self._assert_compile_called("train_on_batch")
+        batch = (x, y, sample_weight)
+        batch = feeding.batch_with_query(self, batch, query_data)
+        self._maybe_symbolic_build(data_batch=batch)
+        self.make_train_function()
+        self.reset_metrics()
+        logs = self.train_function(iter([batch]))
+        logs = {name: float(value) for name, value in logs.items()}
+        return logs if return_dict else self._flatten_metrics_in_order(logs)
+
+    def train_step(self, data):
+        """Runs one step on a batch; see `keras_mtl.step.train_step`."""
+        batch = step.train_step(self, data)
+        return {**self._loss_tracker.result(), **self._update_metrics(batch)}
+
+    def test_step(self, data):
+        """Returns losses and metrics, with the fixed weights only."""
+        data = keras.utils.unpack_x_y_sample_weight(data)
+        batch = TaskGradients(self, data, training=False)
+        self._loss_tracker.update_state(batch)
+        means = self._loss_tracker.evaluation_result()
+        return {**means, **self._update_metrics(batch)}
+
+    def _update_metrics(self, batch):
+        metrics = self._compile_metrics
+        metrics.update_state(batch.labels, batch.outputs, batch.sample_weight)
+        return metrics.result()
+
+    def _get_metrics_result_or_logs(self, logs):
+        # Keras compares keys; an evaluation has fewer than a training epoch.
+        results = self.get_metrics_result()
+        if "skipped_steps" not in logs:
+            results |= self._loss_tracker.evaluation_result()
+        return {name: results[name] for name in logs}
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # From the specification: Keras would take a batch, and cannot reduce
+        # one that is spread over workers.
+        if iterator is not None:
+            data_batch = iterator.data_adapter.get_tf_dataset().element_spec
+        batch = keras.tree.map_structure(_symbolic, data_batch)
+        if isinstance(batch, SupportQuery):
+            check_batch(self, batch.query)
+            batch = batch.support
+        x, y, _ = check_batch(self, batch)
+        with self.distribute_strategy.scope():
+            if not self.built or not self._compile_metrics.built:
+                outputs = self.build_from_inputs(x)
+                self._compile_metrics.build(y, outputs)
+            self._build_optimizer()
+
+    def build_from_inputs(self, inputs):
+        """Builds all layers for inputs of these shapes.
+
+        Args:
+            inputs: Structure of `keras.KerasTensor`.
+
+        Returns:
+            Dict from task name to symbolic prediction.
+        """
+        outputs = backend.compute_output_spec(self, inputs, training=False)
+        self.built = True
+        if self.input_structure is None and not self.is_separate(inputs):
+            self.input_structure = inputs
+        return outputs
+
+    def _build_optimizer(self):
+        self.optimizer = optimizers.build(
+            self.optimizer,
+            self.trainable_variables,
+            undecayed=self.weighter.trainable_variables,
+        )
+
+    def _attach(self, weighter):
+        """Makes `weighter` the one in use, also on a built model."""
+        if weighter is self.weighter:
+            return
+        if hasattr(weighter, "set_kinds"):
+            weighter.set_kinds(self.task_losses.kinds)
+        with self.distribute_strategy.scope():
+            weighter.bind(len(self.task_names), self.task_names)
+        # Keras locks the tracker of a built layer, and `compile` turns
+        # tracking off.
+        self._tracker.unlock()
+        if self.weighter is not None:
+            self._tracker.untrack(self.weighter)
+        self._tracker.add_to_store("layers", weighter)
+        self.weighter = weighter
+        if self.built:
+            self._tracker.lock()
+            if self.optimizer.built:
+                self._build_optimizer()
+        self.train_function = None
+
+
+def _symbolic(leaf):
+    if leaf is None:
+        return None
+    shape = leaf.shape if hasattr(leaf, "shape") else ()
+    return keras.KerasTensor(shape, backend.standardize_dtype(leaf.dtype))
