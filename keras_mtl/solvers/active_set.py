@@ -1,0 +1,79 @@
+"""Non-negative quadratic programs, solved by an active-set method."""
+
+import tensorflow as tf
+
+# A pivot below this is the rounding of a float32 matrix, not information.
+SMALLEST_PIVOT = 1e-7
+
+
+def nonnegative_minimum(matrix, vector, allowed, threshold, max_steps):
+    """Minimises `x @ matrix @ x / 2 - vector @ x` over `x >= 0`.
+
+    Each step lets the coordinate of steepest descent become positive, or one
+    that would turn negative return to 0, and solves exactly for the positive
+    ones: a pivot on the tableau `[matrix, vector]`, `O(K^2)`. Every `x` on
+    the way is feasible, and none is worse than the one before.
+
+    Args:
+        matrix: `(K, K)` float64, positive semi-definite up to rounding, its
+            diagonal of order 1; K static.
+        vector: `(K,)` float64.
+        allowed: `(K,)` bool. Other coordinates stay 0.
+        threshold: Float. Steepest descent at which to stop.
+        max_steps: Integer or scalar int32. With 0, `x` is 0.
+
+    Returns:
+        `(x, steps)`: `(K,)` float64 and scalar int32.
+
+    Reference:
+        - [Wolfe, 1976](https://doi.org/10.1007/BF01580381)
+        - [Goodnight, 1979](https://doi.org/10.1080/00031305.1979.10482685)
+    """
+    index = tf.range(vector.shape[0])
+    never = tf.constant(float("-inf"), tf.float64)
+
+    def sweep_of(tableau, pivot):
+        hit = tf.range(vector.shape[0] + 1) == pivot
+        row, column = tableau[pivot], tf.gather(tableau, pivot, axis=1)
+        diagonal = tf.maximum(row[pivot], SMALLEST_PIVOT)
+        row = tf.where(hit, diagonal + 1.0, row) / diagonal
+        return tf.where(hit[:-1], diagonal - 1.0, column), row
+
+    def exchange(steps, tableau, column, row, pivot, active, x, _):
+        # Sweeping twice undoes itself: coordinates enter and leave alike.
+        # The sweep is prepared a step ahead, so that XLA updates in place.
+        tableau -= column[:, None] * row
+        active ^= index == pivot
+        right = tableau[:, -1]
+        target = tf.where(active, right, 0.0)
+        blocked = tf.reduce_min(target) < 0.0
+        leave = tf.where(target < 0.0, x / (target - x), never)
+        enter = tf.where(allowed & ~active, right, never)
+        score = tf.where(blocked, leave, enter)
+        pivot = tf.argmax(score, output_type=tf.int32)
+        length = tf.where(blocked, -score[pivot], 1.0)
+        x = tf.maximum(x + length * (target - x), 0.0)
+        x = tf.where(blocked & (index == pivot), tf.zeros_like(x), x)
+        sweep = sweep_of(tableau, pivot)
+        more = blocked | (score[pivot] > threshold)
+        return steps + 1, tableau, *sweep, pivot, active, x, more
+
+    tableau = tf.concat([matrix, vector[:, None]], 1)
+    enter = tf.where(allowed, vector, never)
+    pivot = tf.argmax(enter, output_type=tf.int32)
+    sweep = sweep_of(tableau, pivot)
+    active, x = tf.zeros_like(allowed), tf.zeros_like(vector)
+    steps, *_, x, _ = tf.while_loop(
+        lambda steps, *state: (steps < max_steps) & state[-1],
+        exchange,
+        (
+            tf.constant(0),
+            tableau,
+            *sweep,
+            pivot,
+            active,
+            x,
+            enter[pivot] > threshold,
+        ),
+    )
+    return x, steps

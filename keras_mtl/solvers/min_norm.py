@@ -1,0 +1,168 @@
+"""The shortest point in the convex hull of the task gradients."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from keras_mtl.checks import above, integer, one_of
+from keras_mtl.solvers.active_set import nonnegative_minimum
+
+METHODS = ("fully_corrective", "pairwise", "frank_wolfe")
+
+
+class MinNormPoint(NamedTuple):
+    """Weights of the shortest combination, and how it was reached.
+
+    Attributes:
+        weights: `(K,)` float32, non-negative, summing to 1.
+        gap: Scalar float32, the duality gap of these weights as a fraction
+            of the mean squared gradient norm.
+        iterations: Scalar int32, the steps taken; 0 where none was needed.
+    """
+
+    weights: tf.Tensor
+    gap: tf.Tensor
+    iterations: tf.Tensor
+
+
+def min_norm_point(
+    gramian,
+    max_iterations=None,
+    tolerance=1e-6,
+    present=None,
+    method="fully_corrective",
+):
+    """Minimises `weights @ gramian @ weights` over the simplex.
+
+    Frank-Wolfe from uniform weights. `"fully_corrective"` solves exactly on
+    the active tasks after each one that enters or leaves, and needs about as
+    many steps as there are tasks; `"pairwise"` moves weight between two tasks
+    and `"frank_wolfe"` towards one, with exact line search: hundreds of steps
+    and more. Two tasks have a closed form.
+
+    Example:
+
+    >>> min_norm_point([[18.0, -22.0], [-22.0, 38.0]]).weights  # [0.6, 0.4]
+
+    Args:
+        gramian: `(K, K)`, `gramian[i, j] = <g[i], g[j]>`, in squared loss per
+            squared parameter. Positive semi-definite up to rounding; K static.
+        max_iterations: Integer, at least 1. Steps at most. Default `20 * K`.
+        tolerance: Float, above 0. Duality gap, as a fraction of the mean
+            squared gradient norm, at which the solver stops.
+        present: `(K,)` mask, or `None` for all. An absent task weighs 0 and
+            its entries are never read; if all are absent, all weights are 0.
+        method: One of `"fully_corrective"`, `"pairwise"`, `"frank_wolfe"`.
+
+    Returns:
+        A `MinNormPoint`: `weights`, `gap`, `iterations`. No gradient flows
+        through it. A zero Gramian gives uniform weights.
+
+    Raises:
+        ValueError: If an argument is out of range or of the wrong shape.
+
+    Reference:
+        - [Jaggi, 2013](https://proceedings.mlr.press/v28/jaggi13.html)
+        - [Lacoste-Julien and Jaggi, 2015](https://arxiv.org/abs/1511.05932)
+        - [Wolfe, 1976](https://doi.org/10.1007/BF01580381)
+    """
+    gramian = tf.stop_gradient(tf.convert_to_tensor(gramian))
+    shape = gramian.shape.as_list() if gramian.shape.rank == 2 else [None]
+    if not shape[0] or shape[0] != shape[1]:
+        raise ValueError(
+            "Argument `gramian` must be a square matrix of known size. "
+            f"Received: shape={gramian.shape}"
+        )
+    size = shape[0]
+    mask = tf.cast([True] * size if present is None else present, tf.bool)
+    if mask.shape != (size,):
+        raise ValueError(
+            f"Argument `present` must have shape ({size},), one entry per "
+            f"task. Received: shape={mask.shape}"
+        )
+    if max_iterations is None:
+        max_iterations = 20 * size
+    steps = integer("max_iterations", max_iterations, 1)
+    tolerance = above("tolerance", tolerance, 0.0)
+    one_of("method", method, METHODS)
+
+    # float64: a gap of 1e-6 is a few float32 roundings of these sums.
+    gramian = tf.cast(gramian, tf.float64)
+    gramian = tf.where(mask[:, None] & mask, gramian, 0.0)
+    count = tf.reduce_sum(tf.cast(mask, tf.float64))
+    mean = tf.math.divide_no_nan(tf.linalg.trace(gramian), count)
+    gramian = tf.math.divide_no_nan(gramian, mean)
+    uniform = tf.math.divide_no_nan(tf.cast(mask, tf.float64), count)
+    if size == 2:
+        weights = tf.where(tf.reduce_all(mask), _two_tasks(gramian), uniform)
+        iterations = tf.constant(0)
+    elif method == "fully_corrective":
+        weights, iterations = _fully_corrective(
+            gramian, mask, uniform, steps, tolerance
+        )
+    else:
+        weights, iterations = _line_searches(
+            gramian, mask, uniform, steps, tolerance, method == "pairwise"
+        )
+    weights = tf.cast(weights, tf.float32)
+    gap = _gap(gramian, mask, tf.cast(weights, tf.float64))
+    return MinNormPoint(weights, tf.cast(gap, tf.float32), iterations)
+
+
+def _gap(gramian, mask, weights, slopes=None):
+    slopes = tf.linalg.matvec(gramian, weights) if slopes is None else slopes
+    lowest = tf.reduce_min(tf.where(mask, slopes, float("inf")))
+    return tf.maximum(tf.reduce_sum(weights * slopes) - lowest, 0.0)
+
+
+def _two_tasks(gramian):
+    excess = tf.linalg.diag_part(gramian)[::-1] - gramian[0, 1]
+    length = tf.reduce_sum(excess)
+    return tf.where(length > 0.0, tf.clip_by_value(excess / length, 0, 1), 0.5)
+
+
+def _line_searches(gramian, mask, weights, max_steps, tolerance, pairwise):
+    infinity = tf.constant(float("inf"), tf.float64)
+
+    def unfinished(step, weights, slopes):
+        gap = _gap(gramian, mask, weights, slopes)
+        return (step < max_steps) & (gap > tolerance)
+
+    def search(step, weights, slopes):
+        best = tf.argmin(tf.where(mask, slopes, infinity))
+        away, away_slopes, limit = weights, slopes, 1.0
+        if pairwise:
+            worst = tf.argmax(tf.where(weights > 0.0, slopes, -infinity))
+            away = tf.one_hot(worst, len(mask), dtype=tf.float64)
+            away_slopes, limit = gramian[worst], weights[worst]
+        move = tf.one_hot(best, len(mask), dtype=tf.float64) - away
+        change = gramian[best] - away_slopes
+        descent = -tf.reduce_sum(move * slopes)
+        curvature = tf.reduce_sum(move * change)
+        inside = descent < limit * curvature
+        length = tf.where(inside, descent / curvature, limit)
+        weights = tf.maximum(weights + length * move, 0.0)
+        return step + 1, weights, slopes + length * change
+
+    slopes = tf.linalg.matvec(gramian, weights)
+    start = (tf.constant(0), weights, slopes)
+    step, weights, _ = tf.while_loop(unfinished, search, start)
+    return weights, step
+
+
+def _fully_corrective(gramian, mask, uniform, max_steps, tolerance):
+    # With x = weights * norms the task norms leave the matrix, and the sum
+    # to 1 becomes a term: x @ (cosines + a a') @ x / 2 - a @ x over x >= 0.
+    norms = tf.sqrt(tf.maximum(tf.linalg.diag_part(gramian), 1e-30))
+    shortest = tf.reduce_min(tf.where(mask, norms, float("inf")))
+    a = tf.where(mask, shortest / norms, 0.0)
+    matrix = gramian / (norms[:, None] * norms) + a[:, None] * a
+    # A tenth leaves room for rounding the weights to float32; a descent of
+    # x is a gap of at most sqrt(K) times that.
+    target = 0.1 * tolerance
+    solved = _gap(gramian, mask, uniform) <= target
+    max_steps = tf.where(solved, 0, max_steps)
+    threshold = target / gramian.shape[0] ** 0.5
+    x, steps = nonnegative_minimum(matrix, a, mask, threshold, max_steps)
+    weights = tf.math.divide_no_nan(a * x, tf.reduce_sum(a * x))
+    return tf.where(steps > 0, weights, uniform), steps
