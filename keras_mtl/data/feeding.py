@@ -67,6 +67,7 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
         if split is not None:
             arrays, query = support_query_split(*arrays, query_split=split)
         support = _batches(model, arrays, batch_size, "cycle", shuffle)
+    fit["shuffle"] = False
     if query is None:
         return {**fit, "x": support}
     size = integer("query_batch_size", query_batch_size or batch_size, 1)

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
+
+from keras_mtl.data.arrays import as_arrays
 
 # Rows of a `tf.data.Dataset` held for shuffling; arrays shuffle whole.
 SHUFFLE_BUFFER = 10_000
@@ -44,13 +45,7 @@ def _rows(task, value):
     if isinstance(value, tf.data.Dataset):
         return _dataset_rows(task, value)
     _check_parts(task, value, type(value).__name__)
-    x, *others = value
-    tensors = tuple(
-        [
-            keras.tree.map_structure(_tensor, _leaf_lists(x)),
-            *(_tensor(np.asarray(other)) for other in others),
-        ]
-    )
+    tensors = tf.nest.map_structure(_tensor, as_arrays(value))
     rows = {
         int(t.shape[0]) if t.shape.rank else 0 for t in tf.nest.flatten(tensors)
     }
@@ -102,12 +97,6 @@ def _check_parts(task, parts, received):
             f"(x, y, sample_weight), or a tf.data.Dataset of such. "
             f"Received: {received}"
         )
-
-
-def _leaf_lists(x):
-    """Returns `x` with a flat list (of texts, say) as one array."""
-    flat = isinstance(x, list) and not any(np.ndim(item) for item in x)
-    return np.asarray(x) if flat else x
 
 
 def _tensor(array):

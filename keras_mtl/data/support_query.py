@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mtl.checks import did_you_mean, finite
+from keras_mtl.data.arrays import as_arrays
 from keras_mtl.data.stratify import multi_stratified_split
 
 
@@ -72,7 +73,7 @@ def support_query_split(x, y, sample_weight=None, query_split=0.1, seed=0):
     y = {task: np.asarray(labels) for task, labels in y.items()}
     weights = _weight_arrays(sample_weight, y)
     separate = isinstance(x, dict) and x.keys() == y.keys()
-    x = {task: _arrays(x[task]) for task in y} if separate else _arrays(x)
+    x = as_arrays({task: x[task] for task in y} if separate else x)
     for task, labels in y.items():
         weight = None if weights is None else weights.get(task)
         _check_rows(task, x[task] if separate else x, labels, weight)
@@ -237,15 +238,6 @@ def _check_rows(task, x, labels, weight):
             "number of rows. Received: "
             + ", ".join(f"{name} {n}" for name, n in rows.items())
         )
-
-
-def _arrays(tree):
-    """Returns the structure with arrays for leaves; a flat list is a leaf."""
-    if isinstance(tree, dict):
-        return {key: _arrays(value) for key, value in tree.items()}
-    if isinstance(tree, list) and not any(np.ndim(item) for item in tree):
-        return np.asarray(tree)
-    return keras.tree.map_structure(np.asarray, tree)
 
 
 def _take(tree, rows):

@@ -33,6 +33,14 @@ TASK_GROUPS = {
     ),
 }
 SPLIT_FOLDERS = {"20news-bydate-train": "train", "20news-bydate-test": "test"}
+# What reading a damaged file raises, by the layer that notices.
+DAMAGES = (
+    EOFError,
+    lzma.LZMAError,
+    tarfile.TarError,
+    tf.errors.OutOfRangeError,
+    zlib.error,
+)
 _PLACES = {
     group: (task, label)
     for task, groups in TASK_GROUPS.items()
@@ -101,7 +109,7 @@ def read_posts(path, headers=True):
                     split, parts[-2], *_PLACES[parts[-2]], parts[-1], text
                 )
             _check_end(archive)
-    except (EOFError, tarfile.TarError, lzma.LZMAError, zlib.error) as error:
+    except DAMAGES as error:
         raise ValueError(
             f"The archive {str(path)!r} is damaged or truncated: {error}. "
             f"Fetch it again from {URL}"

@@ -29,8 +29,13 @@ def test_labels_are_kept_and_only_the_missing_ones_weigh_nothing(labels):
 
 @pytest.mark.parametrize(
     ("shape", "weight_shape"),
-    [((5,), (5,)), ((5, 1), (5,)), ((5, 3), (5,)), ((5, 2, 3), (5, 2, 3))]
-    + [((5, 2, 3, 4), (5, 2, 3))],
+    [
+        ((5,), (5,)),
+        ((5, 1), (5,)),
+        ((5, 3), (5,)),
+        ((5, 2, 3), (5, 2, 3)),
+        ((5, 2, 3, 4), (5, 2, 3)),
+    ],
 )
 def test_weights_drop_the_axis_of_vector_labels(shape, weight_shape):
     assert mask_missing(np.zeros(shape))[1].shape == weight_shape
