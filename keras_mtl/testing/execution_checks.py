@@ -1,0 +1,117 @@
+"""Checks that eager, graph, XLA and replicated execution agree."""
+
+import functools
+import warnings
+
+import tensorflow as tf
+
+from keras_mtl.testing.replicas import two_replicas
+from keras_mtl.testing.signal_families import signal_sequence
+from keras_mtl.testing.trial import (
+    ConformanceError,
+    advance,
+    compiled,
+    expect_same,
+    fresh,
+    history,
+    state,
+)
+
+
+def check_graph(make, num_tasks):
+    """A `tf.function` does what eager execution does."""
+    remedy = (
+        "Keep state in variables and use no NumPy, Python `if` or `for` on "
+        "tensors. Draw random numbers with `tf.random.stateless_*` from a "
+        "state made with `add_state`."
+    )
+    _compare(make, num_tasks, remedy)
+
+
+def check_xla(make, num_tasks):
+    """So does one compiled with XLA."""
+    remedy = (
+        "Use static shapes and capped loops. XLA draws other random numbers "
+        "from the same state: if you draw some, skip 'xla' and say so."
+    )
+    _compare(make, num_tasks, remedy, jit_compile=True)
+
+
+def _compare(make, num_tasks, remedy, **kwargs):
+    eager, graph = fresh(make, num_tasks), fresh(make, num_tasks)
+    sequence = signal_sequence(eager, num_tasks, ["random"] * 5)
+    received = history(graph, sequence, compiled(graph, **kwargs))
+    expect_same(received, history(eager, sequence), remedy, 1e-5)
+
+
+def check_no_retrace(make, num_tasks):
+    """Three steps are traced once."""
+    weighter = fresh(make, num_tasks)
+    sequence = signal_sequence(weighter, num_tasks)
+    traces = []
+
+    @tf.function(autograph=False)
+    def step(signals):
+        traces.append(signals)
+        return advance(weighter, signals)
+
+    history(weighter, sequence, step)
+    if len(traces) != 1:
+        raise ConformanceError(
+            f"expected 1 trace over {len(sequence)} steps; received "
+            f"{len(traces)}. Make all state in `build`, and take no Python "
+            "value that changes from step to step."
+        )
+
+
+def check_two_replicas(make, num_tasks):
+    """Each of two replicas does what one device does."""
+    strategy = two_replicas()
+    if strategy is None:
+        warnings.warn(
+            "check_two_replicas was left out: TensorFlow was initialised with "
+            "one CPU device. Import keras_mtl.testing and call "
+            "`two_replicas()` before TensorFlow runs anything.",
+            stacklevel=2,
+        )
+        return
+    alone = fresh(make, num_tasks)
+    sequence = signal_sequence(alone, num_tasks)
+    expected = history(alone, sequence)
+    with strategy.scope():
+        replicated = fresh(make, num_tasks)
+    skipped = {name: tf.zeros(num_tasks) for name in _results(alone)}
+
+    @tf.function(autograph=False)
+    def step(signals, finite):
+        # A conditional, as in training: a non-finite step is left out.
+        return strategy.run(
+            lambda: tf.cond(
+                finite, lambda: advance(replicated, signals), lambda: skipped
+            )
+        )
+
+    received = [[], []]
+    for signals in sequence:
+        results = step(signals, tf.constant(True))
+        for replica, rows in enumerate(received):
+            pick = functools.partial(_on_replica, strategy, replica)
+            weights = {name: pick(value) for name, value in results.items()}
+            rows.append({**weights, **state(replicated, pick)})
+    for replica, rows in enumerate(received):
+        expect_same(
+            rows,
+            expected,
+            f"This was replica {replica} of 2, with the signals of the global "
+            "batch on each. Make state with `add_state`, and reduce nothing.",
+            1e-5,
+        )
+
+
+def _on_replica(strategy, replica, value):
+    value = getattr(value, "value", value)
+    return strategy.experimental_local_results(value)[replica].numpy()
+
+
+def _results(weighter):
+    return ("call", "observe") if weighter.observes else ("call",)

@@ -1,0 +1,33 @@
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import pytest
+import tensorflow as tf
+
+from keras_mtl import testing
+
+# Tests run in one process per core.
+tf.config.threading.set_intra_op_parallelism_threads(1)
+tf.config.threading.set_inter_op_parallelism_threads(1)
+STRATEGY = testing.two_replicas()
+
+
+@pytest.fixture(scope="session")
+def strategy():
+    """The only MirroredStrategy of the process: a second one aborts it."""
+    return STRATEGY
+
+
+@pytest.fixture(autouse=True)
+def _reproducible():
+    keras.utils.set_random_seed(0)
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _clear_session():
+    yield
+    keras.backend.clear_session()
