@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_mtl.checks import above, at_least
 from keras_mtl.weighters.base import Weighter
 
-# Halvings of a range that spans e^60: float32 resolves no more.
+# Halvings of a range of logarithms that is at most 60 wide.
 BISECTION_STEPS = 40
 
 
@@ -65,23 +65,24 @@ class BanditMTL(Weighter):
     def call(self, losses, present=None):
         """Moves the probabilities and returns K times them."""
         num_tasks = losses.shape[0]
-        seen = tf.ones_like(losses) if present is None else present
         if self.radius == 0.0:
             return tf.ones_like(losses)
-        ascent = self.log_probabilities + self.step_size * losses
-        moved = self._project(ascent, seen > 0.0)
-        self.log_probabilities.assign(moved)
-        return num_tasks * tf.exp(moved)
+        seen = tf.ones_like(losses) if present is None else present
+        # float64: where an absent task uses up the radius, little is left.
+        latest = tf.cast(self.log_probabilities, tf.float64)
+        ascent = latest + self.step_size * tf.cast(losses, tf.float64)
+        moved = self._project(ascent, latest, seen > 0.0)
+        self.log_probabilities.assign(tf.cast(moved, tf.float32))
+        return num_tasks * tf.cast(tf.exp(moved), tf.float32)
 
-    def _project(self, ascent, seen):
+    def _project(self, ascent, latest, seen):
         """Returns the nearest log probabilities inside the ball.
 
         They are those of `ascent / (1 + λ)`, whose divergence falls with λ.
         """
-        num_tasks = ascent.shape[0]
-        latest = tf.convert_to_tensor(self.log_probabilities)
+        log_tasks = math.log(ascent.shape[0])
         # 0 if all tasks are present, up to the rounding of earlier steps.
-        mass = _log_sum(latest, seen) - tf.reduce_logsumexp(latest)
+        log_mass = _log_sum(latest, seen) - tf.reduce_logsumexp(latest)
         highest = tf.reduce_max(tf.where(seen, ascent, -math.inf))
         below = tf.where(seen, ascent - highest, 0.0)
         spread = -tf.reduce_min(below)
@@ -89,22 +90,28 @@ class BanditMTL(Weighter):
 
         def log_probabilities(sharpness):
             logits = sharpness * shape
-            shared = logits - _log_sum(logits, seen) + mass
+            shared = logits - _log_sum(logits, seen) + log_mass
             return tf.where(seen, shared, latest)
 
-        def divergence(sharpness):
-            log_p = log_probabilities(sharpness)
-            excess = log_p + math.log(num_tasks)
-            return tf.reduce_sum(tf.exp(log_p) * excess)
-
-        if self.radius >= math.log(num_tasks):
+        if self.radius >= log_tasks:
             return log_probabilities(spread)
+
+        mask, mass = tf.cast(seen, tf.float64), tf.exp(log_mass)
+        fixed = mass * (log_mass + log_tasks) + tf.reduce_sum(
+            (1.0 - mask) * tf.exp(latest) * (latest + log_tasks)
+        )
+
+        def inside(sharpness):
+            odds = mask * tf.exp(sharpness * shape)
+            total = tf.reduce_sum(odds)
+            mean = sharpness * tf.reduce_sum(odds * shape) / total
+            return fixed + mass * (mean - tf.math.log(total)) <= self.radius
 
         def halve(step, low, high):
             middle = 0.5 * (low + high)
-            outside = divergence(tf.exp(middle)) > self.radius
-            low = tf.where(outside, low, middle)
-            return step + 1, low, tf.where(outside, middle, high)
+            fits = inside(tf.exp(middle))
+            low = tf.where(fits, middle, low)
+            return step + 1, low, tf.where(fits, high, middle)
 
         # sharpness = spread / (1 + λ), searched over its logarithm.
         high = tf.math.log(tf.maximum(spread, 1e-9))
@@ -114,8 +121,7 @@ class BanditMTL(Weighter):
             halve,
             (0, low, high),
         )
-        free = divergence(spread) <= self.radius
-        return log_probabilities(tf.where(free, spread, tf.exp(low)))
+        return log_probabilities(tf.where(inside(spread), spread, tf.exp(low)))
 
     def get_config(self):
         """Returns the arguments to make this weighter again."""

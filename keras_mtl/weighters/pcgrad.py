@@ -105,9 +105,11 @@ class PCGrad(GradientWeighter):
             return tf.broadcast_to(tf.range(num_tasks), shape)
         state = tf.convert_to_tensor(self.random_state)
         self.random_state.assign_add([0, 1])
-        # Philox, not what the device prefers: XLA would draw other orders.
-        drawn = tf.random.stateless_uniform(shape, state, alg="philox")
-        return tf.argsort(drawn, axis=1, stable=True)
+        # Philox's plain integers: XLA turns them into other fractions.
+        drawn = tf.random.stateless_uniform(
+            shape, state, None, None, tf.uint32, alg="philox"
+        )
+        return tf.argsort(tf.cast(drawn, tf.int64), axis=1, stable=True)
 
     def get_config(self):
         """Returns the arguments to make this weighter again."""
