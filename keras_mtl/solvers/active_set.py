@@ -59,21 +59,10 @@ def nonnegative_minimum(matrix, vector, allowed, threshold, max_steps):
         return steps + 1, tableau, *sweep, pivot, active, x, more
 
     tableau = tf.concat([matrix, vector[:, None]], 1)
-    enter = tf.where(allowed, vector, never)
-    pivot = tf.argmax(enter, output_type=tf.int32)
-    sweep = sweep_of(tableau, pivot)
-    active, x = tf.zeros_like(allowed), tf.zeros_like(vector)
+    nothing, nowhere = tf.zeros_like(vector), tf.zeros_like(tableau[0])
+    # The first pass only finds where to enter: it changes nothing.
+    state = (-1, tableau, nothing, nowhere, -1, nothing > 0, nothing, True)
     steps, *_, x, _ = tf.while_loop(
-        lambda steps, *state: (steps < max_steps) & state[-1],
-        exchange,
-        (
-            tf.constant(0),
-            tableau,
-            *sweep,
-            pivot,
-            active,
-            x,
-            enter[pivot] > threshold,
-        ),
+        lambda steps, *state: (steps < max_steps) & state[-1], exchange, state
     )
-    return x, steps
+    return x, tf.maximum(steps, 0)
