@@ -40,7 +40,7 @@ def task_batches(
     Example:
 
     >>> dataset = task_batches({"a": (x_a, y_a), "b": (x_b, y_b)}, 32, seed=0)
-    >>> model.fit(dataset, epochs=5)
+    >>> model.fit(dataset, epochs=5, shuffle=False)
 
     Args:
         data: `{task: (x, y)}` or `{task: (x, y, sample_weight)}`. Each part is

@@ -18,23 +18,36 @@ class TopicsTest(tfds.testing.DatasetBuilderTestCase):
     DATASET_CLASS = Topics
     SPLITS = {"train": 16 * 5, "test": 16 * 5}
 
-    @pytest.fixture(scope="class", autouse=True)
-    def _archive_as_example(self, archive, request):
-        request.cls.EXAMPLE_DIR = archive.parent
+    @pytest.fixture(autouse=True)
+    def _archive_as_example(self, archive):
+        type(self).EXAMPLE_DIR = archive.parent
 
 
 class TopicsDownloadTest(TopicsTest):
     DL_DOWNLOAD_RESULT = "downloaded"
 
-    @pytest.fixture(scope="class", autouse=True)
-    def _archive_as_example(self, write_archive, tmp_path_factory, request):
+    @pytest.fixture(autouse=True)
+    def _archive_as_example(self, write_archive, tmp_path_factory):
         folder = tmp_path_factory.mktemp("download")
         write_archive(folder / "news.tar.gz").rename(folder / "downloaded")
-        request.cls.EXAMPLE_DIR = folder
+        type(self).EXAMPLE_DIR = folder
 
     def test_the_checksum_of_the_archive_is_known(self):
         # As scikit-learn's fetch_20newsgroups has it for its copy.
         assert Topics.url_infos[URL].checksum.startswith("8f1b2514ca22a5ade8f")
+
+
+def test_archive_is_downloaded_where_there_is_no_manual_folder(
+    tmp_path, archive, monkeypatch
+):
+    urls = []
+    monkeypatch.setattr(
+        tfds.download.DownloadManager,
+        "download",
+        lambda self, url: urls.append(url) or archive,
+    )
+    Topics(data_dir=tmp_path).download_and_prepare()
+    assert urls == [URL]
 
 
 @pytest.fixture
@@ -42,14 +55,12 @@ def prepared(tmp_path, archive, monkeypatch):
     """`load_topics()` prepares in a folder of its own, from the archive."""
     config = tfds.download.DownloadConfig(manual_dir=archive.parent)
 
-    with tfds.core.registered.skip_registering():
+    class Local(Topics, skip_registration=True):
+        def __init__(self, config):
+            super().__init__(config=config, data_dir=tmp_path)
 
-        class Local(Topics):
-            def __init__(self, config):
-                super().__init__(config=config, data_dir=tmp_path)
-
-            def download_and_prepare(self):
-                super().download_and_prepare(download_config=config)
+        def download_and_prepare(self):
+            super().download_and_prepare(download_config=config)
 
     monkeypatch.setattr(topics, "Topics", Local)
 
