@@ -1,10 +1,12 @@
 """Nested inputs as nested NumPy arrays."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
 
-def as_arrays(tree):
+def as_arrays(tree) -> Any:
     """Returns a structure of inputs with NumPy arrays for leaves.
 
     Dicts and tuples are structure, as in `Model.fit`, and so is a list of

@@ -73,21 +73,19 @@ def support_query_split(x, y, sample_weight=None, query_split=0.1, seed=0):
     y = {task: np.asarray(labels) for task, labels in y.items()}
     weights = _weight_arrays(sample_weight, y)
     separate = isinstance(x, dict) and x.keys() == y.keys()
-    x = as_arrays({task: x[task] for task in y} if separate else x)
+    x = as_arrays(x)
+    inputs = {task: x[task] if separate else x for task in y}
     for task, labels in y.items():
-        weight = None if weights is None else weights.get(task)
-        _check_rows(task, x[task] if separate else x, labels, weight)
-    sides = _split_rows(y, weights or {}, separate, float(query_split), seed)
+        _check_rows(task, inputs[task], labels, weights.get(task))
+    sides = _split_rows(y, weights, separate, float(query_split), seed)
 
     def take(rows):
         return (
-            {task: _take(x[task], rows[task]) for task in y}
+            {task: _take(inputs[task], rows[task]) for task in y}
             if separate
             else _take(x, next(iter(rows.values()))),
             {task: labels[rows[task]] for task, labels in y.items()},
-            None
-            if weights is None
-            else {task: w[rows[task]] for task, w in weights.items()},
+            {task: w[rows[task]] for task, w in weights.items()} or None,
         )
 
     return SupportQuery(*map(take, sides))
@@ -206,9 +204,9 @@ def _classes(labels, weight):
 
 
 def _weight_arrays(sample_weight, y):
-    """Returns `{task: array}` or None, or raises on an unknown task."""
+    """Returns `{task: array}`, or raises on an unknown task."""
     if sample_weight is None:
-        return None
+        return {}
     if not isinstance(sample_weight, dict):
         raise ValueError(
             "Argument `sample_weight` must be a dict {task: weights} or None. "

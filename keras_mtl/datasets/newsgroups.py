@@ -46,6 +46,7 @@ _PLACES = {
     for task, groups in TASK_GROUPS.items()
     for label, group in enumerate(groups)
 }
+GROUPS = tuple(_PLACES)
 
 
 class Post(NamedTuple):

@@ -7,7 +7,7 @@ import tensorflow_datasets as tfds
 
 from keras_mtl.checks import above, integer
 from keras_mtl.data.stratify import stratified_split
-from keras_mtl.datasets.newsgroups import TASK_GROUPS, URL, read_posts
+from keras_mtl.datasets.newsgroups import GROUPS, TASK_GROUPS, URL, read_posts
 
 ARCHIVES = ("20news-bydate.tar.xz", "20news-bydate.tar.gz")
 
@@ -53,7 +53,6 @@ class Topics(tfds.core.GeneratorBasedBuilder):
     )
 
     def _info(self):
-        groups = [group for names in TASK_GROUPS.values() for group in names]
         return tfds.core.DatasetInfo(
             builder=self,
             description="16 newsgroups as four tasks of four classes each.",
@@ -62,7 +61,7 @@ class Topics(tfds.core.GeneratorBasedBuilder):
                     "text": tfds.features.Text(),
                     "task": tfds.features.ClassLabel(names=list(TASK_GROUPS)),
                     "label": tfds.features.ClassLabel(num_classes=4),
-                    "group": tfds.features.ClassLabel(names=groups),
+                    "group": tfds.features.ClassLabel(names=list(GROUPS)),
                 }
             ),
             homepage="http://qwone.com/~jason/20Newsgroups/",
@@ -153,9 +152,8 @@ def _prepared(headers):
     """Returns `[(group, text)]` from TFDS, which downloads where needed."""
     builder = Topics(config="whole" if headers else "no_headers")
     builder.download_and_prepare()
-    name_of = builder.info.features["group"].int2str
     return [
-        (name_of(int(row["group"])), row["text"].decode())
+        (GROUPS[row["group"]], row["text"].decode())
         for split in ("train", "test")
         for row in tfds.as_numpy(builder.as_dataset(split=split))
     ]
