@@ -8,8 +8,9 @@ import tensorflow as tf
 from keras_mtl.checks import above, at_least
 from keras_mtl.weighters.base import Weighter
 
-# Halvings of a range of logarithms that is at most 60 wide.
-BISECTION_STEPS = 40
+# Bisection at many points at once: each round narrows a range of logarithms,
+# at most 60 wide, by a factor of 31.
+ROUNDS, POINTS = 8, 32
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -102,26 +103,22 @@ class BanditMTL(Weighter):
         )
 
         def inside(sharpness):
-            odds = mask * tf.exp(sharpness * shape)
-            total = tf.reduce_sum(odds)
-            mean = sharpness * tf.reduce_sum(odds * shape) / total
+            odds = mask * tf.exp(sharpness[:, None] * shape)
+            total = tf.reduce_sum(odds, 1)
+            mean = sharpness * tf.reduce_sum(odds * shape, 1) / total
             return fixed + mass * (mean - tf.math.log(total)) <= self.radius
-
-        def halve(step, low, high):
-            middle = 0.5 * (low + high)
-            fits = inside(tf.exp(middle))
-            low = tf.where(fits, middle, low)
-            return step + 1, low, tf.where(fits, high, middle)
 
         # sharpness = spread / (1 + λ), searched over its logarithm.
         high = tf.math.log(tf.maximum(spread, 1e-9))
         low = tf.minimum(high, math.log(1e-8))
-        _, low, _ = tf.while_loop(
-            lambda step, low, high: step < BISECTION_STEPS,
-            halve,
-            (0, low, high),
-        )
-        return log_probabilities(tf.where(inside(spread), spread, tf.exp(low)))
+        grid = tf.linspace(tf.zeros((), tf.float64), 1.0, POINTS)
+        for _ in range(ROUNDS):
+            points = low + (high - low) * grid
+            fits = tf.cast(inside(tf.exp(points)), tf.int32)
+            last = tf.maximum(tf.reduce_sum(fits) - 1, 0)
+            low, high = points[last], points[tf.minimum(last + 1, POINTS - 1)]
+        free = inside(spread[None])[0]
+        return log_probabilities(tf.where(free, spread, tf.exp(low)))
 
     def get_config(self):
         """Returns the arguments to make this weighter again."""

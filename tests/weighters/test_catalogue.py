@@ -1,0 +1,122 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_mtl import weighters
+
+NAMES = {
+    "constant": "Constant",
+    "uncertainty": "Uncertainty",
+    "dwa": "DWA",
+    "slaw": "SLAW",
+    "bandit_mtl": "BanditMTL",
+    "tchebycheff": "Tchebycheff",
+    "gradnorm": "GradNorm",
+    "mgda": "MGDA",
+    "pcgrad": "PCGrad",
+    "meta_weighting": "MetaWeighting",
+}
+# One setting of each that is not the default.
+SETTINGS = {
+    "constant": {"weights": {"b": 2.0, "a": 1.0}},
+    "uncertainty": {"kind": ["regression", "classification"]},
+    "dwa": {"per": "epoch", "temperature": 1.0},
+    "slaw": {"momentum": 0.9},
+    "bandit_mtl": {"radius": 0.1, "step_size": 1.0},
+    "tchebycheff": {"preference": [1.0, 2.0], "ideal": {"a": 0.0, "b": 0.1}},
+    "gradnorm": {"asymmetry": 0.12, "scope": "shared"},
+    "mgda": {"normalize": "loss+", "max_iterations": 7, "scope": "shared"},
+    "pcgrad": {"shuffle": False, "seed": 3},
+    "meta_weighting": {"step_size": 0.5, "nonnegative": True},
+}
+
+
+def test_names_in_order():
+    assert list(weighters.CATALOGUE) == list(NAMES)
+    assert weighters.ALIASES == {"uniform": "constant"}
+    for name, class_name in NAMES.items():
+        assert weighters.CATALOGUE[name] is getattr(weighters, class_name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_get(name):
+    cls = weighters.CATALOGUE[name]
+    assert type(weighters.get(name)) is cls
+    assert type(weighters.get(NAMES[name])) is cls
+    weighter = weighters.get({"class_name": name, "config": SETTINGS[name]})
+    assert type(weighter) is cls
+    assert weighters.get(weighter) is weighter
+    assert type(weighters.get({"class_name": NAMES[name]})) is cls
+
+
+def test_uniform_and_none_are_constant():
+    for identifier in ("uniform", None):
+        weights = weighters.get(identifier)(losses=[0.3, 0.4])
+        np.testing.assert_array_equal(weights, [1.0, 1.0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_config_survives_json(name):
+    for settings in ({}, SETTINGS[name]):
+        weighter = weighters.CATALOGUE[name](**settings)
+        config = json.loads(json.dumps(weighters.serialize(weighter)))
+        again = weighters.deserialize(config)
+        assert type(again) is type(weighter)
+        assert again.get_config() == weighter.get_config()
+        assert weighters.get(config).get_config() == weighter.get_config()
+        for argument, value in settings.items():
+            assert again.get_config()[argument] == value
+        keras_again = keras.saving.deserialize_keras_object(
+            keras.saving.serialize_keras_object(weighter)
+        )
+        assert keras_again.get_config() == weighter.get_config()
+
+
+def test_deserialize_takes_unregistered_classes():
+    class Inverse(weighters.Weighter):
+        def call(self, losses):
+            return 1.0 / losses
+
+    config = weighters.serialize(Inverse())
+    again = weighters.deserialize(config, custom_objects={"Inverse": Inverse})
+    assert type(again) is Inverse
+
+
+@pytest.mark.parametrize(
+    ("identifier", "message"),
+    [
+        (
+            "mdga",
+            "Unknown weighter 'mdga'. Did you mean 'mgda'? "
+            "'keras-mtl list' shows all.",
+        ),
+        ("zzzz", "Unknown weighter 'zzzz'. 'keras-mtl list' shows all."),
+        (
+            {"class_name": "slow"},
+            "Unknown weighter 'slow'. Did you mean 'slaw'? "
+            "'keras-mtl list' shows all.",
+        ),
+        (
+            {"config": {}},
+            "A weighter's config must have a `class_name`. "
+            "Received: config={'config': {}}",
+        ),
+        (
+            3,
+            "A weighter must be a name, a config dict or a `Weighter`. "
+            "Received: 3 (of type int)",
+        ),
+    ],
+)
+def test_unknown_identifiers(identifier, message):
+    with pytest.raises(ValueError) as error:
+        weighters.get(identifier)
+    assert str(error.value) == message
+
+
+def test_config_of_something_else():
+    config = keras.saving.serialize_keras_object(keras.layers.Dense(1))
+    with pytest.raises(ValueError, match="describes a Dense, not a weighter"):
+        weighters.deserialize(config)
