@@ -1,0 +1,4 @@
+"""Layers for models of many tasks."""
+
+from keras_mtl.layers.select import Select as Select
+from keras_mtl.layers.text_cnn import TextCNN as TextCNN

@@ -1,0 +1,162 @@
+"""The command line: what users type becomes arguments of experiments."""
+
+import functools
+import json
+import os
+import sys
+import warnings
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    help="Multi-task learning for Keras.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+errors = Console(stderr=True)
+
+
+class ExperimentName(StrEnum):
+    """The experiments of `train`."""
+
+    mtregression = "mtregression"
+    topics = "topics"
+
+
+def command(function):
+    """Registers a command whose user errors are one red line, exit code 1."""
+
+    @functools.wraps(function)
+    def guarded(*args, **kwargs):
+        _import_quietly()
+        warnings.showwarning = _show_warning
+        try:
+            function(*args, **kwargs)
+        except (ValueError, OSError) as error:
+            errors.print(
+                f"Error: {error}", style="red", markup=False, soft_wrap=True
+            )
+            raise typer.Exit(1) from error
+
+    return app.command(function.__name__.rstrip("_"))(guarded)
+
+
+@command
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path(
+        "runs/demo"
+    ),
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs for each weighter.")
+    ] = None,
+):
+    """Compare three weighters on overlaid digits, and serve the best model."""
+    from keras_mtl.experiments.demo import run_demo
+
+    run_demo(out, console, epochs)
+
+
+@command
+def train(
+    experiment: ExperimentName,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    weighter: Annotated[
+        str, typer.Option(help="Name of a weighter; see `list`.")
+    ] = "uniform",
+    weighter_arguments: Annotated[
+        str | None, typer.Option(help="As JSON: '{\"momentum\": 0.9}'.")
+    ] = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    query_split: Annotated[
+        float | None, typer.Option(help="Share of rows to learn weights from.")
+    ] = None,
+    seed: int | None = None,
+    data: Annotated[
+        Path | None, typer.Option(help="topics: the 20news-bydate archive.")
+    ] = None,
+    glove: Annotated[
+        Path | None, typer.Option(help="topics: GloVe vectors, .txt or .npy.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the folder.")
+    ] = False,
+):
+    """Train one experiment with one weighter."""
+    from keras_mtl.experiments import make_experiment
+    from keras_mtl.experiments.progress import EpochProgress
+    from keras_mtl.experiments.running import train as run
+
+    given = {
+        "weighter": weighter,
+        "weighter_arguments": _parsed(weighter_arguments),
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "query_split": query_split,
+        "seed": seed,
+        "data": data,
+        "glove": glove,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    progress = EpochProgress(weighter, console)
+    finished = resume and (out / "metrics.json").exists()
+    try:
+        metrics = run(
+            make_experiment(experiment.value, **given), out, resume, [progress]
+        )
+    finally:
+        progress.close()
+    if finished:
+        console.print("This run is finished; nothing to do.")
+    console.print_json(json.dumps(metrics))
+    console.print(f"Written to {out}", soft_wrap=True)
+
+
+@command
+def list_():
+    """List the weighters with their signals, cost and paper."""
+    from keras_mtl.experiments.listing import catalogue_table
+
+    console.print(catalogue_table())
+
+
+def _parsed(text):
+    if text is None:
+        return None
+    try:
+        arguments = json.loads(text)
+    except json.JSONDecodeError:
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise ValueError(
+            "--weighter-arguments must be a JSON object such as "
+            f'{{"momentum": 0.9}}. Received: {text}'
+        )
+    return arguments
+
+
+def _show_warning(message, *_):
+    errors.print(f"Warning: {message}", style="yellow", markup=False)
+
+
+def _import_quietly():
+    """Imports TensorFlow without the notes that it writes to stderr."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "tensorflow" in sys.modules:
+        return
+    stderr = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)

@@ -1,0 +1,109 @@
+"""Training batches that are a function of seed and epoch alone.
+
+A run that goes on after a kill must see the batches it would have seen.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_mtl.data.support_query import SupportQuery
+
+
+def shuffled_rows(num_rows, first, count, seed):
+    """Returns a stretch of an endless stream of shuffled passes.
+
+    Args:
+        num_rows: Integer, rows of one pass.
+        first: Integer, position in the stream to start at.
+        count: Integer, length of the stretch.
+        seed: List of integers that names the stream.
+
+    Returns:
+        `(count,)` int64 row numbers.
+    """
+    passes = range(first // num_rows, (first + count - 1) // num_rows + 1)
+    orders = [
+        np.random.default_rng([*seed, number]).permutation(num_rows)
+        for number in passes
+    ]
+    start = first - passes.start * num_rows
+    return np.concatenate(orders)[start : start + count]
+
+
+def steps_per_epoch(support, batch_size, separate):
+    """Returns the number of batches that pass over the longest task once."""
+    _, y, *_ = support
+    sizes = [len(labels) for labels in y.values()]
+    return -(-(max(sizes) if separate else sizes[0]) // batch_size)
+
+
+def epoch_batches(data, batch_size, first_epoch, epochs, seed, separate):
+    """Makes the batches of the epochs from `first_epoch` on.
+
+    Every batch is full. Query batches, and those of tasks with fewer rows, go
+    on from one epoch to the next.
+
+    Args:
+        data: `SupportQuery` of `(x, y)` or `(x, y, None)`; its query may be
+            None.
+        batch_size: Integer, rows of a batch; with separate inputs, of each
+            task.
+        first_epoch: Integer, number of epochs already done.
+        epochs: Integer, number of epochs in all.
+        seed: Integer.
+        separate: Boolean, whether the tasks have inputs of their own.
+
+    Returns:
+        `tf.data.Dataset` of `(x, y)` or of `SupportQuery`.
+    """
+    steps = steps_per_epoch(data.support, batch_size, separate)
+    sides = [_streams(side, separate) for side in data if side is not None]
+    streams = [stream for side in sides for stream in side]
+    sizes = [len(tf.nest.flatten(stream)[0]) for stream in streams]
+
+    def numbers(epoch):
+        count = steps * batch_size
+        return [
+            shuffled_rows(
+                size, int(epoch) * count, count, [seed, index]
+            ).reshape(steps, batch_size)
+            for index, size in enumerate(sizes)
+        ]
+
+    def of_epoch(epoch):
+        rows = tf.numpy_function(numbers, [epoch], [tf.int64] * len(sizes))
+        shape = (steps, batch_size)
+        rows = tuple(tf.ensure_shape(r, shape) for r in rows)
+        return tf.data.Dataset.from_tensor_slices(rows)
+
+    def gather(*rows):
+        parts = [
+            tf.nest.map_structure(lambda t, r=r: tf.gather(t, r), stream)
+            for stream, r in zip(streams, rows, strict=True)
+        ]
+        first = len(sides[0])
+        batches = [
+            _joined(p, data.support[1]) if separate else p[0]
+            for p in (parts[:first], parts[first:])
+            if p
+        ]
+        return SupportQuery(*batches) if len(batches) == 2 else batches[0]
+
+    return (
+        tf.data.Dataset.range(first_epoch, epochs)
+        .flat_map(of_epoch)
+        .map(gather, tf.data.AUTOTUNE)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def _streams(side, separate):
+    """Returns one `(x, y)` for all tasks, or one for each task."""
+    x, y, *_ = side
+    whole = [(x[task], y[task]) for task in y] if separate else [(x, y)]
+    return [tf.nest.map_structure(tf.convert_to_tensor, part) for part in whole]
+
+
+def _joined(parts, tasks):
+    by_task = dict(zip(tasks, parts, strict=True))
+    return tuple({t: part[i] for t, part in by_task.items()} for i in (0, 1))

@@ -1,0 +1,64 @@
+"""Overlaid digits: small enough to train while one watches."""
+
+import dataclasses
+
+import keras
+
+from keras_mtl import MultiTaskModel
+from keras_mtl.datasets.digits import overlaid_digits
+from keras_mtl.experiments.experiment import Experiment, Parts
+from keras_mtl.experiments.topics import test_accuracies
+
+CLASSES = {"left": 10, "right": 10, "even_sum": 2}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DigitsExperiment(Experiment):
+    """Two real digits in one picture: left, right, and is their sum even.
+
+    Args:
+        num_train: Integer, training pictures; a fifth as many test the model.
+        **kwargs: As in `Experiment`.
+    """
+
+    name = "digits"
+
+    epochs: int = 30
+    batch_size: int = 100
+    learning_rate: float = 2e-3
+    num_train: int = 5_000
+
+    def load(self):
+        """Overlays the digits that come with scikit-learn."""
+        return Parts(*overlaid_digits(self.num_train, self.seed))
+
+    def build(self, parts):
+        """Returns a small convolutional network with a head for each task."""
+        inputs = keras.Input(parts.train[0].shape[1:], name="image")
+        hidden = keras.layers.Conv2D(16, 3, padding="same", activation="relu")(
+            inputs
+        )
+        hidden = keras.layers.Conv2D(
+            24, 3, strides=2, padding="same", activation="relu"
+        )(hidden)
+        hidden = keras.layers.Flatten()(hidden)
+        hidden = keras.layers.Dense(48, activation="relu")(hidden)
+        encoder = keras.Model(inputs, hidden, name="encoder")
+        heads = {
+            task: keras.layers.Dense(classes, activation="softmax", name=task)
+            for task, classes in CLASSES.items()
+        }
+        return MultiTaskModel(encoder, heads)
+
+    def compile(self, model):
+        """Compiles with Adam and cross entropies."""
+        model.compile(
+            keras.optimizers.Adam(self.learning_rate),
+            loss="sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+            weighter=self.make_weighter(),
+        )
+
+    def evaluate(self, model, parts, task_weights):
+        """Returns the test accuracy of each task and their mean."""
+        return test_accuracies(model, parts.test)

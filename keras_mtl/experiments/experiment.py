@@ -1,0 +1,130 @@
+"""What every experiment provides."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from keras_mtl import weighters
+from keras_mtl.checks import above, integer
+from keras_mtl.weighters import Weighter
+
+
+class Parts(NamedTuple):
+    """The data of an experiment, `(x, y)` each.
+
+    Attributes:
+        train: Rows that train the model, query rows included.
+        test: Rows that are looked at once, at the end.
+        validation: Rows that choose the epoch, or None.
+        facts: Dict of what is known of the data, for `metrics.json`.
+        files: Dict from file name to text that belongs to the model.
+        prepared: Whatever else `build` needs.
+    """
+
+    train: Any
+    test: Any
+    validation: Any = None
+    facts: dict = {}
+    files: dict = {}
+    prepared: Any = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Settings of a run, and how to load, build and evaluate.
+
+    A subclass gives its defaults as fields and overrides the methods that
+    raise `NotImplementedError`.
+
+    Args:
+        weighter: String, name of a weighter.
+        weighter_arguments: Dict, its arguments; they replace the experiment's
+            own.
+        seed: Integer, of data, initial parameters, batches and dropout.
+        epochs: Integer, at least 1.
+        batch_size: Integer; with separate inputs, rows of each task.
+        learning_rate: Float, above 0.
+        query_split: Float between 0 and 1, share of each task's training rows
+            that a bilevel weighter learns from.
+    """
+
+    name: ClassVar[str]
+    # Whether each task has inputs of its own.
+    separate: ClassVar[bool] = False
+    # Metric whose mean over the tasks' validation rows chooses the epoch.
+    monitor: ClassVar[str | None] = None
+    # Arguments of weighters that this experiment sets.
+    weighter_defaults: ClassVar[dict] = {}
+
+    weighter: str = "uniform"
+    weighter_arguments: dict = dataclasses.field(default_factory=dict)
+    seed: int = 0
+    epochs: int = 10
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    query_split: float = 0.1
+
+    def __post_init__(self):
+        integer("seed", self.seed, 0)
+        integer("epochs", self.epochs, 1)
+        integer("batch_size", self.batch_size, 1)
+        above("learning_rate", self.learning_rate, 0.0)
+        self.make_weighter()
+
+    def make_weighter(self) -> Weighter:
+        """Returns a new weighter."""
+        own = self.weighter_defaults.get(self.weighter, {})
+        arguments = {**own, **self.weighter_arguments}
+        try:
+            return weighters.get(
+                {"class_name": self.weighter, "config": arguments}
+            )
+        except TypeError as error:
+            raise ValueError(
+                f"The weighter {self.weighter!r} does not take these "
+                f"arguments. Received: {arguments!r}. {error}"
+            ) from error
+
+    def load(self) -> Parts:
+        """Returns the data."""
+        raise NotImplementedError
+
+    def build(self, parts):
+        """Returns a new `MultiTaskModel`, not compiled."""
+        raise NotImplementedError
+
+    def compile(self, model):
+        """Compiles the model with a new weighter."""
+        raise NotImplementedError
+
+    def evaluate(self, model, parts, task_weights) -> dict:
+        """Returns test metrics.
+
+        Args:
+            model: The trained model.
+            parts: Result of `load`.
+            task_weights: `(steps, K)` array, the weights after each step.
+        """
+        raise NotImplementedError
+
+    def config(self) -> dict:
+        """Returns all that decides the result, for JSON."""
+        config = {"experiment": self.name, **dataclasses.asdict(self)}
+        for name, value in config.items():
+            if isinstance(value, Path):
+                # The same file may have another path next time.
+                size = value.stat().st_size
+                config[name] = {"name": value.name, "bytes": size}
+        return config
+
+
+def existing(name, path):
+    """Returns `path` as a `Path`, or raises if there is no such file."""
+    if path is None:
+        return None
+    if not Path(path).is_file():
+        raise ValueError(
+            f"Argument `{name}` must be the path of a file. "
+            f"Received: {name}={str(path)!r}, which is none."
+        )
+    return Path(path)

@@ -1,0 +1,112 @@
+"""Runs one experiment with one weighter, from data to metrics."""
+
+
+import keras
+
+from keras_mtl.data import SupportQuery, support_query_split
+from keras_mtl.data.feeding import needs_query
+from keras_mtl.experiments.batches import epoch_batches, steps_per_epoch
+from keras_mtl.experiments.folder import METRICS, RunFolder
+from keras_mtl.experiments.recording import EpochSeeds, Recorder
+
+VALIDATION_BATCH = 256
+
+
+def train(experiment, out, resume=False, callbacks=(), save_seconds=10.0):
+    """Trains into a folder; a run that was killed can go on.
+
+    Writes `config.json`, `versions.json`, `history.json`, `metrics.json`,
+    `weights.npy` (`(steps, K)`, the weights after each step), `model.keras`
+    and the experiment's own files.
+
+    Args:
+        experiment: `Experiment`.
+        out: String, the folder.
+        resume: Boolean. Whether to go on with a run that is in the folder; the
+            result is that of an uninterrupted run. Of a finished one, only
+            the metrics are read.
+        callbacks: Keras callbacks.
+        save_seconds: Float. Epochs that end sooner after a checkpoint are not
+            saved, unless the best yet.
+
+    Returns:
+        Dict, the content of `metrics.json`.
+
+    Raises:
+        ValueError: If the folder cannot be used, or data are damaged.
+    """
+    folder = RunFolder(out, experiment.config(), resume)
+    if folder.finished:
+        return folder.read(METRICS)
+    parts = experiment.load()
+    latest = folder.latest()
+    if latest is None:
+        model, recorder = compiled_model(experiment, parts), Recorder()
+        folder.begin()
+    else:
+        recorder = Recorder(*latest)
+        model = folder.load_model(recorder.epochs_done)
+    recorder.monitor, recorder.save_seconds = experiment.monitor, save_seconds
+    recorder.folder = folder
+    fit(experiment, model, parts, recorder, callbacks)
+    if recorder.best_epoch is not None:
+        model = folder.load_model(recorder.best_epoch)
+    task_weights = recorder.task_weights
+    metrics = {
+        **parts.facts,
+        **experiment.evaluate(model, parts, task_weights),
+        "epoch": recorder.best_epoch or recorder.epochs_done,
+        "seconds": sum(recorder.history["seconds"]),
+    }
+    folder.finish(model, recorder.history, task_weights, parts.files, metrics)
+    return metrics
+
+
+def compiled_model(experiment, parts):
+    """Returns a new model whose parameters depend on the seed alone."""
+    keras.utils.set_random_seed(experiment.seed)
+    model = experiment.build(parts)
+    experiment.compile(model)
+    return model
+
+
+def fit(experiment, model, parts, recorder, callbacks=()):
+    """Trains the epochs that are left, batches in an order by the seed.
+
+    Args:
+        experiment: `Experiment`.
+        model: Compiled `MultiTaskModel`.
+        parts: Result of `experiment.load()`.
+        recorder: `Recorder`, which knows how many epochs are done.
+        callbacks: Keras callbacks.
+    """
+    if recorder.epochs_done >= experiment.epochs:
+        return
+    data = SupportQuery(parts.train, None)
+    if needs_query(model):
+        data = support_query_split(
+            *parts.train,
+            query_split=experiment.query_split,
+            seed=experiment.seed,
+        )
+    batches = epoch_batches(
+        data,
+        experiment.batch_size,
+        recorder.epochs_done,
+        experiment.epochs,
+        experiment.seed,
+        experiment.separate,
+    )
+    model.fit(
+        batches,
+        epochs=experiment.epochs,
+        initial_epoch=recorder.epochs_done,
+        steps_per_epoch=steps_per_epoch(
+            data.support, experiment.batch_size, experiment.separate
+        ),
+        validation_data=parts.validation,
+        validation_batch_size=VALIDATION_BATCH,
+        shuffle=False,  # The batches are shuffled.
+        callbacks=[EpochSeeds(experiment.seed), recorder, *callbacks],
+        verbose=0,
+    )

@@ -1,0 +1,138 @@
+"""Convolutions over words, for classifying texts."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_mtl.checks import between, integer
+
+
+@keras.saving.register_keras_serializable(package="keras_mtl")
+class TextCNN(keras.layers.Layer):
+    """Encodes texts by the strongest match of each filter on their words.
+
+    Padding has no effect: a text gives the same output with more zeros at its
+    end, and a text of zeros only gives zeros.
+
+    Example:
+
+    >>> encoder = TextCNN(vocabulary_size=20_000, embedding_dim=50)
+    >>> encoder(np.array([[5, 17, 4, 0, 0]])).shape
+    (1, 300)
+
+    Args:
+        vocabulary_size: Integer, number of token ids, padding included.
+        embedding_dim: Integer, length of a word's vector.
+        num_filters: Integer, filters of each kernel size.
+        kernel_sizes: Tuple of integers, the lengths of filters in words.
+        dropout: Float in [0, 1), share of outputs dropped while training.
+        embeddings: `(vocabulary_size, embedding_dim)` array to start from, as
+            `keras_mtl.datasets.glove.embedding_matrix` makes it. By default
+            the words start at random. Not part of the config: a saved layer
+            holds its vectors as weights.
+        trainable_embeddings: Boolean, whether training moves word vectors.
+
+    Call arguments:
+        inputs: `(B, T)` integers, token ids; 0 is padding.
+        training: Boolean, whether to drop outputs.
+
+    Returns:
+        `(B, num_filters * len(kernel_sizes))` float.
+
+    Raises:
+        ValueError: If an argument is out of range, or `embeddings` has
+            another shape.
+
+    Reference:
+        - [Kim, 2014](https://aclanthology.org/D14-1181)
+    """
+
+    def __init__(
+        self,
+        vocabulary_size,
+        embedding_dim,
+        num_filters=100,
+        kernel_sizes=(3, 5, 7),
+        dropout=0.5,
+        embeddings=None,
+        trainable_embeddings=True,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.vocabulary_size = integer("vocabulary_size", vocabulary_size, 1)
+        self.embedding_dim = integer("embedding_dim", embedding_dim, 1)
+        self.num_filters = integer("num_filters", num_filters, 1)
+        self.kernel_sizes = tuple(
+            integer("kernel_sizes", size, 1) for size in kernel_sizes
+        )
+        self.dropout = between("dropout", dropout, 0.0, 1.0)
+        self.trainable_embeddings = bool(trainable_embeddings)
+        self._embed = keras.layers.Embedding(
+            vocabulary_size,
+            embedding_dim,
+            weights=self._checked(embeddings),
+            trainable=self.trainable_embeddings,
+            dtype=self.dtype_policy,
+            name="embedding",
+        )
+        self._convolutions = [
+            keras.layers.Conv1D(
+                num_filters,
+                size,
+                padding="same",
+                activation="relu",
+                dtype=self.dtype_policy,
+                name=f"words_{size}",
+            )
+            for size in self.kernel_sizes
+        ]
+        self._drop = keras.layers.Dropout(
+            self.dropout, dtype=self.dtype_policy, name="dropout"
+        )
+
+    def build(self, inputs_shape):
+        """Creates the word vectors and the filters."""
+        self._embed.build(inputs_shape)
+        for convolution in self._convolutions:
+            convolution.build((*inputs_shape, self.embedding_dim))
+
+    def call(self, inputs, training=None):
+        """Returns the texts' encodings."""
+        vectors = self._embed(inputs)
+        present = ops.cast(ops.not_equal(inputs, 0), vectors.dtype)[..., None]
+        vectors = vectors * present
+        # Where a filter is centred on padding only its bias would show. Zero
+        # never wins: rectified values are at least that.
+        strongest = [
+            ops.max(convolution(vectors) * present, axis=1)
+            for convolution in self._convolutions
+        ]
+        return self._drop(ops.concatenate(strongest, -1), training=training)
+
+    def compute_output_shape(self, inputs_shape):
+        """Returns `(B, num_filters * len(kernel_sizes))`."""
+        return (inputs_shape[0], self.num_filters * len(self.kernel_sizes))
+
+    def get_config(self):
+        """Returns the arguments to make this layer again."""
+        own = {
+            "vocabulary_size": self.vocabulary_size,
+            "embedding_dim": self.embedding_dim,
+            "num_filters": self.num_filters,
+            "kernel_sizes": list(self.kernel_sizes),
+            "dropout": self.dropout,
+            "trainable_embeddings": self.trainable_embeddings,
+        }
+        return {**super().get_config(), **own}
+
+    def _checked(self, embeddings):
+        if embeddings is None:
+            return None
+        expected = (self.vocabulary_size, self.embedding_dim)
+        if np.shape(embeddings) != expected:
+            raise ValueError(
+                "Argument `embeddings` must have the shape (vocabulary_size, "
+                f"embedding_dim) = {expected}. Received: shape="
+                f"{np.shape(embeddings)}"
+            )
+        return [np.asarray(embeddings)]
