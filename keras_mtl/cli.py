@@ -12,6 +12,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from keras_mtl.benchmarks.command import bench
+
 app = typer.Typer(
     help="Multi-task learning for Keras.",
     no_args_is_help=True,
@@ -126,6 +128,9 @@ def list_():
     from keras_mtl.experiments.listing import catalogue_table
 
     console.print(catalogue_table())
+
+
+command(bench)
 
 
 def _parsed(text):

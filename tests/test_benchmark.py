@@ -3,12 +3,11 @@ import json
 import keras
 import numpy as np
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from keras_mtl import MultiTaskModel, weighters
-from keras_mtl.benchmarks import benchmark, workloads
-from keras_mtl.benchmarks.command import bench
+from keras_mtl import MultiTaskModel, cli, weighters
+from keras_mtl.benchmarks import workloads
+from keras_mtl.benchmarks.run import benchmark
 from keras_mtl.benchmarks.timing import spread
 
 QUICK = {"batch_size": 8, "repetitions": 2, "block_seconds": 1e-3}
@@ -23,12 +22,6 @@ def tiny():
 def result(tiny):
     names = ["slaw", "meta_weighting"]
     return benchmark(tiny.model, tiny.x, tiny.y, weighters=names, **QUICK)
-
-
-def _app():
-    app = typer.Typer()
-    app.command()(bench)
-    return app
 
 
 def test_rows_are_uniform_weighters_and_plain_keras(result):
@@ -112,10 +105,18 @@ def test_three_tasks_trains(size, monkeypatch):
 def test_the_command_writes_json(tmp_path, monkeypatch):
     monkeypatch.setattr(workloads.mlp, "__defaults__", ("auto", (6, 5, 4)))
     path = tmp_path / "bench.json"
-    arguments = ["--tasks", "1,2", "--weighters", "slaw", "--out", str(path)]
+    arguments = [
+        "bench",
+        "--tasks",
+        "1,2",
+        "--weighters",
+        "slaw",
+        "--out",
+        str(path),
+    ]
     arguments += ["--batch-size", "8", "--repetitions", "2"]
     arguments += ["--block-seconds", "0.001", "--clock", "processor"]
-    ran = CliRunner().invoke(_app(), arguments, catch_exceptions=False)
+    ran = CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
     assert ran.exit_code == 0
     document = json.loads(path.read_text())
     assert set(document) == {"versions", "platform", "threads", "results"}
@@ -146,6 +147,6 @@ def test_the_command_writes_json(tmp_path, monkeypatch):
     ],
 )
 def test_the_command_refuses_before_it_starts(arguments, message):
-    ran = CliRunner().invoke(_app(), arguments)
-    assert ran.exit_code == 2
+    ran = CliRunner().invoke(cli.app, ["bench", *arguments])
+    assert ran.exit_code == 1
     assert message in ran.output

@@ -4,15 +4,10 @@ import functools
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tensorflow as tf
 import typer
 from rich.console import Console
 
-from keras_mtl.benchmarks import workloads
-from keras_mtl.benchmarks.report import write_json
-from keras_mtl.benchmarks.run import benchmark
 from keras_mtl.checks import integer
-from keras_mtl.weighters import get
 
 
 def bench(
@@ -50,18 +45,21 @@ def bench(
 
     The last row is a plain Keras model with the same layers.
     """
+    import tensorflow as tf
+
+    from keras_mtl.benchmarks.report import write_json
+    from keras_mtl.benchmarks.run import benchmark
+    from keras_mtl.weighters import get
+
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     names = [name.strip() for name in weighters.split(",") if name.strip()]
-    try:
-        for name in names:
-            get(name)
-        makers = _makers(workload, tasks, batch_size, jit)
-        if out:
-            write_json(out, [])
-    except (ValueError, OSError) as error:
-        raise typer.BadParameter(str(error)) from error
+    for name in names:
+        get(name)
+    makers = _makers(workload, tasks, batch_size, jit)
+    if out:
+        write_json(out, [])
     console, results = Console(), []
     for make in makers:
         with console.status("making the model") as status:
@@ -86,6 +84,8 @@ def bench(
 
 def _makers(workload, tasks, batch_size, jit):
     """Returns functions that make the workloads."""
+    from keras_mtl.benchmarks import workloads
+
     arguments = {
         "batch_size": batch_size,
         "jit_compile": "auto" if jit is None else jit,
