@@ -6,6 +6,8 @@ gradient stays local, and the optimizer sums it over the replicas once.
 
 import tensorflow as tf
 
+from keras_mtl.precision import keep_if
+
 
 def num_replicas() -> int:
     """Returns the number of replicas that train in step."""
@@ -24,7 +26,7 @@ def all_sum(values):
     return [None if value is None else next(summed) for value in values]
 
 
-def apply_gradients(optimizer, gradients, variables, finite):
+def apply_gradients(optimizer, gradients, variables, finite, compiled):
     """Applies local gradients on every replica, if the step is finite.
 
     Args:
@@ -34,6 +36,7 @@ def apply_gradients(optimizer, gradients, variables, finite):
         variables: List of as many trainable variables.
         finite: Boolean scalar, the same on every replica. If false, neither
             the variables nor the optimizer change.
+        compiled: Boolean, whether XLA compiles the step.
     """
     pairs = [
         (gradient, variable)
@@ -51,7 +54,7 @@ def apply_gradients(optimizer, gradients, variables, finite):
         gradients = (first, *gradients[1:])
         finite = None
     if num_replicas() == 1:
-        _apply_if(finite, optimizer, gradients, variables)
+        _apply_if(finite, optimizer, gradients, variables, compiled)
         return
     gradients = _clip_globally(optimizer, gradients)
     if finite is None:
@@ -76,9 +79,16 @@ def apply_gradients(optimizer, gradients, variables, finite):
     )
 
 
-def _apply_if(finite, optimizer, gradients, variables):
+def _apply_if(finite, optimizer, gradients, variables, compiled):
     if finite is None:
         optimizer.apply(gradients, variables)
+    elif compiled:
+        # After a conditional, XLA let later reads see the old parameters; it
+        # fuses this selection with the update.
+        state = [*variables, *optimizer.variables]
+        before = [tf.convert_to_tensor(variable) for variable in state]
+        optimizer.apply(gradients, variables)
+        keep_if(finite, state, before)
     else:
         tf.cond(
             finite,

@@ -47,7 +47,11 @@ def train_step(model, data):
     own_gradients = [weighter_gradients[id(v)] * scale for v in own]
     keep_if(finite, states, before)
     distribution.apply_gradients(
-        optimizer, [*gradients, *own_gradients], [*shared, *own], finite
+        optimizer,
+        [*gradients, *own_gradients],
+        [*shared, *own],
+        finite,
+        model.jit_compile,
     )
 
     if weighter.observes:

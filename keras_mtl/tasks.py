@@ -246,4 +246,5 @@ def _kind(loss):
 
 
 def _shape(tensor):
-    return f"{tuple(tensor.shape)} of {keras.backend.standardize_dtype(tensor.dtype)}"
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    return f"{tuple(tensor.shape)} of {dtype}"

@@ -1,6 +1,7 @@
 """Training a model of many tasks, by Keras' own `fit`."""
 
 import keras
+import tensorflow as tf
 from keras.src import backend
 from keras.src.utils.tracking import no_automatic_dependency_tracking
 
@@ -26,7 +27,7 @@ class TaskTrainer(keras.Model):
     @property
     def task_weights(self) -> dict[str, float]:
         """Dict from task name to its latest weight."""
-        latest = keras.ops.convert_to_numpy(self.weighter.task_weights)
+        latest = tf.convert_to_tensor(self.weighter.task_weights).numpy()
         return dict(zip(self.task_names, latest.tolist(), strict=True))
 
     @no_automatic_dependency_tracking

@@ -33,7 +33,10 @@ class TaskGradients:
     """
 
     def __init__(self, model, batch, training, scale=1.0):
-        x, y, sample_weight = batch
+        x, y, sample_weight = keras.tree.map_structure(
+            lambda leaf: None if leaf is None else tf.convert_to_tensor(leaf),
+            tuple(batch),
+        )
         self.labels, self.sample_weight = y, sample_weight
         self._model, self._scale = model, scale
         self._tape = tf.GradientTape(persistent=True)

@@ -9,14 +9,13 @@ def shared_variables(model) -> list:
     With one task, these are the encoder's.
     """
     owners = _owners(model)
-    encoder = {id(v) for v in model.encoder.trainable_variables}
+    always = set()
+    if model.representation_known or len(model.task_names) == 1:
+        always = {id(v) for v in model.encoder.trainable_variables}
     return [
         variable
         for variable in _task_variables(model)
-        if len(owners[id(variable)]) > 1
-        or (model.representation_known and id(variable) in encoder)
-        or len(model.task_names) == 1
-        and not model.representation_known
+        if len(owners[id(variable)]) > 1 or id(variable) in always
     ]
 
 

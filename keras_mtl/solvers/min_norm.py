@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_mtl.checks import above, integer, one_of
 from keras_mtl.solvers.active_set import nonnegative_minimum
+from keras_mtl.solvers.line_search import duality_gap, line_searches
 
 METHODS = ("fully_corrective", "pairwise", "frank_wolfe")
 
@@ -14,10 +15,10 @@ class MinNormPoint(NamedTuple):
     """Weights of the shortest combination, and how it was reached.
 
     Attributes:
-        weights: `(K,)` float32, non-negative, summing to 1.
-        gap: Scalar float32, the duality gap of these weights as a fraction
-            of the mean squared gradient norm.
-        iterations: Scalar int32, the steps taken; 0 where none was needed.
+        weights: `(K,)` float32, non-negative, summing to 1, without gradient;
+            uniform if that is optimal, 0 if every task is absent.
+        gap: Scalar float32, their duality gap in the unit of `tolerance`.
+        iterations: Scalar int32; 0 where no step was needed.
     """
 
     weights: tf.Tensor
@@ -34,11 +35,10 @@ def min_norm_point(
 ):
     """Minimises `weights @ gramian @ weights` over the simplex.
 
-    Frank-Wolfe from uniform weights. `"fully_corrective"` solves exactly on
-    the active tasks after each one that enters or leaves, and needs about as
-    many steps as there are tasks; `"pairwise"` moves weight between two tasks
-    and `"frank_wolfe"` towards one, with exact line search: hundreds of steps
-    and more. Two tasks have a closed form.
+    By a Frank-Wolfe method. `"fully_corrective"` solves exactly on the active
+    tasks whenever one enters or leaves: about K steps. `"pairwise"` moves
+    weight between two tasks, `"frank_wolfe"` towards one, from uniform by
+    exact line search: up to thousands. Two tasks have a closed form.
 
     Example:
 
@@ -47,16 +47,15 @@ def min_norm_point(
     Args:
         gramian: `(K, K)`, `gramian[i, j] = <g[i], g[j]>`, in squared loss per
             squared parameter. Positive semi-definite up to rounding; K static.
-        max_iterations: Integer, at least 1. Steps at most. Default `20 * K`.
+        max_iterations: Integer, at least 1, or `None` for `20 * K`.
         tolerance: Float, above 0. Duality gap, as a fraction of the mean
             squared gradient norm, at which the solver stops.
         present: `(K,)` mask, or `None` for all. An absent task weighs 0 and
-            its entries are never read; if all are absent, all weights are 0.
+            its entries are never read.
         method: One of `"fully_corrective"`, `"pairwise"`, `"frank_wolfe"`.
 
     Returns:
-        A `MinNormPoint`: `weights`, `gap`, `iterations`. No gradient flows
-        through it. A zero Gramian gives uniform weights.
+        A `MinNormPoint`: `weights`, `gap`, `iterations`.
 
     Raises:
         ValueError: If an argument is out of range or of the wrong shape.
@@ -64,7 +63,6 @@ def min_norm_point(
     Reference:
         - [Jaggi, 2013](https://proceedings.mlr.press/v28/jaggi13.html)
         - [Lacoste-Julien and Jaggi, 2015](https://arxiv.org/abs/1511.05932)
-        - [Wolfe, 1976](https://doi.org/10.1007/BF01580381)
     """
     gramian = tf.stop_gradient(tf.convert_to_tensor(gramian))
     shape = gramian.shape.as_list() if gramian.shape.rank == 2 else [None]
@@ -93,61 +91,24 @@ def min_norm_point(
     mean = tf.math.divide_no_nan(tf.linalg.trace(gramian), count)
     gramian = tf.math.divide_no_nan(gramian, mean)
     uniform = tf.math.divide_no_nan(tf.cast(mask, tf.float64), count)
+    problem = (gramian, mask, uniform, steps, tolerance)
     if size == 2:
-        weights = tf.where(tf.reduce_all(mask), _two_tasks(gramian), uniform)
-        iterations = tf.constant(0)
+        weights, iterations = _two_tasks(*problem[:3])
     elif method == "fully_corrective":
-        weights, iterations = _fully_corrective(
-            gramian, mask, uniform, steps, tolerance
-        )
+        weights, iterations = _fully_corrective(*problem)
     else:
-        weights, iterations = _line_searches(
-            gramian, mask, uniform, steps, tolerance, method == "pairwise"
-        )
+        weights, iterations = line_searches(*problem, method == "pairwise")
     weights = tf.cast(weights, tf.float32)
-    gap = _gap(gramian, mask, tf.cast(weights, tf.float64))
+    gap = duality_gap(gramian, mask, tf.cast(weights, tf.float64))
     return MinNormPoint(weights, tf.cast(gap, tf.float32), iterations)
 
 
-def _gap(gramian, mask, weights, slopes=None):
-    slopes = tf.linalg.matvec(gramian, weights) if slopes is None else slopes
-    lowest = tf.reduce_min(tf.where(mask, slopes, float("inf")))
-    return tf.maximum(tf.reduce_sum(weights * slopes) - lowest, 0.0)
-
-
-def _two_tasks(gramian):
+def _two_tasks(gramian, mask, uniform):
     excess = tf.linalg.diag_part(gramian)[::-1] - gramian[0, 1]
     length = tf.reduce_sum(excess)
-    return tf.where(length > 0.0, tf.clip_by_value(excess / length, 0, 1), 0.5)
-
-
-def _line_searches(gramian, mask, weights, max_steps, tolerance, pairwise):
-    infinity = tf.constant(float("inf"), tf.float64)
-
-    def unfinished(step, weights, slopes):
-        gap = _gap(gramian, mask, weights, slopes)
-        return (step < max_steps) & (gap > tolerance)
-
-    def search(step, weights, slopes):
-        best = tf.argmin(tf.where(mask, slopes, infinity))
-        away, away_slopes, limit = weights, slopes, 1.0
-        if pairwise:
-            worst = tf.argmax(tf.where(weights > 0.0, slopes, -infinity))
-            away = tf.one_hot(worst, len(mask), dtype=tf.float64)
-            away_slopes, limit = gramian[worst], weights[worst]
-        move = tf.one_hot(best, len(mask), dtype=tf.float64) - away
-        change = gramian[best] - away_slopes
-        descent = -tf.reduce_sum(move * slopes)
-        curvature = tf.reduce_sum(move * change)
-        inside = descent < limit * curvature
-        length = tf.where(inside, descent / curvature, limit)
-        weights = tf.maximum(weights + length * move, 0.0)
-        return step + 1, weights, slopes + length * change
-
-    slopes = tf.linalg.matvec(gramian, weights)
-    start = (tf.constant(0), weights, slopes)
-    step, weights, _ = tf.while_loop(unfinished, search, start)
-    return weights, step
+    weights = tf.clip_by_value(excess / length, 0, 1)
+    unique = tf.reduce_all(mask) & (length > 0.0)
+    return tf.where(unique, weights, uniform), tf.constant(0)
 
 
 def _fully_corrective(gramian, mask, uniform, max_steps, tolerance):
@@ -160,7 +121,7 @@ def _fully_corrective(gramian, mask, uniform, max_steps, tolerance):
     # A tenth leaves room for rounding the weights to float32; a descent of
     # x is a gap of at most sqrt(K) times that.
     target = 0.1 * tolerance
-    solved = _gap(gramian, mask, uniform) <= target
+    solved = duality_gap(gramian, mask, uniform) <= target
     max_steps = tf.where(solved, 0, max_steps)
     threshold = target / gramian.shape[0] ** 0.5
     x, steps = nonnegative_minimum(matrix, a, mask, threshold, max_steps)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mtl.checks import did_you_mean, one_of
+from keras_mtl.precision import all_finite, keep_if
 from keras_mtl.signals import SCOPES, SIGNALS
 
 
@@ -164,8 +165,7 @@ class Weighter(keras.layers.Layer):
         before = [tf.convert_to_tensor(variable) for variable in state]
         weights = tf.cast(method(**signals), tf.float32)
         finite = all_finite(signals.values())
-        for variable, value in zip(state, before, strict=True):
-            variable.assign(tf.where(finite, variable, value))
+        keep_if(finite, state, before)
         latest = tf.where(
             finite, weights, tf.convert_to_tensor(self.task_weights)
         )
@@ -241,12 +241,6 @@ class GradientWeighter(Weighter):
     def get_config(self):
         """Returns the arguments to make this weighter again."""
         return {**super().get_config(), "scope": self.scope}
-
-
-def all_finite(tensors) -> tf.Tensor:
-    """Returns a boolean scalar: whether every entry of `tensors` is finite."""
-    checks = [tf.reduce_all(tf.math.is_finite(tensor)) for tensor in tensors]
-    return functools.reduce(tf.logical_and, checks)
 
 
 def _parameters(method):
