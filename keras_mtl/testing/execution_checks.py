@@ -31,8 +31,8 @@ def check_graph(make, num_tasks):
 def check_xla(make, num_tasks):
     """So does one compiled with XLA."""
     remedy = (
-        "Use static shapes and capped loops. `tf.random.stateless_uniform` "
-        "draws other numbers under XLA: if you use it, skip 'xla' and say so."
+        "Use static shapes and capped loops. Random fractions differ "
+        "under XLA; whole numbers with `alg='philox'` do not."
     )
     _compare(make, num_tasks, remedy, jit_compile=True)
 
