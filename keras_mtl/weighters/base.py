@@ -61,18 +61,13 @@ class Weighter(keras.layers.Layer):
     @property
     def needs(self) -> tuple[str, ...]:
         """Names of the signals to pass to `call`."""
-        parameters = _parameters(type(self).call)
-        return tuple(
-            name
-            for name, parameter in parameters.items()
-            if parameter.default is parameter.empty or name == "present"
-        )
+        return _measured(type(self).call)
 
     @property
     def observes(self) -> tuple[str, ...]:
         """Names of the signals to pass to `observe`; empty without it."""
         observe = getattr(type(self), "observe", None)
-        return tuple(_parameters(observe)) if observe else ()
+        return _measured(observe) if observe else ()
 
     def add_state(self, name, shape, initializer="zeros", dtype="float32"):
         """Adds a non-trainable variable that is the same on every replica.
@@ -163,7 +158,8 @@ class Weighter(keras.layers.Layer):
     def _advance(self, method, signals):
         state = self.non_trainable_variables
         before = [tf.convert_to_tensor(variable) for variable in state]
-        weights = tf.cast(method(**signals), tf.float32)
+        weights = tf.convert_to_tensor(method(**signals))
+        self._check_weights(weights)
         finite = all_finite(signals.values())
         keep_if(finite, state, before)
         latest = tf.where(
@@ -171,6 +167,15 @@ class Weighter(keras.layers.Layer):
         )
         self.task_weights.assign(latest)
         return latest
+
+    def _check_weights(self, weights):
+        expected = tuple(self.task_weights.shape)
+        if tuple(weights.shape) != expected or weights.dtype != tf.float32:
+            raise TypeError(
+                f"{type(self).__name__} must return float32 weights of shape "
+                f"{expected}. Received: {weights.dtype.name} of shape "
+                f"{tuple(weights.shape)}"
+            )
 
     def get_build_config(self):
         """Returns the number and names of the tasks, once known."""
@@ -247,6 +252,14 @@ def _parameters(method):
     parameters = dict(inspect.signature(method).parameters)
     parameters.pop("self", None)
     return parameters
+
+
+def _measured(method):
+    return tuple(
+        name
+        for name, parameter in _parameters(method).items()
+        if parameter.default is parameter.empty or name == "present"
+    )
 
 
 def _check_signals(cls, method_name):

@@ -61,9 +61,11 @@ class SLAW(Weighter):
         rate = tf.where(
             steps <= warm_up, 1.0 / tf.maximum(steps, 1.0), 1.0 - self.momentum
         )
-        # Centred: the difference of raw moments cancels badly in float32.
-        deviation = losses - self.mean
-        mean = self.mean + rate * deviation
+        # Centred: the difference of raw moments cancels badly in float32. And
+        # exact from the first loss on: graphs approximate reciprocals.
+        mean = tf.where(steps > 1.0, self.mean, losses)
+        deviation = losses - mean
+        mean += rate * deviation
         variance = (1.0 - rate) * (self.variance + rate * tf.square(deviation))
         self.steps.assign(steps)
         self.mean.assign(tf.where(seen, mean, self.mean))
