@@ -34,8 +34,10 @@ def nonnegative_minimum(matrix, vector, allowed, threshold, max_steps):
 
     def sweep_of(tableau, pivot):
         hit = tf.range(vector.shape[0] + 1) == pivot
-        row, column = tableau[pivot], tf.gather(tableau, pivot, axis=1)
-        diagonal = tf.maximum(row[pivot], SMALLEST_PIVOT)
+        # Not tableau[pivot]: XLA would compile anew for every `allowed`.
+        row = tf.gather(tableau, pivot)
+        column = tf.gather(tableau, pivot, axis=1)
+        diagonal = tf.maximum(tf.gather(row, pivot), SMALLEST_PIVOT)
         row = tf.where(hit, diagonal + 1.0, row) / diagonal
         return tf.where(hit[:-1], diagonal - 1.0, column), row
 
@@ -51,11 +53,12 @@ def nonnegative_minimum(matrix, vector, allowed, threshold, max_steps):
         enter = tf.where(allowed & ~active, right, never)
         score = tf.where(blocked, leave, enter)
         pivot = tf.argmax(score, output_type=tf.int32)
-        length = tf.where(blocked, -score[pivot], 1.0)
+        best = tf.gather(score, pivot)
+        length = tf.where(blocked, -best, 1.0)
         x = tf.maximum(x + length * (target - x), 0.0)
         x = tf.where(blocked & (index == pivot), tf.zeros_like(x), x)
         sweep = sweep_of(tableau, pivot)
-        more = blocked | (score[pivot] > threshold)
+        more = blocked | (best > threshold)
         return steps + 1, tableau, *sweep, pivot, active, x, more
 
     tableau = tf.concat([matrix, vector[:, None]], 1)

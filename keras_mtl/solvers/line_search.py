@@ -37,9 +37,11 @@ def line_searches(gramian, mask, weights, max_steps, tolerance, pairwise):
         if pairwise:
             worst = tf.argmax(tf.where(weights > 0.0, slopes, -infinity))
             away = tf.one_hot(worst, size, dtype=tf.float64)
-            away_slopes, limit = gramian[worst], weights[worst]
+            away_slopes = tf.gather(gramian, worst)
+            limit = tf.gather(weights, worst)
         move = tf.one_hot(best, size, dtype=tf.float64) - away
-        change = gramian[best] - away_slopes
+        # Not gramian[best]: XLA would compile anew for every Gramian.
+        change = tf.gather(gramian, best) - away_slopes
         descent = -tf.reduce_sum(move * slopes)
         curvature = tf.reduce_sum(move * change)
         inside = descent < limit * curvature

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -204,11 +206,22 @@ def test_eager_graph_and_xla_agree(size, method):
         assert [t.dtype for t in result] == [tf.float32, tf.float32, tf.int32]
 
 
-def test_is_traced_once():
-    solve = tf.function(min_norm_point, jit_compile=True)
-    for seed in range(3):
-        solve(tf.constant(gramian_of(jacobian("wide", 4, seed))))
+@pytest.mark.parametrize("method", METHODS)
+def test_is_traced_and_compiled_once(method):
+    @tf.function(jit_compile=True)
+    def solve(gramian, present):
+        return min_norm_point(gramian, present=present, method=method)
+
+    seconds = []
+    for seed in range(4):
+        gramian = gramian_of(jacobian("wide", 4, seed))
+        present = np.arange(4) != seed
+        start = time.process_time()
+        solve(tf.constant(gramian), tf.constant(present))
+        seconds.append(time.process_time() - start)
     assert solve.experimental_get_tracing_count() == 1
+    # An XLA compilation for new values would not show in the count.
+    assert max(seconds[1:]) < seconds[0] / 5
 
 
 @pytest.mark.parametrize("method", METHODS)
