@@ -1,22 +1,32 @@
 """The catalogue of weighters, for the terminal."""
 
+from rich.console import Group
 from rich.table import Table
 
 from keras_mtl.catalogue import catalogue_rows
 
 
 def catalogue_table():
-    """Returns a table of weighters with their signals, cost and paper."""
+    """Returns a table of weighters with signals, cost and paper.
+
+    Addresses stand below it, where they have room.
+    """
     table = Table(show_lines=True)
-    for column in ("weighter", "signals", "cost beyond the uniform step"):
-        table.add_column(column, overflow="fold")
-    table.add_column("paper", overflow="fold")
+    columns = ("weighter", "signals", "cost beyond the uniform step", "paper")
+    for column in columns:
+        table.add_column(column)
+    addresses = []
     for row in catalogue_rows():
-        papers = [f"{title}\n{link}" for title, link in row.papers]
+        titles = []
+        for title, address in row.papers:
+            if address not in addresses:
+                addresses.append(address)
+            titles.append(f"{title} ({addresses.index(address) + 1})")
         table.add_row(
             "\n".join(row.names),
             "\n".join(row.signals),
             row.cost,
-            "\n".join(papers) or "-",
+            "\n".join(titles) or "-",
         )
-    return table
+    notes = [f"({n}) {address}" for n, address in enumerate(addresses, 1)]
+    return Group(table, *notes)

@@ -4,11 +4,15 @@ import numpy as np
 
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+# Weights that hardly move are not to look as if they did.
+LEAST_SPAN = 0.1
 STYLES = ("-", "--", "-.", ":")
 
 
 def plot_task_weights(path, weights, tasks, titles):
     """Draws each task's weight over the steps of training, a panel per run.
+
+    Panels have scales of their own: some weights move by far less than others.
 
     Args:
         path: String, the PNG file to write.
@@ -21,7 +25,7 @@ def plot_task_weights(path, weights, tasks, titles):
 
     figure = Figure(figsize=(3.6 * len(weights), 3.6), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(weights), sharey=True, squeeze=False)[0]
+    panels = figure.subplots(1, len(weights), squeeze=False)[0]
     for panel, run, title in zip(panels, weights, titles, strict=True):
         steps = np.arange(1, len(run) + 1)
         for index, task in enumerate(tasks):
@@ -33,6 +37,7 @@ def plot_task_weights(path, weights, tasks, titles):
                 linestyle=STYLES[index % len(STYLES)],
                 linewidth=1.6,
             )
+        _widen(panel)
         panel.set_title(title)
         panel.set_xlabel("training step (batches)")
         panel.grid(alpha=0.3)
@@ -48,3 +53,10 @@ def plot_task_weights(path, weights, tasks, titles):
         frameon=False,
     )
     figure.savefig(path, dpi=150)
+
+
+def _widen(panel):
+    low, high = panel.get_ylim()
+    missing = LEAST_SPAN - (high - low)
+    if missing > 0:
+        panel.set_ylim(low - missing / 2, high + missing / 2)

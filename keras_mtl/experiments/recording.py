@@ -77,7 +77,8 @@ class Recorder(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Keeps the weights."""
-        self._steps.append(np.array(self.model.weighter.task_weights))
+        weights = self.model.weighter.task_weights
+        self._steps.append(np.asarray(weights).copy())
 
     def on_epoch_end(self, epoch, logs=None):
         """Keeps the logs, and saves."""

@@ -1,6 +1,5 @@
 """Runs one experiment with one weighter, from data to metrics."""
 
-
 import keras
 
 from keras_mtl.data import SupportQuery, support_query_split

@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+
+from keras_mtl.datasets.glove import Glove, embedding_matrix, load_glove
+
+TEXT = "the 0.5 -1 2\nof 1e-1 0 0\n. . . 7 8 9\n"
+GLOVE = Glove(["the", "of"], np.array([[1, 2], [3, 4]], "float32"))
+
+
+def write(path, text):
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_text_format(tmp_path):
+    glove = load_glove(write(tmp_path / "glove.txt", TEXT))
+    assert glove.words == ["the", "of", ". . ."]
+    assert glove.vectors.dtype == np.float32
+    expected = np.array([[0.5, -1, 2], [0.1, 0, 0], [7, 8, 9]], "float32")
+    np.testing.assert_array_equal(glove.vectors, expected)
+
+
+@pytest.mark.parametrize("name", ["glove.npy", "glove.f16.npy"])
+def test_array_with_its_words_beside(tmp_path, name):
+    np.save(tmp_path / name, GLOVE.vectors.astype("float16"))
+    write(tmp_path / "glove.words.txt", "the\nof\n")
+    glove = load_glove(tmp_path / name)
+    assert glove.words == GLOVE.words
+    assert glove.vectors.dtype == np.float32
+    np.testing.assert_array_equal(glove.vectors, GLOVE.vectors)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "the 1 2\nof 3\n",
+            "Line 2 of '{}' must hold a word and 2 numbers, as the first line "
+            "does. Received: 1 numbers. Fetch the file again.",
+        ),
+        (
+            "the 1 2\nof 3 4 5\n",
+            "Line 2 of '{}' must hold a word and 2 numbers, as the first line "
+            "does. Received: 3 numbers. Fetch the file again.",
+        ),
+        (
+            "the 1 2\nof 3 4\nin 5 x\n",
+            "Line 3 of '{}' must hold a word and 2 finite numbers. Received: "
+            "5 x. Fetch the file again.",
+        ),
+        (
+            "the 1 nan\n",
+            "Line 1 of '{}' must hold a word and 2 finite numbers. Received: "
+            "1 nan. Fetch the file again.",
+        ),
+        (
+            "\n",
+            "Line 1 of '{}' must hold a word and 1 numbers, as the first line "
+            "does. Received: 0 numbers. Fetch the file again.",
+        ),
+        ("", "The GloVe file '{}' is empty. Fetch it again."),
+    ],
+)
+def test_a_broken_line_is_named(tmp_path, text, message):
+    path = write(tmp_path / "glove.txt", text)
+    with pytest.raises(ValueError) as error:
+        load_glove(path)
+    assert str(error.value) == message.format(path)
+
+
+def test_words_and_vectors_must_fit(tmp_path):
+    path = tmp_path / "glove.npy"
+    np.save(path, GLOVE.vectors)
+    with pytest.raises(ValueError) as error:
+        load_glove(path)
+    assert str(error.value) == (
+        f"The vectors '{path}' need the file of their words, one a line: "
+        f"'{tmp_path}/glove.words.txt'."
+    )
+    words = write(tmp_path / "other.txt", "the\n")
+    with pytest.raises(ValueError) as error:
+        load_glove(path, words)
+    assert str(error.value) == (
+        f"'{path}' must hold one vector for each of the 1 words of '{words}'. "
+        "Received: shape (2, 2)."
+    )
+
+
+def test_matrix_and_known_share():
+    vocabulary = ["", "[UNK]", "of", "the", "keras"]
+    matrix, share = embedding_matrix(vocabulary, GLOVE, seed=1)
+    assert share == 2 / 4
+    np.testing.assert_array_equal(matrix[[0, 2, 3]], [[0, 0], [3, 4], [1, 2]])
+    unknown = matrix[[1, 4]]
+    assert np.all(unknown != 0)
+    assert np.all(np.abs(unknown) < 0.5)
+    again, _ = embedding_matrix(vocabulary, GLOVE, seed=1)
+    np.testing.assert_array_equal(matrix, again)
+    other, _ = embedding_matrix(vocabulary, GLOVE, seed=2)
+    assert (other != matrix).any()
+
+
+def test_share_of_occurrences_leaves_padding_out():
+    counts = [1_000, 1, 6, 2, 1]
+    vocabulary = ["", "[UNK]", "of", "the", "keras"]
+    _, share = embedding_matrix(vocabulary, GLOVE, counts=counts)
+    assert share == 8 / 10
+    assert embedding_matrix([""], GLOVE)[1] == 0.0
