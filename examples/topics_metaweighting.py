@@ -21,7 +21,7 @@ those that the model has learned already.
 
 Run this file with `--smoke` for a short version on made-up texts. The real ones
 are downloaded, or read from `--data 20news-bydate.tar.gz`. With `--glove
-glove.6B.50d.txt` the words start as GloVe vectors, which helps much.
+glove.6B.50d.txt` the words start as GloVe vectors.
 """
 
 import argparse
