@@ -75,10 +75,10 @@ class Experiment:
         """Returns a new weighter."""
         own = self.weighter_defaults.get(self.weighter, {})
         arguments = {**own, **self.weighter_arguments}
+        # Not through a config dict: Keras would bury the class' own message.
+        cls = type(weighters.get(self.weighter))
         try:
-            return weighters.get(
-                {"class_name": self.weighter, "config": arguments}
-            )
+            return cls(**arguments)
         except TypeError as error:
             raise ValueError(
                 f"The weighter {self.weighter!r} does not take these "
