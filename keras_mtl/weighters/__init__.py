@@ -90,16 +90,31 @@ def deserialize(config: dict, custom_objects: dict | None = None) -> Weighter:
             "A weighter's config must have a `class_name`. "
             f"Received: config={config!r}"
         )
-    if "module" not in config and "registered_name" not in config:
-        if name not in (custom_objects or {}):
-            return _named(name).from_config(config.get("config") or {})
-    weighter = saving.deserialize_keras_object(config, custom_objects)
-    if not isinstance(weighter, Weighter):
+    if "module" not in config and name not in (custom_objects or {}):
+        cls = _named(name)
+    else:
+        cls = _registered(config.get("registered_name") or name, custom_objects)
+    try:
+        with saving.custom_object_scope(custom_objects or {}):
+            return cls.from_config(dict(config.get("config") or {}))
+    except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(
-            f"The config describes a {type(weighter).__name__}, not a "
-            f"weighter. Received: config={config!r}"
+            f"The config does not fit {cls.__name__}: {error} "
+            f"Received: config={config!r}"
+        ) from error
+
+
+def _registered(name, custom_objects):
+    cls = saving.get_registered_object(name, custom_objects)
+    if cls is None:
+        raise ValueError(
+            f"The weighter class {name!r} is not registered. Decorate it with "
+            "@keras.saving.register_keras_serializable(), or pass "
+            "custom_objects."
         )
-    return weighter
+    if not (isinstance(cls, type) and issubclass(cls, Weighter)):
+        raise ValueError(f"The config describes {cls!r}, not a weighter.")
+    return cls
 
 
 def _named(name):

@@ -108,15 +108,24 @@ class BanditMTL(Weighter):
             mean = sharpness * tf.reduce_sum(odds * shape, 1) / total
             return fixed + mass * (mean - tf.math.log(total)) <= self.radius
 
-        # sharpness = spread / (1 + λ), searched over its logarithm.
-        high = tf.math.log(tf.maximum(spread, 1e-9))
-        low = tf.minimum(high, math.log(1e-8))
         grid = tf.linspace(tf.zeros((), tf.float64), 1.0, POINTS)
-        for _ in range(ROUNDS):
+
+        def narrow(rounds, low, high):
             points = low + (high - low) * grid
             fits = tf.cast(inside(tf.exp(points)), tf.int32)
             last = tf.maximum(tf.reduce_sum(fits) - 1, 0)
-            low, high = points[last], points[tf.minimum(last + 1, POINTS - 1)]
+            after = tf.minimum(last + 1, POINTS - 1)
+            # No slices: with a computed index XLA compiles anew each call.
+            bounds = tf.gather(points, [last, after])
+            return rounds + 1, bounds[0], bounds[1]
+
+        # sharpness = spread / (1 + λ), searched over its logarithm. A loop:
+        # XLA would fuse unrolled rounds, and repeat each in the next ones.
+        high = tf.math.log(tf.maximum(spread, 1e-9))
+        low = tf.minimum(high, math.log(1e-8))
+        _, low, _ = tf.while_loop(
+            lambda rounds, low, high: rounds < ROUNDS, narrow, (0, low, high)
+        )
         free = inside(spread[None])[0]
         return log_probabilities(tf.where(free, spread, tf.exp(low)))
 

@@ -81,7 +81,7 @@ class PCGrad(GradientWeighter):
 
         def meet(step, coefficients):
             # Row i: task i's gradient, as coefficients of all gradients.
-            others = orders[:, step]
+            others = tf.gather(orders, step, axis=1)
             inner = tf.reduce_sum(
                 coefficients * tf.gather(gramian, others), axis=1
             )
