@@ -6,7 +6,7 @@ gradient stays local, and the optimizer sums it over the replicas once.
 
 import tensorflow as tf
 
-from keras_mtl.precision import keep_if
+from keras_mtl.precision import is_dynamic, keep_if
 
 
 def num_replicas() -> int:
@@ -24,6 +24,11 @@ def all_sum(values):
     given = [value for value in values if value is not None]
     summed = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, given))
     return [None if value is None else next(summed) for value in values]
+
+
+def everywhere(flag):
+    """Returns a boolean scalar: whether `flag` holds on every replica."""
+    return all_sum(tf.cast(flag, tf.float32)) >= num_replicas()
 
 
 def apply_gradients(optimizer, gradients, variables, finite, compiled):
@@ -46,7 +51,7 @@ def apply_gradients(optimizer, gradients, variables, finite, compiled):
     if not pairs:
         return
     gradients, variables = zip(*pairs, strict=True)
-    if hasattr(optimizer, "dynamic_scale"):
+    if is_dynamic(optimizer):
         # Skips non-finite gradients itself, and must see them to lower its
         # loss scale.
         poison = tf.where(finite, 0.0, float("nan"))

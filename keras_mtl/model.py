@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_mtl import random_state
 from keras_mtl.export import export_saved_model
 from keras_mtl.layers.select import Select
 from keras_mtl.separate import join_rows, split_rows
@@ -178,6 +179,26 @@ class MultiTaskModel(TaskTrainer):
         """Builds all layers from `get_build_config()`."""
         inputs = keras.saving.deserialize_keras_object(config["inputs"])
         self.build_from_inputs(inputs)
+
+    def save_own_variables(self, store):
+        """Saves the state of random layers, which Keras leaves out."""
+        super().save_own_variables(store)
+        random_state.save(self._parts(), store)
+
+    def load_own_variables(self, store):
+        """Loads the state of random layers."""
+        super().load_own_variables(random_state.without(store))
+        random_state.load(self._parts(), store)
+
+    def _trackable_children(self, save_type="checkpoint", **kwargs):
+        children = super()._trackable_children(save_type, **kwargs)
+        if save_type == "checkpoint":  # That of `tf.train.Checkpoint`.
+            children |= random_state.variables(self._parts())
+        return children
+
+    def _parts(self):
+        heads = {_attribute(task): head for task, head in self.heads.items()}
+        return {"encoder": self.encoder, **heads}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):

@@ -3,6 +3,9 @@
 from collections import defaultdict
 
 import keras
+import tensorflow as tf
+
+from keras_mtl.weighters.base import reordered
 
 
 def build(optimizer, variables, undecayed):
@@ -34,6 +37,24 @@ def build(optimizer, variables, undecayed):
     if old is not None:
         _copy_state(old, optimizer)
     return optimizer
+
+
+def follow_tasks(optimizer, weighter):
+    """Reorders the state of variables by task, which Keras loads by position.
+
+    Args:
+        optimizer: A built Keras optimizer, just loaded.
+        weighter: `Weighter`, just loaded.
+    """
+    positions, weighter.loaded_positions = weighter.loaded_positions, None
+    if positions is None or positions == tuple(range(len(positions))):
+        return
+    for variable in weighter.trainable_variables:
+        prefix = variable.path.replace("/", "_") + "_"
+        for slot in optimizer.variables:
+            if slot.name.startswith(prefix) and slot.shape == variable.shape:
+                value = tf.convert_to_tensor(slot).numpy()
+                slot.assign(reordered(value, positions))
 
 
 def _copy(optimizer):

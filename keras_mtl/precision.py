@@ -8,9 +8,22 @@ def loss_scale(optimizer) -> tf.Tensor:
     return tf.convert_to_tensor(optimizer.scale_loss(tf.constant(1.0)))
 
 
+def is_dynamic(optimizer) -> bool:
+    """Whether `optimizer` lowers its loss scale when gradients overflow."""
+    return hasattr(optimizer, "dynamic_scale")
+
+
 def all_finite(tensors) -> tf.Tensor:
-    """Returns a boolean scalar: whether every entry of `tensors` is finite."""
-    flags = [tf.reduce_all(tf.math.is_finite(tensor)) for tensor in tensors]
+    """Returns a boolean scalar: whether every entry of `tensors` is finite.
+
+    Args:
+        tensors: Iterable of tensors, `tf.IndexedSlices` or `None`.
+    """
+    flags = [
+        tf.reduce_all(tf.math.is_finite(getattr(tensor, "values", tensor)))
+        for tensor in tensors
+        if tensor is not None
+    ]
     return tf.reduce_all(tf.stack(flags))
 
 

@@ -6,7 +6,12 @@ import tensorflow as tf
 from keras_mtl import distribution
 from keras_mtl.data.support_query import SupportQuery
 from keras_mtl.gradients import TaskGradients
-from keras_mtl.precision import all_finite, keep_if, loss_scale
+from keras_mtl.precision import (
+    all_finite,
+    is_dynamic,
+    keep_if,
+    loss_scale,
+)
 from keras_mtl.signals import measure
 
 
@@ -28,7 +33,7 @@ def train_step(model, data):
     weighter, optimizer = model.weighter, model.optimizer
     scope = _resolve_scope(weighter, model.is_separate(batch[0]))
     scale, learning_rate = loss_scale(optimizer), _learning_rate(optimizer)
-    states = _layer_states(model)
+    states = _states(model)
     before = [tf.convert_to_tensor(state) for state in states]
 
     support = TaskGradients(model, batch, training=True, scale=scale)
@@ -43,6 +48,9 @@ def train_step(model, data):
     ]
     gradients = support.combined(weights, shared, weighter.scales_heads)
     finite = all_finite([*signals.values(), support.losses])
+    if is_dynamic(optimizer):
+        # Local gradients may overflow on one replica only.
+        finite = distribution.everywhere(finite & all_finite(gradients))
     own = weighter.trainable_variables
     own_gradients = [weighter_gradients[id(v)] * scale for v in own]
     keep_if(finite, states, before)
@@ -80,14 +88,22 @@ def _learning_rate(optimizer):
     return tf.identity(tf.convert_to_tensor(optimizer.learning_rate))
 
 
-def _layer_states(model):
-    """Returns the variables that a forward pass in training may spoil."""
-    weighter = {id(v) for v in model.weighter.variables}
-    return [
+def _states(model):
+    """Returns the variables that a skipped step would spoil.
+
+    The weighter looks after its own where it reads losses, and no step is
+    skipped but for losses and signals.
+    """
+    own = model.weighter.non_trainable_variables
+    mine = {id(v) for v in own}
+    states = [
         variable
         for variable in model.non_trainable_variables
-        if id(variable) not in weighter and "float" in variable.dtype
+        if id(variable) not in mine and "float" in variable.dtype
     ]
+    if "losses" in model.weighter.needs and not is_dynamic(model.optimizer):
+        return states
+    return [*states, *own]
 
 
 def _weigh(model, signals, losses):

@@ -98,6 +98,15 @@ class TaskTrainer(keras.Model):
         if self.built:
             self._build_optimizer()
 
+    def load_weights(self, *args, **kwargs):
+        """Loads weights, and all state with them, as `keras.Model` does.
+
+        What belongs to a task follows its name, not the order of the heads.
+        """
+        super().load_weights(*args, **kwargs)
+        if self.weighter is not None and self.optimizer.built:
+            optimizers.follow_tasks(self.optimizer, self.weighter)
+
     def fit(self, x=None, y=None, *args, weighter=None, **kwargs):
         """Trains the model, as `keras.Model.fit` does.
 

@@ -39,6 +39,8 @@ class Weighter(keras.layers.Layer):
         task_weights: `(K,)` float32 variable, the latest weights. `None`
             before the number of tasks is known.
         task_names: Tuple of task names in head order, once in a model.
+        loaded_positions: Where each task stood in the state last loaded, or
+            `None`.
 
     Raises:
         TypeError: When a subclass asks for an unknown signal.
@@ -57,6 +59,7 @@ class Weighter(keras.layers.Layer):
         super().__init__(**{"dtype": "float32", **kwargs}, autocast=False)
         self.task_weights = None
         self.task_names = None
+        self.loaded_positions = None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -201,12 +204,10 @@ class Weighter(keras.layers.Layer):
         """Loads the state of each task by its name."""
         variables = self._trainable_variables + self._non_trainable_variables
         values = [np.asarray(store[str(i)]) for i in range(len(variables))]
-        order = self._saved_positions(store)
+        order = self.loaded_positions = self._saved_positions(store)
         for variable, value in zip(variables, values, strict=True):
             if order is not None and "float" in variable.dtype:
-                for axis, length in enumerate(value.shape):
-                    if length == len(order):
-                        value = np.take(value, order, axis=axis)
+                value = reordered(value, order)
             variable.assign(value)
 
     def _saved_positions(self, store):
@@ -219,7 +220,7 @@ class Weighter(keras.layers.Layer):
                 f"{saved}, not to {list(self.task_names)}. Load it into a "
                 "model with the same task names."
             )
-        return [saved.index(name) for name in self.task_names]
+        return tuple(saved.index(name) for name in self.task_names)
 
 
 class GradientWeighter(Weighter):
@@ -246,6 +247,14 @@ class GradientWeighter(Weighter):
     def get_config(self):
         """Returns the arguments to make this weighter again."""
         return {**super().get_config(), "scope": self.scope}
+
+
+def reordered(value, positions):
+    """Returns an array whose axes of length K are taken in another order."""
+    for axis, length in enumerate(value.shape):
+        if length == len(positions):
+            value = np.take(value, positions, axis=axis)
+    return value
 
 
 def _parameters(method):

@@ -1,0 +1,63 @@
+"""The state of random layers, such as dropout, which Keras does not save."""
+
+import numpy as np
+import tensorflow as tf
+
+PREFIX = "random_state_of_"
+
+
+def save(layers, store):
+    """Puts the state of all random layers into `store`.
+
+    Args:
+        layers: Dict from a name to a layer or model.
+        store: Dict-like, as `save_own_variables` is given it.
+    """
+    for name, layer in layers.items():
+        states = [tf.convert_to_tensor(s).numpy() for s in _states(layer)]
+        if states:
+            store[PREFIX + name] = np.stack(states)
+
+
+def load(layers, store):
+    """Takes the state of all random layers from `store`.
+
+    A layer whose state is not there, or holds another number of random layers,
+    keeps its own.
+
+    Args:
+        layers: Dict from a name to a layer or model.
+        store: Dict-like, as `load_own_variables` is given it.
+    """
+    for name, layer in layers.items():
+        if PREFIX + name not in store:
+            continue
+        saved, states = np.asarray(store[PREFIX + name]), _states(layer)
+        if len(saved) == len(states):
+            for variable, value in zip(states, saved, strict=True):
+                variable.assign(value)
+
+
+def variables(layers):
+    """Returns a dict from a name to the TensorFlow variable of each state."""
+    return {
+        f"{PREFIX}{name}_{number}": state.value
+        for name, layer in layers.items()
+        for number, state in enumerate(_states(layer))
+    }
+
+
+def without(store):
+    """Returns what else `store` holds, as Keras expects it."""
+    names = sorted(store.keys())
+    return {n: store[n] for n in names if not n.startswith(PREFIX)}
+
+
+def _states(layer):
+    """Returns each generator's state once, in the order of the layers."""
+    states = {
+        id(generator): generator.state
+        for part in layer._flatten_layers()
+        for generator in part._seed_generators
+    }
+    return list(states.values())
