@@ -9,7 +9,7 @@ from keras_mtl import optimizers, step, weighters
 from keras_mtl.callbacks import TrainingMonitor
 from keras_mtl.data import feeding
 from keras_mtl.data.support_query import SupportQuery
-from keras_mtl.gradients import TaskGradients
+from keras_mtl.gradients import TaskGradients, roles
 from keras_mtl.metrics import TaskMeans, TaskMetrics
 from keras_mtl.tasks import TaskLosses, check_batch
 
@@ -217,8 +217,9 @@ class TaskTrainer(keras.Model):
         x, y, _ = check_batch(self, batch)
         with self.distribute_strategy.scope():
             if not self.built or not self._compile_metrics.built:
-                outputs = self.build_from_inputs(x)
+                outputs, representation = self.build_from_inputs(x)
                 self._compile_metrics.build(y, outputs)
+                roles.check_heads_reach(self, representation)
             self._build_optimizer()
 
     def build_from_inputs(self, inputs):
@@ -228,9 +229,12 @@ class TaskTrainer(keras.Model):
             inputs: Structure of `keras.KerasTensor`.
 
         Returns:
-            Dict from task name to symbolic prediction.
+            Dict from task name to symbolic prediction, and the symbolic
+            representation.
         """
-        outputs = backend.compute_output_spec(self, inputs, training=False)
+        outputs = backend.compute_output_spec(
+            self, inputs, training=False, return_representation=True
+        )
         self.built = True
         if self.input_structure is None and not self.is_separate(inputs):
             self.input_structure = inputs

@@ -151,6 +151,21 @@ def test_separate_inputs_reach_only_their_head():
     model.fit(dataset, shuffle=False, verbose=0)
 
 
+def test_sample_weights_of_some_tasks_only():
+    model = MultiTaskModel.from_functional(functional(), "middle")
+    x, y = class_data()
+    kept = (np.arange(20) < 5).astype("float32")
+    fitted(model, x, y, sample_weight={"tone": kept})
+    some = {"x": x, "y": y, "verbose": 0, "return_dict": True}
+    logs = model.evaluate(**some, sample_weight={"tone": kept})
+    part = {task: label[:5] for task, label in y.items()}
+    five = model.evaluate(x[:5], part, verbose=0, return_dict=True)
+    whole = model.evaluate(**some)
+    assert logs["tone_loss"] == pytest.approx(five["tone_loss"], rel=1e-5)
+    assert logs["topic_loss"] == pytest.approx(whole["topic_loss"], rel=1e-5)
+    assert logs["topic_accuracy"] == pytest.approx(whole["topic_accuracy"])
+
+
 @pytest.mark.parametrize("representation", [None, "middle"])
 def test_from_functional_shares_layers_and_finds_roles(representation):
     source = functional()

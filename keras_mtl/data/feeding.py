@@ -14,6 +14,7 @@ from keras_mtl.data.support_query import (
     support_query_split,
     zip_support_query,
 )
+from keras_mtl.tasks import check_tasks
 
 FIT_ORDER = (
     *("batch_size", "epochs", "verbose", "callbacks", "validation_split"),
@@ -35,7 +36,9 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
     split, query = fit.pop("query_split", None), fit.pop("query_data", None)
     query_batch_size = fit.pop("query_batch_size", None)
     _check_not_empty(x)
-    _check_labelled(fit.get("sample_weight"))
+    _check_numeric(y)
+    fit["sample_weight"] = _complete(model, y, fit.get("sample_weight"))
+    _check_labelled(fit["sample_weight"])
     if not needs_query(model):
         if split is not None or query is not None:
             warnings.warn(_unused_query(model), stacklevel=3)
@@ -83,6 +86,7 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
 
 def evaluation_data(model, x, y=None, sample_weight=None, batch_size=None):
     """Returns `x, y, sample_weight`; a data set if lengths differ by task."""
+    sample_weight = _complete(model, y, sample_weight)
     if not _uneven(model, x):
         return x, y, sample_weight
     if y is not None:
@@ -95,6 +99,7 @@ def evaluation_data(model, x, y=None, sample_weight=None, batch_size=None):
 
 def batch_with_query(model, batch, query_data):
     """Returns one batch for `train_on_batch`, with its query batch."""
+    _check_numeric(batch[1])
     if not needs_query(model):
         if query_data is not None:
             warnings.warn(_unused_query(model), stacklevel=3)
@@ -119,6 +124,17 @@ def _validation(model, fit):
         model, *keras.utils.unpack_x_y_sample_weight(tuple(data)), size
     )
     return data[0] if isinstance(data[0], tf.data.Dataset) else data
+
+
+def _complete(model, y, sample_weight):
+    """Returns weights for every task, as Keras asks: 1 where none are given."""
+    if sample_weight is None or not isinstance(y, Mapping):
+        return sample_weight
+    if not isinstance(sample_weight, Mapping):
+        return dict.fromkeys(y, sample_weight)
+    check_tasks("sample weight", sample_weight, model.task_names)
+    ones = {task: np.ones(_length(label), "float32") for task, label in y.items()}
+    return {**ones, **sample_weight}
 
 
 def _batches(model, arrays, batch_size, sampling, shuffle=True):
@@ -188,6 +204,16 @@ def _check_not_empty(x):
         raise ValueError(
             "The training set is empty. Pass at least one row for each task."
         )
+
+
+def _check_numeric(y):
+    for task, label in y.items() if isinstance(y, Mapping) else ():
+        if np.asarray(label).dtype.kind in "USO":
+            raise ValueError(
+                f"Task {task!r} has labels that are not numbers. Received: "
+                f"an array of {np.asarray(label).dtype}. Encode them, for "
+                "example with keras.layers.StringLookup."
+            )
 
 
 def _check_labelled(sample_weight):

@@ -140,11 +140,7 @@ class TaskGradients:
         names = self._model.task_names
         for task, gradients in zip(names, pulled, strict=True):
             if all(g is None for g in gradients):
-                raise ValueError(
-                    f"The head of task {task!r} does not reach the "
-                    f"{scope.replace('_', ' ')}: its loss has no gradient "
-                    "there. Connect the head to the encoder's output."
-                )
+                raise ValueError(roles.unreached(task, scope))
         if scope != "representation":
             pulled = [distribution.all_sum(task) for task in pulled]
         self._cached[scope] = pulled

@@ -1,6 +1,7 @@
 """Which variables the tasks share, and which belong to one head."""
 
 import keras
+import tensorflow as tf
 
 
 def shared_variables(model) -> list:
@@ -51,6 +52,46 @@ def scope_variables(model, scope) -> list:
             "Unfreeze the encoder, or use a weighter that reads losses only."
         )
     return variables
+
+
+def check_heads_reach(model, representation):
+    """Raises if a head's prediction does not depend on the representation.
+
+    Args:
+        model: A built `MultiTaskModel`.
+        representation: Structure of `keras.KerasTensor`.
+
+    Raises:
+        ValueError: If a head has no gradient there; no weight could ever act
+            on the shared variables through it.
+    """
+    tensors = keras.tree.flatten(representation)
+    if not all("float" in tensor.dtype for tensor in tensors):
+        return
+    specs = keras.tree.map_structure(
+        lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), representation
+    )
+
+    def check(values):
+        for task, head in model.heads.items():
+            with tf.GradientTape() as tape:
+                tape.watch(values)
+                output = head(values, training=False)
+            pulled = tape.gradient(output, keras.tree.flatten(values))
+            if all(gradient is None for gradient in pulled):
+                raise ValueError(unreached(task, "representation"))
+
+    # Traced only: nothing is computed.
+    tf.function(check, autograph=False).get_concrete_function(specs)
+
+
+def unreached(task, scope) -> str:
+    """Returns the message for a head without a gradient at `scope`."""
+    return (
+        f"The head of task {task!r} does not reach the "
+        f"{scope.replace('_', ' ')}: its loss has no gradient there. Connect "
+        "the head to the encoder's output."
+    )
 
 
 def _task_variables(model):

@@ -1,0 +1,115 @@
+"""The house: imports point one way, and the documents say what is there."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from keras_mtl import weighters
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "keras_mtl"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# What each part must not import: everything above it.
+ABOVE = {
+    "checks": [""],
+    "precision": [""],
+    "distribution": [
+        *("gradients", "step", "trainer", "model", "weighters", "signals"),
+    ],
+    "gradients": ["step", "trainer", "model", "weighters", "signals"],
+    "solvers": ["weighters", "gradients", "step", "trainer", "model", "data"],
+    "weighters": ["gradients", "step", "trainer", "model", "data", "layers"],
+    "signals": ["gradients", "step", "trainer", "model", "weighters"],
+    "step": ["trainer", "model", "weighters", "experiments", "cli"],
+    "trainer": ["model", "experiments", "cli", "benchmarks"],
+    "model": ["experiments", "cli", "benchmarks", "datasets", "testing"],
+}
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("part", ABOVE)
+def test_imports_point_one_way(part):
+    files = [PACKAGE / f"{part}.py", *(PACKAGE / part).glob("**/*.py")]
+    for path in filter(Path.exists, files):
+        for module in imports(path):
+            for above in ABOVE[part]:
+                name = f"keras_mtl.{above}".rstrip(".")
+                allowed = module.startswith("keras_mtl.checks")
+                assert allowed or not (
+                    module == name or module.startswith(name + ".")
+                ), f"{path.name} imports {module}"
+
+
+def test_only_one_file_knows_of_replicas():
+    allowed = {"distribution.py", "replicas.py"}
+    for path in FILES:
+        if path.name not in allowed:
+            text = path.read_text()
+            assert "tf.distribute." not in text.replace("`tf.distribute", ""), path
+            assert "get_replica_context" not in text, path
+
+
+def test_no_method_name_stands_outside_its_folder():
+    """In code: the experiments' defaults are what users read and change."""
+    names = {cls.__name__ for cls in weighters.CATALOGUE.values()}
+    names |= set(weighters.CATALOGUE) - {"constant"}
+    for path in FILES:
+        inside = path.relative_to(PACKAGE).parts[0]
+        if inside in ("weighters", "experiments", "benchmarks", "cli.py"):
+            continue
+        code = ast.parse(path.read_text())
+        for node in ast.walk(code):
+            word = getattr(node, "id", getattr(node, "attr", None))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                word = node.value
+            assert word not in names, f"{path}: {word}"
+
+
+def test_files_are_short():
+    lengths = [len(path.read_text().splitlines()) for path in FILES]
+    assert max(lengths) <= 300
+    assert sorted(lengths)[len(lengths) // 2] < 120
+
+
+def test_the_package_has_no_assert_and_no_bare_except():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            assert not isinstance(node, ast.Assert), path
+            bare = isinstance(node, ast.ExceptHandler) and node.type is None
+            assert not bare, path
+
+
+def readme_table():
+    text = (ROOT / "README.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", text, re.MULTILINE)
+    return {name: [cell.strip() for cell in rest.split("|")] for name, rest in rows}
+
+
+def test_the_table_of_weighters_is_the_catalogue():
+    table = readme_table()
+    assert list(table) == list(weighters.CATALOGUE)
+    for name, cls in weighters.CATALOGUE.items():
+        weighter = cls()
+        signals = re.findall(r"`(\w+)`", table[name][0])
+        declared = [*weighter.needs, *weighter.observes]
+        assert signals == [s for s in dict.fromkeys(declared) if s != "present"]
+
+
+def test_the_version_is_the_changelogs_and_the_packages():
+    import importlib.metadata
+
+    import keras_mtl
+
+    assert importlib.metadata.version("keras_mtl") == keras_mtl.__version__
+    assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text()
