@@ -19,10 +19,13 @@ class TrainingMonitor(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Tells the weighter how many epochs are finished."""
-        self.model.epoch.assign(float(epoch))
+        # Goes on where another `fit` ended.
+        finished = max(float(epoch), float(self.model.epoch.numpy()))
+        self.model.epoch.assign(finished)
 
     def on_epoch_end(self, epoch, logs=None):
         """Warns of skipped steps and of a solver that gave up."""
+        self.model.epoch.assign_add(1.0)
         logs = logs or {}
         skipped = int(logs.get("skipped_steps", 0))
         if not skipped:

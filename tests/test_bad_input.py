@@ -40,12 +40,21 @@ def labels(**changes):
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (labels(task_1=None), r"heads for the tasks \['task_1'\], which have no"),
+        (
+            labels(task_1=None),
+            r"heads for the tasks \['task_1'\], which have no",
+        ),
         (labels(task_2=np.ones(7)), r"Task 'task_2' has a label but the model"),
         (np.ones((7, 3)), r"Labels must be a dict from task name to array"),
         (None, r"Received: 'no labels'. Pass y=\{task: labels\}"),
-        (labels(task_0=np.ones((7, 2))), r"labels of task 'task_0' do not have"),
-        (labels(task_0=np.array([["x"] * 3] * 7)), r"Task 'task_0' has labels that are"),
+        (
+            labels(task_0=np.ones((7, 2))),
+            r"labels of task 'task_0' do not have",
+        ),
+        (
+            labels(task_0=np.array([["x"] * 3] * 7)),
+            r"Task 'task_0' has labels that are",
+        ),
     ],
 )
 def test_labels(y, message):
@@ -56,7 +65,10 @@ def test_labels(y, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"sample_weight": {"x": np.ones(7)}}, "Task 'x' has a sample weight but"),
+        (
+            {"sample_weight": {"x": np.ones(7)}},
+            "Task 'x' has a sample weight but",
+        ),
         (
             {"sample_weight": {"task_1": np.zeros(7)}},
             "Task 'task_1' has no label in the training set",
@@ -114,7 +126,9 @@ def test_query_data_that_is_missing_or_wrong():
 def test_query_data_that_nobody_uses_is_said():
     x, y = make_data(2)
     for arguments in ({"query_split": 0.5}, {"query_data": (x, y)}):
-        with pytest.warns(UserWarning, match="Constant does not use query data"):
+        with pytest.warns(
+            UserWarning, match="Constant does not use query data"
+        ):
             compiled().fit(x, y, verbose=0, **arguments)
     with pytest.warns(UserWarning, match="does not use query data"):
         compiled().train_on_batch(x, y, query_data=(x, y))
@@ -147,7 +161,9 @@ def test_heads_and_encoders():
     good = keras.layers.Dense(1)
     with pytest.raises(ValueError, match="`encoder` must be a Keras layer"):
         MultiTaskModel(lambda x: x, {"a": good})
-    with pytest.raises(ValueError, match="head of task 'a' must be a Keras lay"):
+    with pytest.raises(
+        ValueError, match="head of task 'a' must be a Keras lay"
+    ):
         MultiTaskModel(good, {"a": "dense"})
     for name in ("", "a/b", 3):
         with pytest.raises(ValueError, match="task's name must be a string"):
@@ -160,7 +176,9 @@ def test_representation_scope_without_a_representation():
     outputs = {f"task_{k}": keras.layers.Dense(3)(middle) for k in range(2)}
     model = MultiTaskModel.from_functional(keras.Model(inputs, outputs))
     model.compile("sgd", loss="mse", weighter="mgda", jit_compile=False)
-    with pytest.raises(ValueError, match="model does not say which tensor that"):
+    with pytest.raises(
+        ValueError, match="model does not say which tensor that"
+    ):
         fit(model, *make_data(2))
     for bad, message in [
         (keras.Model(inputs, middle), "outputs are a dict"),
@@ -184,7 +202,9 @@ def test_a_head_that_does_not_reach_the_shared_variables(weighter):
         encoder, {"task_0": keras.layers.Dense(3), "task_1": Deaf()}
     )
     model.compile("sgd", loss="mse", weighter=weighter, jit_compile=False)
-    with pytest.raises(ValueError, match="head of task 'task_1' does not reach"):
+    with pytest.raises(
+        ValueError, match="head of task 'task_1' does not reach"
+    ):
         fit(model, *make_data(2))
 
 

@@ -120,7 +120,9 @@ def test_loss_weights_scale_the_whole_task_loss(name):
     weights = np.array(list(model.task_weights.values()))
     total = weights * list(fixed.values())
     expected = theta - LEARNING_RATE * total @ gradients
-    np.testing.assert_allclose(parameters(model), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        parameters(model), expected, rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,7 +139,9 @@ def test_aggregators_leave_the_heads_their_plain_gradient(weighter, scope):
     x, y = make_data(2)
     theta = parameters(model)
     gradients = jacobian(lambda t: task_losses(model, t, x, y), theta)
-    num_shared = sum(np.prod(v.shape) for v in model.encoder.trainable_variables)
+    num_shared = sum(
+        np.prod(v.shape) for v in model.encoder.trainable_variables
+    )
     shared = gradients[:, :num_shared]
     if scope == "representation":
         gramian = representation_gramian(model, x, y)
@@ -152,12 +156,16 @@ def test_aggregators_leave_the_heads_their_plain_gradient(weighter, scope):
     step = gradients.sum(axis=0)
     step[:num_shared] = weights @ shared
     expected = theta - LEARNING_RATE * step
-    np.testing.assert_allclose(parameters(model), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        parameters(model), expected, rtol=1e-5, atol=1e-6
+    )
 
 
 def representation_gramian(model, x, y):
     """Returns `G` of a linear head and a mean squared error, in closed form."""
-    hidden = np.tanh(np.float64(x) @ model.encoder.layers[1].kernel.value.numpy())
+    hidden = np.tanh(
+        np.float64(x) @ model.encoder.layers[1].kernel.value.numpy()
+    )
     rows = []
     for task, head in model.heads.items():
         kernel = head.kernel.value.numpy()
@@ -172,9 +180,13 @@ def representation_gramian(model, x, y):
 def test_gramian_and_norms_match_the_jacobian(kind, scope):
     model = compiled(make_model(3), "uniform")
     (x, y), _ = batches(kind, 3)
-    gradients = jacobian(lambda t: task_losses(model, t, x, y), parameters(model))
+    gradients = jacobian(
+        lambda t: task_losses(model, t, x, y), parameters(model)
+    )
     if scope != "all":
-        num_shared = sum(np.prod(v.shape) for v in model.encoder.trainable_variables)
+        num_shared = sum(
+            np.prod(v.shape) for v in model.encoder.trainable_variables
+        )
         gradients = gradients[:, :num_shared]
     expected = gradients @ gradients.T
 

@@ -56,7 +56,9 @@ def test_only_one_file_knows_of_replicas():
     for path in FILES:
         if path.name not in allowed:
             text = path.read_text()
-            assert "tf.distribute." not in text.replace("`tf.distribute", ""), path
+            assert "tf.distribute." not in text.replace("`tf.distribute", ""), (
+                path
+            )
             assert "get_replica_context" not in text, path
 
 
@@ -93,7 +95,9 @@ def test_the_package_has_no_assert_and_no_bare_except():
 def readme_table():
     text = (ROOT / "README.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", text, re.MULTILINE)
-    return {name: [cell.strip() for cell in rest.split("|")] for name, rest in rows}
+    return {
+        name: [cell.strip() for cell in rest.split("|")] for name, rest in rows
+    }
 
 
 def test_the_table_of_weighters_is_the_catalogue():

@@ -59,12 +59,13 @@ class MetaWeighting(GradientWeighter):
     Attributes:
         solver_gap: Float32 scalar variable, the duality gap that the latest
             `observe` reached.
+        solver_iterations: Int32 scalar variable, the steps that it took.
 
     Raises:
         ValueError: If an argument is out of range.
 
     Reference:
-        - [Mao et al., 2022](https://aclanthology.org/2022.acl-long.3)
+        - [Mao et al., 2022](https://aclanthology.org/2022.findings-acl.271)
     """
 
     default_scope = "all"
@@ -90,6 +91,7 @@ class MetaWeighting(GradientWeighter):
         """Creates the rounding rests of the weights and the solver's gap."""
         self.rest = self.add_state("rest", losses_shape)
         self.solver_gap = self.add_state("gap", ())
+        self.solver_iterations = self.add_state("iterations", (), dtype="int32")
 
     def call(self, losses):
         """Returns the weights, which only `observe` changes."""
@@ -110,6 +112,7 @@ class MetaWeighting(GradientWeighter):
             present,
         )
         self.solver_gap.assign(point.gap)
+        self.solver_iterations.assign(point.iterations)
         direction = tf.linalg.matvec(rows, point.weights, transpose_a=True)
         step = self.step_size * learning_rate / rows.shape[0] * direction
         return self._add(step)

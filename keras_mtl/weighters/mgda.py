@@ -49,6 +49,7 @@ class MGDA(GradientWeighter):
     Attributes:
         solver_gap: Float32 scalar variable, the duality gap that the latest
             call reached.
+        solver_iterations: Int32 scalar variable, the steps that it took.
 
     Raises:
         ValueError: If an argument is out of range, or if `losses` is missing.
@@ -87,6 +88,7 @@ class MGDA(GradientWeighter):
     def build(self):
         """Creates the solver's gap."""
         self.solver_gap = self.add_state("gap", ())
+        self.solver_iterations = self.add_state("iterations", (), dtype="int32")
 
     def call(self, gramian, losses=None, present=None):
         """Returns the weights."""
@@ -97,6 +99,7 @@ class MGDA(GradientWeighter):
             present,
         )
         self.solver_gap.assign(point.gap)
+        self.solver_iterations.assign(point.iterations)
         if present is None:
             return point.weights
         return tf.where(present > 0.0, point.weights, 0.0)
