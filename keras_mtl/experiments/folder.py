@@ -1,6 +1,7 @@
 """The output folder of a run: what it holds, and going on after a kill."""
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -35,7 +36,12 @@ class RunFolder:
         self.config = json.loads(json.dumps(config))
         self._check_writable()
         known = {CONFIG, METRICS, CHECKPOINTS}
-        present = {entry.name for entry in self.path.iterdir()}
+        present = {
+            entry.name
+            for entry in self.path.iterdir()
+            # What a kill in the midst of `write` leaves.
+            if entry.suffix != ".partial"
+        }
         if CONFIG in present:
             self._check_same_run()
             self._check_resume(resume)
@@ -61,16 +67,17 @@ class RunFolder:
             ) from error
 
     def write(self, name, content):
-        """Writes a JSON file, whole or not at all."""
-        text = json.dumps(content, indent=2, allow_nan=True) + "\n"
+        """Writes a JSON file, whole or not at all; NaN becomes null."""
+        content = keras.tree.map_structure(_strict, content)
+        text = json.dumps(content, indent=2, allow_nan=False) + "\n"
         partial = self.path / f"{name}.partial"
         partial.write_text(text, "utf-8")
         os.replace(partial, self.path / name)
 
     def begin(self):
         """Writes which run this is, by which versions."""
-        self.write("versions.json", versions())
         self.write(CONFIG, self.config)
+        self.write("versions.json", versions())
 
     def save(self, model, state, task_weights):
         """Writes a checkpoint, and drops all but this and the best.
@@ -158,6 +165,11 @@ class RunFolder:
             f"The folder '{self.path}' holds this run, not finished. Pass "
             "--resume to go on, or another --out."
         )
+
+
+def _strict(value):
+    unknown = isinstance(value, float) and not math.isfinite(value)
+    return None if unknown else value
 
 
 def versions():

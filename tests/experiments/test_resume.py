@@ -136,3 +136,13 @@ def test_folders_that_cannot_be_used(tmp_path):
     (broken / "config.json").write_text("{")
     with pytest.raises(ValueError, match=r"config.json' is not valid JSON"):
         RunFolder(broken, {}, resume=True)
+
+
+def test_json_has_no_nan_and_partial_files_do_not_matter(tmp_path):
+    folder = RunFolder(tmp_path, {"seed": 0})
+    (tmp_path / "config.json.partial").write_text("{")
+    folder.write("history.json", {"loss": [1.5, float("nan")], "n": 2})
+    assert folder.read("history.json") == {"loss": [1.5, None], "n": 2}
+    (tmp_path / "history.json").unlink()
+    RunFolder(tmp_path, {"seed": 0}).begin()
+    assert folder.read("config.json") == {"seed": 0}
