@@ -51,6 +51,8 @@ def bench(
     from keras_mtl.benchmarks.run import benchmark
     from keras_mtl.weighters import get
 
+    # It takes a new model's first trace for the retracing of another's.
+    tf.get_logger().setLevel("ERROR")
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
