@@ -1,18 +1,14 @@
 """The command line: what users type becomes arguments of experiments."""
 
-import functools
 import json
-import os
-import sys
-import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from keras_mtl.benchmarks.command import bench
+from keras_mtl.terminal import console, guarded
 
 app = typer.Typer(
     help="Multi-task learning for Keras.",
@@ -20,8 +16,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console()
-errors = Console(stderr=True)
 
 
 class ExperimentName(StrEnum):
@@ -32,21 +26,8 @@ class ExperimentName(StrEnum):
 
 
 def command(function):
-    """Registers a command whose user errors are one red line, exit code 1."""
-
-    @functools.wraps(function)
-    def guarded(*args, **kwargs):
-        _import_quietly()
-        warnings.showwarning = _show_warning
-        try:
-            function(*args, **kwargs)
-        except (ValueError, OSError) as error:
-            errors.print(
-                f"Error: {error}", style="red", markup=False, soft_wrap=True
-            )
-            raise typer.Exit(1) from error
-
-    return app.command(function.__name__.rstrip("_"))(guarded)
+    """Registers a command; `list_` becomes `list`."""
+    return app.command(function.__name__.rstrip("_"))(guarded(function))
 
 
 @command
@@ -146,22 +127,3 @@ def _parsed(text):
             f'{{"momentum": 0.9}}. Received: {text}'
         )
     return arguments
-
-
-def _show_warning(message, *_):
-    errors.print(f"Warning: {message}", style="yellow", markup=False)
-
-
-def _import_quietly():
-    """Imports TensorFlow without the notes that it writes to stderr."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if "tensorflow" in sys.modules:
-        return
-    stderr = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        import tensorflow  # noqa: F401
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)

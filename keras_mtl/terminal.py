@@ -1,0 +1,50 @@
+"""What the command line prints besides results: errors and warnings."""
+
+import functools
+import os
+import sys
+import warnings
+
+import typer
+from rich.console import Console
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def guarded(function):
+    """Makes user errors of a command one red line and exit code 1."""
+
+    @functools.wraps(function)
+    def run(*args, **kwargs):
+        import_quietly()
+        warnings.showwarning = _show_warning
+        try:
+            function(*args, **kwargs)
+        except (ValueError, OSError) as error:
+            errors.print(
+                f"Error: {error}", style="red", markup=False, soft_wrap=True
+            )
+            raise typer.Exit(1) from error
+
+    return run
+
+
+def import_quietly():
+    """Imports TensorFlow without the notes that it writes to stderr."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "tensorflow" in sys.modules:
+        return
+    # Some come from below Python, before any setting is read.
+    stderr = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
+def _show_warning(message, *_):
+    errors.print(f"Warning: {message}", style="yellow", markup=False)
