@@ -18,12 +18,20 @@ def export_saved_model(model, filepath, input_signature=None, verbose=True):
         ValueError: If the inputs are not known, or a task's name is taken.
     """
     specs = _named_specs(model, input_signature)
+    if not model.built:
+        model.build_from_inputs(
+            keras.tree.map_structure(
+                lambda s: keras.KerasTensor(s.shape, s.dtype.name), specs
+            )
+        )
     archive = keras.export.ExportArchive()
     for layer in (model.encoder, *model.heads.values()):
         archive.track(layer)
 
     def serve(inputs):
-        return model(inputs, training=False)
+        # TensorFlow wraps a dict; a functional encoder wants the plain one.
+        plain = keras.tree.pack_sequence_as(specs, keras.tree.flatten(inputs))
+        return model(plain, training=False)
 
     archive.add_endpoint("serve", serve, [specs])
     for task in model.task_names:
@@ -34,7 +42,7 @@ def export_saved_model(model, filepath, input_signature=None, verbose=True):
             )
 
         def serve_task(inputs, task=task):
-            return {task: model(inputs, training=False)[task]}
+            return {task: serve(inputs)[task]}
 
         archive.add_endpoint(task, serve_task, [specs])
     archive.write_out(filepath, verbose=verbose)
@@ -50,7 +58,16 @@ def _named_specs(model, input_signature):
         )
     if isinstance(input_signature, list) and len(input_signature) == 1:
         input_signature = input_signature[0]
-    return keras.tree.map_structure(_spec, input_signature)
+    return _specs(input_signature)
+
+
+def _specs(structure):
+    # Keras keeps structures in containers of its own; these are plain ones.
+    if isinstance(structure, dict):
+        return {name: _specs(part) for name, part in structure.items()}
+    if isinstance(structure, list | tuple):
+        return [_specs(part) for part in structure]
+    return _spec(structure)
 
 
 def _spec(tensor):

@@ -1,5 +1,7 @@
 """Training a model of many tasks, by Keras' own `fit`."""
 
+import warnings
+
 import keras
 import tensorflow as tf
 from keras.src import backend
@@ -11,6 +13,7 @@ from keras_mtl.data import feeding
 from keras_mtl.data.support_query import SupportQuery
 from keras_mtl.gradients import TaskGradients, roles
 from keras_mtl.metrics import TaskMeans, TaskMetrics
+from keras_mtl.precision import is_dynamic
 from keras_mtl.tasks import TaskLosses, check_batch
 
 
@@ -266,6 +269,18 @@ class TaskTrainer(keras.Model):
             self._tracker.lock()
             if self.optimizer.built:
                 self._build_optimizer()
+        if (
+            weighter.observes
+            and is_dynamic(self.optimizer)
+            and self.jit_compile
+        ):
+            # XLA lets reads after its conditional see the old parameters.
+            warnings.warn(
+                f"{type(weighter).__name__} with a dynamic loss scale cannot "
+                "be compiled by XLA; going on with jit_compile=False.",
+                stacklevel=3,
+            )
+            self.jit_compile = False
         self.train_function = None
 
 
