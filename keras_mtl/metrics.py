@@ -40,7 +40,7 @@ class TaskMeans(keras.metrics.Metric):
         """
         if weights is None:
             weights = tf.ones_like(batch.losses)
-        weighted = tf.tensordot(self._loss_weights * weights, batch.losses, 1)
+        weighted = tf.reduce_sum(self._loss_weights * weights * batch.losses)
         own = batch.regularisation
         tasks = [batch.losses * batch.counts, batch.counts, weights]
         totals = [
@@ -75,7 +75,7 @@ class TaskMeans(keras.metrics.Metric):
         weights, and the layers' own losses.
         """
         own = tf.math.divide_no_nan(self._totals[1], self._totals[2])
-        total = tf.tensordot(self._loss_weights, self._losses(0.0), 1)
+        total = tf.reduce_sum(self._loss_weights * self._losses(0.0))
         return {
             "loss": total + own,
             **self._named("loss", self._losses(float("nan"))),

@@ -1,6 +1,7 @@
 """One model with many tasks, whose weights are learned while it trains."""
 
 import keras
+import numpy as np
 
 from keras_mtl import random_state
 from keras_mtl.export import export_saved_model
@@ -56,7 +57,10 @@ class MultiTaskModel(TaskTrainer):
         for task in sorted(heads):
             setattr(self, _attribute(task), heads[task])
         if encoder.built and getattr(encoder, "inputs", None):
-            self.build_from_inputs(encoder.input)
+            sequential = isinstance(encoder, keras.Sequential)
+            self.build_from_inputs(
+                encoder.inputs[0] if sequential else encoder.input
+            )
 
     @classmethod
     def from_functional(cls, model, representation=None, **kwargs):
@@ -181,19 +185,30 @@ class MultiTaskModel(TaskTrainer):
         self.build_from_inputs(inputs)
 
     def save_own_variables(self, store):
-        """Saves the state of random layers, which Keras leaves out."""
+        """Saves the state of random layers, which Keras leaves out.
+
+        And the number of epochs finished, where the model is compiled.
+        """
         super().save_own_variables(store)
         random_state.save(self._parts(), store)
+        if self.compiled:
+            store["epoch"] = self.epoch.numpy()
 
     def load_own_variables(self, store):
-        """Loads the state of random layers."""
-        super().load_own_variables(random_state.without(store))
+        """Loads what `save_own_variables` saved."""
+        names = sorted(store.keys())
+        own = {name: store[name] for name in names if name.isdigit()}
+        super().load_own_variables(own)
         random_state.load(self._parts(), store)
+        if self.compiled and "epoch" in store:
+            self.epoch.assign(np.asarray(store["epoch"]))
 
     def _trackable_children(self, save_type="checkpoint", **kwargs):
         children = super()._trackable_children(save_type, **kwargs)
         if save_type == "checkpoint":  # That of `tf.train.Checkpoint`.
             children |= random_state.variables(self._parts())
+            if self.compiled:
+                children["epoch"] = self.epoch.value
         return children
 
     def _parts(self):

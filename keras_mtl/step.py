@@ -113,7 +113,7 @@ def _weigh(model, signals, losses):
         weights = weighter(**signals)
         penalty = tf.add_n([tf.constant(0.0), *weighter.losses])
         fixed = model.task_losses.loss_weights
-        objective = tf.tensordot(fixed * weights, losses, 1) + penalty
+        objective = tf.reduce_sum(fixed * weights * losses) + penalty
     own = weighter.trainable_variables
     gradients = tape.gradient(objective, own) if own else []
     replicas = distribution.num_replicas()

@@ -278,6 +278,13 @@ def test_a_dict_input_that_is_not_by_task():
     assert model.predict(x, verbose=0)["a"].shape == (6, 1)
 
 
+def test_a_sequential_encoder():
+    encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    model = MultiTaskModel(encoder, {"task_0": keras.layers.Dense(3)})
+    model.compile("sgd", loss="mse", weighter="gradnorm", jit_compile=False)
+    model.fit(*make_data(1), verbose=0)
+
+
 def test_an_encoder_that_is_not_functional():
     class Encoder(keras.layers.Layer):
         def __init__(self, **kwargs):

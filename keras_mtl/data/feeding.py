@@ -35,6 +35,8 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
     fit = {**dict(zip(FIT_ORDER, args, strict=False)), **kwargs, "x": x, "y": y}
     split, query = fit.pop("query_split", None), fit.pop("query_data", None)
     query_batch_size = fit.pop("query_batch_size", None)
+    if isinstance(x, tf.data.Dataset):
+        fit.setdefault("shuffle", False)
     _check_not_empty(x)
     _check_numeric(y)
     fit["sample_weight"] = _complete(model, y, fit.get("sample_weight"))
@@ -133,7 +135,9 @@ def _complete(model, y, sample_weight):
     if not isinstance(sample_weight, Mapping):
         return dict.fromkeys(y, sample_weight)
     check_tasks("sample weight", sample_weight, model.task_names)
-    ones = {task: np.ones(_length(label), "float32") for task, label in y.items()}
+    ones = {
+        task: np.ones(_length(label), "float32") for task, label in y.items()
+    }
     return {**ones, **sample_weight}
 
 

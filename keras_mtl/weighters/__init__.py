@@ -84,7 +84,7 @@ def deserialize(config: dict, custom_objects: dict | None = None) -> Weighter:
     Raises:
         ValueError: If the config does not describe a weighter.
     """
-    name = config.get("class_name")
+    name = config.get("class_name") if isinstance(config, dict) else None
     if not isinstance(name, str):
         raise ValueError(
             "A weighter's config must have a `class_name`. "

@@ -19,8 +19,9 @@ class Weighter(keras.layers.Layer):
     A subclass defines `call`, and where it learns from the result of the
     update also `observe`. **The names of their parameters declare the signals
     that the training step measures**; `keras_mtl.signals.SIGNALS` lists them.
-    A parameter without default is always measured. One with default `None` is
-    measured if it costs nothing or if `needs` names it.
+    A parameter without default is always measured. One with default `None` may
+    be left out on plain arrays; `needs` says whether the step measures it.
+    `present` has that default, and is always measured.
 
     State is made in `build` with `add_state` and assigned in `call` or
     `observe`. A call with a non-finite signal changes no state and returns the
