@@ -33,9 +33,8 @@ class TaskGradients:
     """
 
     def __init__(self, model, batch, training, scale=1.0):
-        x, y, sample_weight = keras.tree.map_structure(
-            lambda leaf: None if leaf is None else tf.convert_to_tensor(leaf),
-            tuple(batch),
+        x, y, sample_weight = (
+            keras.tree.map_structure(_tensor, part) for part in batch
         )
         self.labels, self.sample_weight = y, sample_weight
         self._model, self._scale = model, scale
@@ -155,6 +154,10 @@ class TaskGradients:
                 'scope="shared" to the weighter.'
             )
         return keras.tree.flatten(self._representation)
+
+
+def _tensor(leaf):
+    return None if leaf is None else tf.convert_to_tensor(leaf)
 
 
 def _global_totals(local, rows):
