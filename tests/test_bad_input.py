@@ -249,5 +249,5 @@ def test_a_config_cannot_smuggle_code():
         smuggled = {**config, "class_name": name, "registered_name": name}
         with pytest.raises(ValueError, match="not registered|not a weighter"):
             weighters.deserialize(smuggled)
-    with pytest.raises(ValueError, match="config does not fit SLAW"):
+    with pytest.raises(ValueError, match=r"config does not fit SLAW"):
         weighters.deserialize({**config, "config": {"momentums": 3}})
