@@ -247,7 +247,7 @@ def test_a_config_cannot_smuggle_code():
     config = json.loads(json.dumps(weighters.serialize(model.weighter)))
     for name in ("Lambda", "keras_mtl>MultiTaskModel", "os"):
         smuggled = {**config, "class_name": name, "registered_name": name}
-        with pytest.raises(ValueError, match="not registered|not a weighter"):
+        with pytest.raises(ValueError, match=r"not registered|not a weighter"):
             weighters.deserialize(smuggled)
     with pytest.raises(ValueError, match=r"config does not fit SLAW"):
         weighters.deserialize({**config, "config": {"momentums": 3}})
