@@ -4,6 +4,7 @@ import math
 import warnings
 
 import keras
+import tensorflow as tf
 
 
 class TrainingMonitor(keras.callbacks.Callback):
@@ -20,7 +21,7 @@ class TrainingMonitor(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         """Tells the weighter how many epochs are finished."""
         # Goes on where another `fit` ended.
-        finished = max(float(epoch), float(self.model.epoch.numpy()))
+        finished = max(float(epoch), _value(self.model.epoch))
         self.model.epoch.assign(finished)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -34,7 +35,7 @@ class TrainingMonitor(keras.callbacks.Callback):
                 for task in self._never_labelled
                 if math.isnan(logs.get(f"{task}_loss", 0.0))
             }
-        if skipped and not self._told:
+        if skipped and not self._told and not self._finds_loss_scale():
             self._told = True
             warnings.warn(
                 f"{skipped} steps of epoch {epoch + 1} were skipped: a loss or "
@@ -54,13 +55,23 @@ class TrainingMonitor(keras.callbacks.Callback):
                 "labels, or leave them out of the model."
             )
 
+    def _finds_loss_scale(self):
+        # A dynamic loss scale is found by overflow, now and then.
+        scale = getattr(self.model.optimizer, "dynamic_scale", None)
+        return scale is not None and _value(scale) >= 1.0
+
     def _check_solver(self, weighter):
         gap = getattr(weighter, "solver_gap", None)
-        if gap is not None and float(gap) > 10 * weighter.tolerance:
+        if gap is not None and _value(gap) > 10 * weighter.tolerance:
             warnings.warn(
                 f"{type(weighter).__name__}'s solver stopped after "
-                f"{int(weighter.solver_iterations)} steps with gap "
-                f"{float(gap):.1e} (tolerance {weighter.tolerance:.0e}). Raise "
-                "max_iterations.",
+                f"{int(_value(weighter.solver_iterations))} steps with gap "
+                f"{_value(gap):.1e} (tolerance {weighter.tolerance:.0e}). "
+                "Raise max_iterations.",
                 stacklevel=3,
             )
+
+
+def _value(variable):
+    # Keras cannot convert a variable that is spread over replicas.
+    return float(tf.convert_to_tensor(variable))

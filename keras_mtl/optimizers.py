@@ -30,9 +30,9 @@ def build(optimizer, variables, undecayed):
         old, optimizer = optimizer, _copy(optimizer)
     else:
         old = None
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    if undecayed and inner.weight_decay:
-        inner.exclude_from_weight_decay(var_list=undecayed)
+    _exclude_from_weight_decay(
+        _inner(optimizer), variables, undecayed, _inner(old or optimizer)
+    )
     optimizer.build(variables)
     if old is not None:
         _copy_state(old, optimizer)
@@ -55,6 +55,21 @@ def follow_tasks(optimizer, weighter):
             if slot.name.startswith(prefix) and slot.shape == variable.shape:
                 value = tf.convert_to_tensor(slot).numpy()
                 slot.assign(reordered(value, positions))
+
+
+def _inner(optimizer):
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _exclude_from_weight_decay(optimizer, variables, undecayed, like):
+    # Keras' own method forgets what the user excluded, and so does a config.
+    names = "_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"
+    excluded, pattern = (getattr(like, name, None) for name in names)
+    known = {optimizer._var_key(v) for v in variables}
+    keys = {optimizer._var_key(v) for v in undecayed}
+    setattr(optimizer, names[0], keys | (known & set(excluded or ())))
+    setattr(optimizer, names[1], pattern)
+    optimizer._exclude_from_weight_decay_cache = {}
 
 
 def _copy(optimizer):

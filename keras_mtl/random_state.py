@@ -47,12 +47,6 @@ def variables(layers):
     }
 
 
-def without(store):
-    """Returns what else `store` holds, as Keras expects it."""
-    names = sorted(store.keys())
-    return {n: store[n] for n in names if not n.startswith(PREFIX)}
-
-
 def _states(layer):
     """Returns each generator's state once, in the order of the layers."""
     states = {

@@ -225,7 +225,7 @@ class TaskTrainer(keras.Model):
                 roles.check_heads_reach(self, representation)
             self._build_optimizer()
 
-    def build_from_inputs(self, inputs):
+    def build_from_inputs(self, inputs) -> tuple:
         """Builds all layers for inputs of these shapes.
 
         Args:
@@ -268,7 +268,8 @@ class TaskTrainer(keras.Model):
         if self.built:
             self._tracker.lock()
             if self.optimizer.built:
-                self._build_optimizer()
+                with self.distribute_strategy.scope():
+                    self._build_optimizer()
         if (
             weighter.observes
             and is_dynamic(self.optimizer)

@@ -79,7 +79,11 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
     if not isinstance(query, tf.data.Dataset):
         query = keras.utils.unpack_x_y_sample_weight(tuple(query))
         query = _batches(model, query, size, "cycle")
-    steps = fit.get("steps_per_epoch") or int(support.cardinality())
+    steps = fit.get("steps_per_epoch")
+    if not steps:
+        steps = int(support.cardinality())
+        # Keras would run past the end, to a multiple of these.
+        steps = 0 if steps % model.steps_per_execution else steps
     if steps > 0:
         # Repeated, so that query batches go on from one epoch to the next.
         support, fit["steps_per_epoch"] = support.repeat(), steps
