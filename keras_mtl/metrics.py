@@ -4,7 +4,11 @@ from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
-from keras.src.trainers.compile_utils import CompileMetrics, get_metrics_list
+from keras.src.trainers.compile_utils import (
+    CompileMetrics,
+    MetricsList,
+    get_metric,
+)
 
 from keras_mtl.tasks import check_tasks, presence, without_missing
 
@@ -116,8 +120,8 @@ class TaskMetrics(CompileMetrics):
         given = self._user_metrics, self._user_weighted_metrics
         self._flat_metrics, self._flat_weighted_metrics = (
             [
-                get_metrics_list(by_task.get(t), labels[t], outputs[t], t)
-                for t in self.output_names
+                _metrics(by_task.get(task), labels[task], outputs[task], task)
+                for task in self.output_names
             ]
             for by_task in given
         )
@@ -141,6 +145,14 @@ class TaskMetrics(CompileMetrics):
             ):
                 if metrics:
                     metrics.update_state(label, output, by)
+
+
+def _metrics(given, label, output, task):
+    if given is None:
+        return None
+    given = given if isinstance(given, list | tuple) else [given]
+    metrics = [get_metric(metric, label, output) for metric in given]
+    return MetricsList(metrics, output_name=task)
 
 
 def _by_task(argument, given, task_names):

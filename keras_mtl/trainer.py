@@ -3,6 +3,7 @@
 import warnings
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras.src import backend
 from keras.src.utils.tracking import no_automatic_dependency_tracking
@@ -180,7 +181,7 @@ class TaskTrainer(keras.Model):
         self.make_train_function()
         self.reset_metrics()
         logs = self.train_function(iter([batch]))
-        logs = {name: float(value) for name, value in logs.items()}
+        logs = {name: _plain(value) for name, value in logs.items()}
         return logs if return_dict else self._flatten_metrics_in_order(logs)
 
     def train_step(self, data):
@@ -206,7 +207,7 @@ class TaskTrainer(keras.Model):
         results = self.get_metrics_result()
         if "skipped_steps" not in logs:
             results |= self._loss_tracker.evaluation_result()
-        return {name: results[name] for name in logs}
+        return {name: _plain(results[name]) for name in logs}
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # From the specification: Keras would take a batch, and cannot reduce
@@ -283,6 +284,11 @@ class TaskTrainer(keras.Model):
             )
             self.jit_compile = False
         self.train_function = None
+
+
+def _plain(value):
+    value = np.asarray(value)
+    return value.item() if value.ndim == 0 else value
 
 
 def _symbolic(leaf):
