@@ -83,6 +83,19 @@ def test_overflow_only_lowers_the_loss_scale(name, jit_compile):
     assert logs["skipped_steps"] == 1.0
 
 
+def test_only_a_lost_loss_scale_warns():
+    """Overflow finds the scale; where nothing helps, the data are wrong."""
+    model = mixed(scale=8.0)
+    x, y = make_data()
+    model.optimizer.dynamic_scale.assign(2.0**40)
+    history = model.fit(x, y, verbose=0).history
+    assert history["skipped_steps"] == [1.0]
+    y["stars"][0] = np.nan
+    model.optimizer.dynamic_scale.assign(1.0)
+    with pytest.warns(UserWarning, match="1 steps of epoch 1 were skipped"):
+        model.fit(x, y, verbose=0)
+
+
 @pytest.mark.parametrize("name", ["slaw", "mgda"])
 def test_the_loss_scale_grows_again(name):
     model = mixed(name, scale=2.0**40)
@@ -137,7 +150,7 @@ def test_xla_sees_the_parameters_after_a_scaled_update():
         np.array(list(either.task_weights.values())) - 1.0
         for either in (model, plain)
     ]
-    assert np.max(np.abs(moved[1])) > 1e-2
+    assert np.max(np.abs(moved[1])) > 1e-3
     np.testing.assert_allclose(*moved, atol=0.03 * np.max(np.abs(moved[1])))
 
     model.optimizer.dynamic_scale.assign(2.0**40)
