@@ -6,7 +6,7 @@ import numpy as np
 from keras_mtl import random_state
 from keras_mtl.export import export_saved_model
 from keras_mtl.layers.select import Select
-from keras_mtl.separate import join_rows, split_rows
+from keras_mtl.separate import check_alike, join_rows, split_rows
 from keras_mtl.trainer import TaskTrainer
 
 
@@ -128,13 +128,20 @@ class MultiTaskModel(TaskTrainer):
             return_representation: Boolean. If true, returns a tuple of the
                 dict and the encoder's output.
         """
-        if self.is_separate(inputs):
+        if not self.is_separate(inputs):
+            representation = self.encoder(inputs, training=training)
+            parts = dict.fromkeys(self.task_names, representation)
+        elif self._encodes_apart(training):
+            check_alike(inputs)
+            representation = parts = {
+                task: self.encoder(part, training=training)
+                for task, part in inputs.items()
+            }
+        else:
+            check_alike(inputs)
             joined, sizes = join_rows(inputs)
             representation = self.encoder(joined, training=training)
             parts = split_rows(representation, sizes)
-        else:
-            representation = self.encoder(inputs, training=training)
-            parts = dict.fromkeys(self.task_names, representation)
         heads = self.heads
         outputs = {
             task: heads[task](parts[task], training=training)
@@ -142,6 +149,21 @@ class MultiTaskModel(TaskTrainer):
             if task in parts
         }
         return (outputs, representation) if return_representation else outputs
+
+    def _encodes_apart(self, training):
+        """Whether each task's rows pass the encoder by themselves.
+
+        For a weighter that reads gradients: a task's gradient then costs a
+        pass over its own rows. Not where training rows act on a common state,
+        as in batch-norm.
+        """
+        if getattr(self.weighter, "scope", None) is None:
+            return False
+        return not training or not any(
+            "float" in variable.dtype
+            for layer in self.encoder._flatten_layers()
+            for variable in layer._non_trainable_variables
+        )
 
     def export(self, filepath, format="tf_saved_model", **kwargs):
         """Writes a SavedModel for serving, without the weighter.

@@ -1,7 +1,26 @@
-"""Tasks with inputs of their own: one pass of all rows through the encoder."""
+"""Tasks with inputs of their own: every row passes the encoder once."""
 
 import keras
 import tensorflow as tf
+
+
+def check_alike(inputs):
+    """Checks that tasks' inputs differ in their number of rows only.
+
+    Args:
+        inputs: Dict from task name to inputs (tensor or structure of them).
+
+    Raises:
+        ValueError: If they differ in structure or shape.
+    """
+    first = next(iter(inputs.values()))
+    for task, part in inputs.items():
+        if not _alike(first, part):
+            raise ValueError(
+                "Separate inputs must be alike but for the number of rows. "
+                f"Received: {next(iter(inputs))!r}: {_shapes(first)}, "
+                f"{task!r}: {_shapes(part)}. Pad or reshape them."
+            )
 
 
 def join_rows(inputs):
@@ -13,19 +32,8 @@ def join_rows(inputs):
 
     Returns:
         The joined inputs, and a dict from task name to number of rows.
-
-    Raises:
-        ValueError: If the tasks' inputs differ in structure or shape.
     """
     parts = list(inputs.values())
-    first = parts[0]
-    for task, part in inputs.items():
-        if not _alike(first, part):
-            raise ValueError(
-                "Separate inputs must be alike but for the number of rows. "
-                f"Received: {next(iter(inputs))!r}: {_shapes(first)}, "
-                f"{task!r}: {_shapes(part)}. Pad or reshape them."
-            )
     sizes = {
         task: _rows(keras.tree.flatten(part)[0])
         for task, part in inputs.items()

@@ -6,23 +6,25 @@ import tensorflow as tf
 def compact_rows(slices) -> list[tf.Tensor]:
     """Returns gradients of one table as dense rows in a common numbering.
 
-    Rows are numbered by rank of their index among all indices at hand, so the
-    result has N rows, not the table's. Its size is static, as XLA needs.
+    Rows are numbered by rank of their index among the N indices at hand, so
+    the result has N rows, not the table's, unless those are fewer. Its size is
+    static, as XLA needs.
 
     Args:
         slices: List of `tf.IndexedSlices` or `None` with N rows in all.
 
     Returns:
-        List of `(N, D)` tensors; inner products of two of them are those of
-        the gradients. `None` stays `None`.
+        List of tensors of at most N rows; inner products of two of them are
+        those of the gradients. `None` stays `None`.
     """
     given = [s for s in slices if s is not None]
     indices = tf.concat([s.indices for s in given], axis=0)
-    order = tf.argsort(indices, stable=True)
-    ordered = tf.gather(indices, order)
-    new = tf.concat([[0], tf.cast(ordered[1:] != ordered[:-1], tf.int32)], 0)
-    size = tf.size(indices)
-    number = tf.scatter_nd(order[:, None], tf.cumsum(new), [size])
+    table = tf.get_static_value(given[0].dense_shape)
+    total = indices.shape[0]
+    if table is not None and total is not None and table[0] <= total:
+        number, size = indices, int(table[0])
+    else:
+        number, size = _ranks(indices), tf.size(indices)
     numbers = iter(tf.split(number, [tf.size(s.indices) for s in given]))
     return [
         None
@@ -30,3 +32,11 @@ def compact_rows(slices) -> list[tf.Tensor]:
         else tf.math.unsorted_segment_sum(s.values, next(numbers), size)
         for s in slices
     ]
+
+
+def _ranks(indices):
+    """Returns for each index its rank among the distinct ones."""
+    order = tf.argsort(indices, stable=True)
+    ordered = tf.gather(indices, order)
+    new = tf.concat([[0], tf.cast(ordered[1:] != ordered[:-1], tf.int32)], 0)
+    return tf.scatter_nd(order[:, None], tf.cumsum(new), [tf.size(indices)])
