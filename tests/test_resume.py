@@ -1,0 +1,208 @@
+"""An interrupted run, saved and loaded, goes on bit for bit."""
+
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_mtl import weighters
+from tests.resume import INTERRUPTED, STEPS, train
+from tests.training import (
+    differing,
+    make_data,
+    new_model,
+    read,
+    state,
+    step,
+)
+
+pytestmark = pytest.mark.filterwarnings(
+    # Keras hands its variables to NumPy in a way that NumPy 2 deprecates.
+    "ignore:__array__ implementation:DeprecationWarning"
+)
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Returns final states without and with an interruption, by weighter."""
+    folder = tmp_path_factory.mktemp("runs")
+    expected = {}
+    for name in weighters.CATALOGUE:
+        model = new_model(
+            name,
+            keras.optimizers.Adam(0.01, global_clipnorm=5.0),
+            model={"dropout": 0.3, "batch_norm": True},
+        )
+        train(model, 0, INTERRUPTED)
+        model.save(folder / f"{name}.keras")
+        train(model, INTERRUPTED, STEPS)
+        expected[name] = state(model)
+    command = [sys.executable, "-m", "tests.resume", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    received = {name: np.load(folder / f"{name}.npz") for name in expected}
+    return received, expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", weighters.CATALOGUE)
+def test_a_new_process_goes_on_bit_for_bit(finished, name):
+    received, expected = (runs[name] for runs in finished)
+    assert not differing(dict(received), expected)
+
+
+def test_a_killed_fit_goes_on(tmp_path):
+    """BackupAndRestore, with dropout and a stateful weighter."""
+    x, y = make_data(24)
+    fit = {"x": x, "y": y, "batch_size": 12, "shuffle": False, "verbose": 0}
+    model = {"dropout": 0.3, "batch_norm": True}
+    expected = new_model("slaw", model=model)
+    expected.fit(**fit, epochs=4)
+
+    def backup():
+        return keras.callbacks.BackupAndRestore(tmp_path / "backup")
+
+    class Kill(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    killed = new_model("slaw", model=model)
+    with pytest.raises(KeyboardInterrupt):
+        killed.fit(**fit, epochs=4, callbacks=[backup(), Kill()])
+    received = new_model("slaw", seed=5, model=model)
+    history = received.fit(**fit, epochs=4, callbacks=[backup()])
+    assert history.epoch == [2, 3]
+    assert not differing(state(received), state(expected))
+
+
+@pytest.mark.parametrize("save_weights_only", [False, True])
+def test_a_model_checkpoint_holds_everything(tmp_path, save_weights_only):
+    ending = "weights.h5" if save_weights_only else "keras"
+    path = tmp_path / f"best.{ending}"
+    kwargs = {"weighter": weighters.DWA(per="epoch")}
+    kwargs["model"] = {"dropout": 0.3}
+    model = new_model(**kwargs)
+    x, y = make_data(24)
+    fit = {"x": x, "y": y, "batch_size": 12, "shuffle": False, "verbose": 0}
+    checkpoint = keras.callbacks.ModelCheckpoint(
+        path, save_weights_only=save_weights_only
+    )
+    model.fit(**fit, callbacks=[checkpoint])
+    if save_weights_only:
+        kwargs["weighter"] = weighters.DWA(per="epoch")
+        loaded = new_model(**kwargs, seed=5)
+        step(loaded, 0)
+        loaded.load_weights(path)
+    else:
+        loaded = keras.saving.load_model(path)
+    for either in (model, loaded):
+        either.fit(**fit, epochs=2)
+    assert not differing(state(loaded), state(model))
+
+
+def test_a_tensorflow_checkpoint_holds_everything(tmp_path):
+    model = new_model("slaw", model={"dropout": 0.3, "batch_norm": True})
+    step(model, 0)
+    path = tf.train.Checkpoint(model=model).write(str(tmp_path / "run"))
+    step(model, 1)
+    expected = state(model)
+    for _ in range(2):
+        status = tf.train.Checkpoint(model=model).read(path)
+        status.assert_existing_objects_matched()
+        step(model, 1)
+        assert not differing(state(model), expected)
+
+
+@pytest.mark.parametrize("ending", ["keras", "weights.h5"])
+@pytest.mark.parametrize("name", ["uncertainty", "gradnorm"])
+def test_state_follows_the_names_of_the_tasks(tmp_path, name, ending):
+    """Heads, weighter and optimizer, whatever the order of the heads."""
+    path = tmp_path / f"run.{ending}"
+    metrics = {"class": ["accuracy"], "stars": ["mae"]}
+    saved = new_model(name, model={"dropout": 0.3}, metrics=metrics)
+    for number in range(3):
+        step(saved, number)
+    save = saved.save if ending == "keras" else saved.save_weights
+    save(path)
+    tasks = ("class", "tone", "stars")
+    loaded = new_model(
+        name,
+        seed=5,
+        model={"dropout": 0.3, "tasks": tasks},
+        metrics=metrics,
+    )
+    step(loaded, 9)
+
+    for _ in range(2):  # Loading twice does not reorder twice.
+        loaded.load_weights(path)
+        assert tuple(loaded.task_weights) == tasks
+        assert loaded.task_weights == saved.task_weights
+        assert not differing(state(loaded), state(saved))
+    step(saved, 10)
+    step(loaded, 10)
+    for key, value in state(saved).items():
+        np.testing.assert_allclose(
+            state(loaded)[key], value, rtol=1e-4, atol=1e-6, err_msg=key
+        )
+
+
+def slots(model):
+    """Returns the optimizer's state by name, without the copy's number."""
+    variables = model.optimizer.variables
+    names = [v.path.partition("/")[2] for v in variables]
+    return dict(zip(names, read(variables), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("uniform", "uncertainty"), ("uncertainty", "slaw"), ("dwa", "mgda")],
+)
+def test_fit_with_another_weighter(tmp_path, first, second):
+    """The optimizer keeps what it has, and the model saves and loads."""
+    model = new_model(first, keras.optimizers.AdamW(0.01, weight_decay=0.5))
+    x, y = make_data()
+    model.fit(x, y, epochs=3, verbose=0)
+    before, kept = slots(model), read(model.encoder.variables)
+
+    class Look(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            after = slots(self.model)
+            for name in before.keys() & after.keys():
+                np.testing.assert_array_equal(after[name], before[name])
+            changed = before.keys() ^ after.keys()
+            assert all("log_variance" in name for name in changed)
+            assert bool(changed) == ("uncertainty" in (first, second))
+            np.testing.assert_equal(read(self.model.encoder.variables), kept)
+
+    model.fit(x, y, weighter=second, verbose=0, callbacks=[Look()])
+
+    assert type(model.weighter) is weighters.CATALOGUE[second]
+    assert int(model.optimizer.iterations) == 4
+    model.save(tmp_path / "swapped.keras")
+    loaded = keras.saving.load_model(tmp_path / "swapped.keras")
+    assert not differing(state(loaded), state(model))
+    step(model, 4)
+    step(loaded, 4)
+    assert not differing(state(loaded), state(model))
+
+
+def test_weight_decay_leaves_the_weighter_alone():
+    """And what the user excluded stays excluded, also after a change."""
+    optimizer = keras.optimizers.AdamW(0.1, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    model = new_model("uniform", optimizer)
+    x, y = make_data()
+    model.fit(x, y, verbose=0)
+    model.fit(x, y, weighter="uncertainty", verbose=0)
+    decays = {
+        variable.path: model.optimizer._use_weight_decay(variable)
+        for variable in model.trainable_variables
+    }
+    assert not any(decays[p] for p in decays if "log_variance" in p)
+    assert not any(decays[p] for p in decays if "bias" in p)
+    assert all(decays[p] for p in decays if "kernel" in p)
