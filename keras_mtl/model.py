@@ -119,7 +119,9 @@ class MultiTaskModel(TaskTrainer):
             return False
         return set(inputs) <= set(self.task_names)
 
-    def call(self, inputs, training=None, return_representation=False):
+    def call(
+        self, inputs, training=None, return_representation=False, apart=False
+    ):
         """Returns a dict from task name to prediction.
 
         Args:
@@ -127,11 +129,13 @@ class MultiTaskModel(TaskTrainer):
             training: Boolean, passed to the layers.
             return_representation: Boolean. If true, returns a tuple of the
                 dict and the encoder's output.
+            apart: Boolean. Whether separate inputs may pass the encoder task
+                by task, so that a task's gradient costs its own rows only.
         """
         if not self.is_separate(inputs):
             representation = self.encoder(inputs, training=training)
             parts = dict.fromkeys(self.task_names, representation)
-        elif self._encodes_apart(training):
+        elif apart and not (training and self._rows_share_a_state()):
             check_alike(inputs)
             representation = parts = {
                 task: self.encoder(part, training=training)
@@ -150,16 +154,9 @@ class MultiTaskModel(TaskTrainer):
         }
         return (outputs, representation) if return_representation else outputs
 
-    def _encodes_apart(self, training):
-        """Whether each task's rows pass the encoder by themselves.
-
-        For a weighter that reads gradients: a task's gradient then costs a
-        pass over its own rows. Not where training rows act on a common state,
-        as in batch-norm.
-        """
-        if getattr(self.weighter, "scope", None) is None:
-            return False
-        return not training or not any(
+    def _rows_share_a_state(self):
+        """Whether training rows act on a state in common, as in batch-norm."""
+        return any(
             "float" in variable.dtype
             for layer in self.encoder._flatten_layers()
             for variable in layer._non_trainable_variables

@@ -36,7 +36,8 @@ def train_step(model, data):
     states = _states(model)
     before = [tf.convert_to_tensor(state) for state in states]
 
-    support = TaskGradients(model, batch, training=True, scale=scale)
+    settings = {"scale": scale, "apart": scope is not None}
+    support = TaskGradients(model, batch, training=True, **settings)
     signals = measure(
         weighter.needs, support, None, scope, model.epoch, learning_rate
     )
@@ -64,7 +65,7 @@ def train_step(model, data):
 
     if weighter.observes:
         query_batch = keras.utils.unpack_x_y_sample_weight(data.query)
-        query = TaskGradients(model, query_batch, training=False, scale=scale)
+        query = TaskGradients(model, query_batch, training=False, **settings)
         observed = measure(
             weighter.observes, support, query, scope, model.epoch, learning_rate
         )

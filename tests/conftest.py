@@ -2,11 +2,16 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import hypothesis
 import keras
 import pytest
 import tensorflow as tf
 
 from keras_mtl import testing
+
+# A machine may be busy: only what a test computes counts.
+hypothesis.settings.register_profile("no_deadline", deadline=None)
+hypothesis.settings.load_profile("no_deadline")
 
 # Tests run in one process per core.
 tf.config.threading.set_intra_op_parallelism_threads(1)

@@ -20,6 +20,7 @@ class TaskGradients:
         batch: Tuple `(x, y, sample_weight)`.
         training: Boolean, passed to the layers.
         scale: Float scalar, the optimizer's loss scale.
+        apart: Boolean, whether gradients of single tasks will be asked for.
 
     Attributes:
         outputs: Dict from task name to predictions.
@@ -32,7 +33,7 @@ class TaskGradients:
         regularisation: Float scalar, the layers' own losses.
     """
 
-    def __init__(self, model, batch, training, scale=1.0):
+    def __init__(self, model, batch, training, scale=1.0, apart=False):
         x, y, sample_weight = (
             keras.tree.map_structure(_tensor, part) for part in batch
         )
@@ -42,7 +43,7 @@ class TaskGradients:
         self._cached = {}
         with self._tape:
             self.outputs, self._representation = model(
-                x, training=training, return_representation=True
+                x, training=training, return_representation=True, apart=apart
             )
             local = model.task_losses(y, self.outputs, sample_weight)
             rows = tf.shape(keras.tree.flatten(x)[0])[0]
