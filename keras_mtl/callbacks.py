@@ -15,7 +15,6 @@ class TrainingMonitor(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Starts to look for labels of every task."""
-        self._never_labelled = set(self.model.task_names)
         self._told = False
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -30,10 +29,10 @@ class TrainingMonitor(keras.callbacks.Callback):
         logs = logs or {}
         skipped = int(logs.get("skipped_steps", 0))
         if not skipped:
-            self._never_labelled = {
+            self.model.labelled_tasks |= {
                 task
-                for task in self._never_labelled
-                if math.isnan(logs.get(f"{task}_loss", 0.0))
+                for task in self.model.task_names
+                if not math.isnan(logs.get(f"{task}_loss", 0.0))
             }
         if skipped and not self._told and not self._finds_loss_scale():
             self._told = True
@@ -48,9 +47,10 @@ class TrainingMonitor(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         """Raises if a task never had a label."""
-        if logs and not logs.get("skipped_steps") and self._never_labelled:
+        missing = set(self.model.task_names) - self.model.labelled_tasks
+        if logs and not logs.get("skipped_steps") and missing:
             raise ValueError(
-                f"The tasks {sorted(self._never_labelled)} had no label in the "
+                f"The tasks {sorted(missing)} had no label in the "
                 "whole training set; all sample weights are 0. Give them "
                 "labels, or leave them out of the model."
             )

@@ -61,18 +61,18 @@ def _named_specs(model, input_signature):
     return _specs(input_signature)
 
 
-def _specs(structure):
+def _specs(structure, name="inputs"):
     # Keras keeps structures in containers of its own; these are plain ones.
     if isinstance(structure, dict):
-        return {name: _specs(part) for name, part in structure.items()}
+        return {key: _specs(part, key) for key, part in structure.items()}
     if isinstance(structure, list | tuple):
-        return [_specs(part) for part in structure]
-    return _spec(structure)
+        return [_specs(part, name) for part in structure]
+    return _spec(structure, name)
 
 
-def _spec(tensor):
+def _spec(tensor, name):
     shape = (None, *tensor.shape[1:])
-    name = getattr(tensor, "name", None)
-    if not name or name.startswith("keras_tensor"):
-        name = "inputs"
+    own = getattr(tensor, "name", None)
+    if own and not own.startswith("keras_tensor"):
+        name = own
     return tf.TensorSpec(shape, tensor.dtype or "float32", name=name)

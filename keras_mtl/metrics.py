@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras.src.trainers.compile_utils import (
     CompileMetrics,
@@ -127,6 +128,10 @@ class TaskMetrics(CompileMetrics):
         )
         self.built = True
 
+    def update_batch(self, batch):
+        """Adds one batch, a `TaskGradients`."""
+        self.update_state(batch.labels, batch.outputs, batch.sample_weight)
+
     def update_state(self, labels, outputs, sample_weight=None):
         """Adds one batch, dicts by task name."""
         if not self.built:
@@ -145,6 +150,12 @@ class TaskMetrics(CompileMetrics):
             ):
                 if metrics:
                     metrics.update_state(label, output, by)
+
+
+def plain_logs(logs):
+    """Returns the logs as Python numbers, or arrays where they are not."""
+    values = {name: np.asarray(value) for name, value in logs.items()}
+    return {n: v.item() if v.ndim == 0 else v for n, v in values.items()}
 
 
 def _metrics(given, label, output, task):

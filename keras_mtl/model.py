@@ -155,11 +155,14 @@ class MultiTaskModel(TaskTrainer):
         return (outputs, representation) if return_representation else outputs
 
     def _rows_share_a_state(self):
-        """Whether training rows act on a state in common, as in batch-norm."""
+        """Whether training rows act on something in common.
+
+        That is a state, as in batch-norm, or a regulariser of activities.
+        """
         return any(
-            "float" in variable.dtype
+            layer.activity_regularizer is not None
+            or any("float" in v.dtype for v in layer._non_trainable_variables)
             for layer in self.encoder._flatten_layers()
-            for variable in layer._non_trainable_variables
         )
 
     def export(self, filepath, format="tf_saved_model", **kwargs):

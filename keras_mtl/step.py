@@ -26,7 +26,8 @@ def train_step(model, data):
         data: `(x, y, sample_weight)`, or a `SupportQuery` of two such batches.
 
     Returns:
-        `TaskGradients` of the support batch.
+        `TaskGradients` of the support batch, and a boolean scalar: whether
+        the step was taken.
     """
     data = data if isinstance(data, SupportQuery) else SupportQuery(data, None)
     batch = keras.utils.unpack_x_y_sample_weight(data.support)
@@ -48,7 +49,7 @@ def train_step(model, data):
         v for v in model.trainable_variables if id(v) not in weighter_gradients
     ]
     gradients = support.combined(weights, shared, weighter.scales_heads)
-    finite = all_finite([*signals.values(), support.losses])
+    finite = all_finite([*signals.values(), support.losses, weights])
     if is_dynamic(optimizer):
         # Local gradients may overflow on one replica only.
         finite = distribution.everywhere(finite & all_finite(gradients))
@@ -64,8 +65,10 @@ def train_step(model, data):
     )
 
     if weighter.observes:
-        query_batch = keras.utils.unpack_x_y_sample_weight(data.query)
-        query = TaskGradients(model, query_batch, training=False, **settings)
+        query = None
+        if data.query is not None:
+            batch = keras.utils.unpack_x_y_sample_weight(data.query)
+            query = TaskGradients(model, batch, training=False, **settings)
         observed = measure(
             weighter.observes, support, query, scope, model.epoch, learning_rate
         )
@@ -73,7 +76,7 @@ def train_step(model, data):
         poison = tf.where(finite, 0.0, float("nan"))
         weighter.observe(**{k: v + poison for k, v in observed.items()})
     model._loss_tracker.update_state(support, weights, penalty, finite)
-    return support
+    return support, finite
 
 
 def _resolve_scope(weighter, separate):

@@ -13,17 +13,20 @@ from keras_mtl.checks import at_least, did_you_mean
 class TaskSums(NamedTuple):
     """One replica's share of the tasks' losses.
 
-    A task's loss is the sum of `sums` over replicas, divided by the sum of
-    `counts`.
+    A task's loss is the sum of `sums` over replicas, divided by that of
+    `counts` where it is a mean.
 
     Args:
         sums: List of K float32 scalars, differentiable: `Σ_i s_i l_i`.
         counts: List of K float32 scalars: the number of `s_i` that are not
             zero.
+        divides: List of K booleans: whether the loss is a mean over the
+            counts; a sum otherwise.
     """
 
     sums: list[tf.Tensor]
     counts: list[tf.Tensor]
+    divides: list[bool]
 
 
 class TaskLosses:
@@ -86,12 +89,11 @@ class TaskLosses:
                 returns a scalar is to be masked.
         """
         weights = sample_weight or {}
-        pairs = [
+        triples = [
             self._sum(task, labels[task], outputs[task], weights.get(task))
             for task in self.task_names
         ]
-        sums, counts = zip(*pairs, strict=True)
-        return TaskSums(list(sums), list(counts))
+        return TaskSums(*map(list, zip(*triples, strict=True)))
 
     def _sum(self, task, label, output, weight):
         weight = presence(output, weight)
@@ -107,19 +109,18 @@ class TaskLosses:
                     "value per row, or drop the sample weights."
                 )
             rows = tf.cast(tf.shape(output)[0], tf.float32)
-            return values * rows, rows
-        if loss.reduction == "sum":
-            weight = 1.0 if weight is None else align(weight, values, task)
-            return tf.reduce_sum(values * weight), tf.constant(1.0)
+            return values * rows, rows, True
+        divides = loss.reduction != "sum"
         if weight is None:
-            return tf.reduce_sum(values), tf.cast(tf.size(values), tf.float32)
+            count = tf.cast(tf.size(values), tf.float32)
+            return tf.reduce_sum(values), count, divides
         weight = tf.broadcast_to(align(weight, values, task), tf.shape(values))
         counted = tf.cast(weight != 0.0, tf.float32)
         if loss.reduction == "mean_with_sample_weight":
             counted = weight
         # The product with a missing label's infinite loss would be NaN.
         values = tf.where(weight != 0.0, values * weight, 0.0)
-        return tf.reduce_sum(values), tf.reduce_sum(counted)
+        return tf.reduce_sum(values), tf.reduce_sum(counted), divides
 
     def _values(self, task, loss, label, output):
         shapes = f"labels {_shape(label)}, predictions {_shape(output)}"

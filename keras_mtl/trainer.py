@@ -3,7 +3,6 @@
 import warnings
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras.src import backend
 from keras.src.utils.tracking import no_automatic_dependency_tracking
@@ -13,8 +12,8 @@ from keras_mtl.callbacks import TrainingMonitor
 from keras_mtl.data import feeding
 from keras_mtl.data.support_query import SupportQuery
 from keras_mtl.gradients import TaskGradients, roles
-from keras_mtl.metrics import TaskMeans, TaskMetrics
-from keras_mtl.precision import is_dynamic
+from keras_mtl.metrics import TaskMeans, TaskMetrics, plain_logs
+from keras_mtl.precision import is_dynamic, keep_if
 from keras_mtl.tasks import TaskLosses, check_batch
 
 
@@ -64,6 +63,7 @@ class TaskTrainer(keras.Model):
         """
         self.task_losses = TaskLosses(self.task_names, loss, loss_weights)
         super().compile(optimizer=optimizer, **kwargs)
+        self.labelled_tasks = frozenset()
         self._task_config = {
             "loss": loss,
             "loss_weights": loss_weights,
@@ -143,7 +143,7 @@ class TaskTrainer(keras.Model):
             callbacks.append(TrainingMonitor())
         else:
             given = keras.tree.flatten(callbacks or [])
-            callbacks = [TrainingMonitor(), *given]
+            callbacks = [*given, TrainingMonitor()]
         return super().fit(**fit, callbacks=callbacks)
 
     def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
@@ -181,13 +181,18 @@ class TaskTrainer(keras.Model):
         self.make_train_function()
         self.reset_metrics()
         logs = self.train_function(iter([batch]))
-        logs = {name: _plain(value) for name, value in logs.items()}
+        logs = plain_logs(logs)
         return logs if return_dict else self._flatten_metrics_in_order(logs)
 
     def train_step(self, data):
         """Runs one step on a batch; see `keras_mtl.step.train_step`."""
-        batch = step.train_step(self, data)
-        return {**self._loss_tracker.result(), **self._update_metrics(batch)}
+        metrics = self._compile_metrics.variables
+        before = [tf.convert_to_tensor(variable) for variable in metrics]
+        batch, finite = step.train_step(self, data)
+        self._compile_metrics.update_batch(batch)
+        keep_if(finite, metrics, before)
+        results = self._compile_metrics.result()
+        return {**self._loss_tracker.result(), **results}
 
     def test_step(self, data):
         """Returns losses and metrics, with the fixed weights only."""
@@ -195,19 +200,15 @@ class TaskTrainer(keras.Model):
         batch = TaskGradients(self, data, training=False)
         self._loss_tracker.update_state(batch)
         means = self._loss_tracker.evaluation_result()
-        return {**means, **self._update_metrics(batch)}
-
-    def _update_metrics(self, batch):
-        metrics = self._compile_metrics
-        metrics.update_state(batch.labels, batch.outputs, batch.sample_weight)
-        return metrics.result()
+        self._compile_metrics.update_batch(batch)
+        return {**means, **self._compile_metrics.result()}
 
     def _get_metrics_result_or_logs(self, logs):
         # Keras compares keys; an evaluation has fewer than a training epoch.
         results = self.get_metrics_result()
         if "skipped_steps" not in logs:
             results |= self._loss_tracker.evaluation_result()
-        return {name: _plain(results[name]) for name in logs}
+        return plain_logs({name: results[name] for name in logs})
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # From the specification: Keras would take a batch, and cannot reduce
@@ -245,11 +246,13 @@ class TaskTrainer(keras.Model):
         return outputs
 
     def _build_optimizer(self):
-        self.optimizer = optimizers.build(
+        optimizer = optimizers.build(
             self.optimizer,
             self.trainable_variables,
             undecayed=self.weighter.trainable_variables,
         )
+        if optimizer is not self.optimizer:
+            self.optimizer, self.train_function = optimizer, None
 
     def _attach(self, weighter):
         """Makes `weighter` the one in use, also on a built model."""
@@ -284,11 +287,6 @@ class TaskTrainer(keras.Model):
             )
             self.jit_compile = False
         self.train_function = None
-
-
-def _plain(value):
-    value = np.asarray(value)
-    return value.item() if value.ndim == 0 else value
 
 
 def _symbolic(leaf):

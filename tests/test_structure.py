@@ -94,6 +94,7 @@ def test_the_package_has_no_assert_and_no_bare_except():
 
 def readme_table():
     text = (ROOT / "README.md").read_text()
+    text = text.split("| weighter | signals |")[1].split("\n\n")[0]
     rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", text, re.MULTILINE)
     return {
         name: [cell.strip() for cell in rest.split("|")] for name, rest in rows
@@ -108,6 +109,18 @@ def test_the_table_of_weighters_is_the_catalogue():
         signals = re.findall(r"`(\w+)`", table[name][0])
         declared = [*weighter.needs, *weighter.observes]
         assert signals == [s for s in dict.fromkeys(declared) if s != "present"]
+
+
+def test_the_readmes_own_weighter_passes_the_suite():
+    import keras
+
+    from keras_mtl import testing
+
+    text = (ROOT / "README.md").read_text()
+    block = re.search(r"```python\n(@keras.*?)```", text, re.DOTALL).group(1)
+    names = {"keras": keras, "weighters": weighters}
+    exec(block, names)
+    testing.check_weighter(names["Inverse"], num_tasks=(1, 3))
 
 
 def test_the_version_is_the_changelogs_and_the_packages():

@@ -158,6 +158,7 @@ def _batches(model, arrays, batch_size, sampling, shuffle=True):
         }
         return task_batches(data, batch_size, sampling, shuffle=shuffle)
     rows = (x, y) if weights is None else (x, y, weights)
+    rows = keras.tree.map_structure(_array, keras.tree.lists_to_tuples(rows))
     dataset = tf.data.Dataset.from_tensor_slices(rows)
     if shuffle and sampling != "once":
         dataset = dataset.shuffle(_length(x))
@@ -198,6 +199,14 @@ def _length(tree):
     return len(leaf) if hasattr(leaf, "__len__") else np.shape(tree)[0]
 
 
+def _array(leaf):
+    """Returns an array; floats as Keras' own `fit` passes them."""
+    leaf = np.asarray(leaf)
+    return (
+        leaf.astype(keras.config.floatx()) if leaf.dtype.kind == "f" else leaf
+    )
+
+
 def _has_query(x):
     return isinstance(getattr(x, "element_spec", None), SupportQuery)
 
@@ -206,8 +215,8 @@ def _check_not_empty(x):
     if isinstance(x, tf.data.Dataset):
         empty = int(x.cardinality()) == 0
     else:
-        leaves = keras.tree.flatten(x)
-        empty = any(np.shape(leaf)[:1] == (0,) for leaf in leaves)
+        shapes = [getattr(leaf, "shape", ()) for leaf in keras.tree.flatten(x)]
+        empty = any(tuple(shape)[:1] == (0,) for shape in shapes)
     if empty:
         raise ValueError(
             "The training set is empty. Pass at least one row for each task."

@@ -48,16 +48,17 @@ class TaskGradients:
             local = model.task_losses(y, self.outputs, sample_weight)
             rows = tf.shape(keras.tree.flatten(x)[0])[0]
             sums, self.counts, self.rows = _global_totals(local, rows)
-            denominators = tf.unstack(tf.maximum(self.counts, 1.0))
+            divided = tf.logical_and(self.counts > 0.0, local.divides)
+            denominators = tf.where(divided, self.counts, 1.0)
             self._local = [
                 total / denominator
                 for total, denominator in zip(
-                    local.sums, denominators, strict=True
+                    local.sums, tf.unstack(denominators), strict=True
                 )
             ]
             own = [tf.cast(loss, tf.float32) for loss in model.losses]
             self._own = tf.add_n([tf.constant(0.0), *own])
-        self.losses = sums / tf.maximum(self.counts, 1.0)
+        self.losses = sums / denominators
         self.present = tf.cast(self.counts > 0.0, tf.float32)
         self.regularisation = tf.stop_gradient(self._own)
 

@@ -59,15 +59,12 @@ def check_heads_reach(model, representation):
 
     Args:
         model: A built `MultiTaskModel`.
-        representation: Structure of `keras.KerasTensor`, or a dict of them by
-            task name.
+        representation: Structure of `keras.KerasTensor`.
 
     Raises:
         ValueError: If a head has no gradient there; no weight could ever act
             on the shared variables through it.
     """
-    if model.is_separate(representation):
-        representation = next(iter(representation.values()))
     tensors = keras.tree.flatten(representation)
     if not all("float" in tensor.dtype for tensor in tensors):
         return
