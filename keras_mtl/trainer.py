@@ -143,7 +143,8 @@ class TaskTrainer(keras.Model):
             callbacks.append(TrainingMonitor())
         else:
             given = keras.tree.flatten(callbacks or [])
-            callbacks = [*given, TrainingMonitor()]
+            # First: what saves the model saves the epochs finished too.
+            callbacks = [TrainingMonitor(), *given]
         return super().fit(**fit, callbacks=callbacks)
 
     def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
