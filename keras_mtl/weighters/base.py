@@ -164,7 +164,7 @@ class Weighter(keras.layers.Layer):
         before = [tf.convert_to_tensor(variable) for variable in state]
         weights = tf.convert_to_tensor(method(**signals))
         self._check_weights(weights)
-        finite = all_finite([*signals.values(), weights])
+        finite = all_finite(signals.values())
         keep_if(finite, state, before)
         latest = tf.where(
             finite, weights, tf.convert_to_tensor(self.task_weights)
