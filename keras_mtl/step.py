@@ -95,8 +95,8 @@ def _learning_rate(optimizer):
 def _states(model):
     """Returns the variables that a skipped step would spoil.
 
-    The weighter looks after its own where it reads losses, and no step is
-    skipped but for losses and signals.
+    The weighter looks after its own where it reads losses, as long as its
+    weights are finite.
     """
     own = model.weighter.non_trainable_variables
     mine = {id(v) for v in own}
