@@ -37,7 +37,7 @@ def train_step(model, data):
     states = _states(model)
     before = [tf.convert_to_tensor(state) for state in states]
 
-    settings = {"scale": scale, "apart": scope is not None}
+    settings = {"scale": scale, "scope": scope}
     support = TaskGradients(model, batch, training=True, **settings)
     signals = measure(
         weighter.needs, support, None, scope, model.epoch, learning_rate
@@ -45,6 +45,8 @@ def train_step(model, data):
     weights, penalty, weighter_gradients = _weigh(
         model, signals, support.losses
     )
+    if "query_support_gramian" in weighter.observes:
+        support.pull_tasks(scope)
     shared = [
         v for v in model.trainable_variables if id(v) not in weighter_gradients
     ]

@@ -5,7 +5,11 @@ import tensorflow as tf
 
 from keras_mtl import distribution
 from keras_mtl.gradients import roles
+from keras_mtl.gradients.layerwise import LayerwiseGradients
+from keras_mtl.gradients.parts import make_parts
+from keras_mtl.gradients.representation import representation_pass
 from keras_mtl.gradients.sparse import compact_rows
+from keras_mtl.gradients.uses import Uses
 
 
 class TaskGradients:
@@ -20,7 +24,8 @@ class TaskGradients:
         batch: Tuple `(x, y, sample_weight)`.
         training: Boolean, passed to the layers.
         scale: Float scalar, the optimizer's loss scale.
-        apart: Boolean, whether gradients of single tasks will be asked for.
+        scope: String, whose gradients of single tasks will be asked for, or
+            `None`.
 
     Attributes:
         outputs: Dict from task name to predictions.
@@ -33,17 +38,23 @@ class TaskGradients:
         regularisation: Float scalar, the layers' own losses.
     """
 
-    def __init__(self, model, batch, training, scale=1.0, apart=False):
+    def __init__(self, model, batch, training, scale=1.0, scope=None):
         x, y, sample_weight = (
             keras.tree.map_structure(_tensor, part) for part in batch
         )
         self.labels, self.sample_weight = y, sample_weight
         self._model, self._scale = model, scale
         self._tape = tf.GradientTape(persistent=True)
-        self._cached = {}
+        self._at_hand, self._at_z = {}, None
+        self._uses = None
+        if scope is not None and not tf.executing_eagerly():
+            self._uses = Uses(roles.task_variables(model))
         with self._tape:
             self.outputs, self._representation = model(
-                x, training=training, return_representation=True, apart=apart
+                x,
+                training=training,
+                return_representation=True,
+                apart=scope is not None,
             )
             local = model.task_losses(y, self.outputs, sample_weight)
             rows = tf.shape(keras.tree.flatten(x)[0])[0]
@@ -65,6 +76,9 @@ class TaskGradients:
     def combined(self, weights, variables, scales_heads=True):
         """Returns this replica's share of the gradient of the objective.
 
+        Gradients of tasks that are at hand are added up; what is missing takes
+        one backward pass.
+
         Args:
             weights: `(K,)` float32, of the tasks' shared gradients.
             variables: List of trainable variables.
@@ -75,15 +89,14 @@ class TaskGradients:
             List of scaled gradients, `None` where nothing reaches.
         """
         fixed = self._model.task_losses.loss_weights
-        if scales_heads:
-            return self._pull(fixed * weights, variables)
         heads = {id(v) for v in roles.head_variables(self._model)}
-        mine = [v for v in variables if id(v) in heads]
-        rest = [v for v in variables if id(v) not in heads]
-        pulled = dict(zip(map(id, mine), self._pull(fixed, mine), strict=True))
-        pulled |= zip(
-            map(id, rest), self._pull(fixed * weights, rest), strict=True
-        )
+        if scales_heads:
+            pulled = self._gathered(fixed * weights, variables)
+        else:
+            mine = [v for v in variables if id(v) in heads]
+            rest = [v for v in variables if id(v) not in heads]
+            pulled = self._gathered(fixed, mine)
+            pulled |= self._gathered(fixed * weights, rest)
         return [pulled[id(v)] for v in variables]
 
     def gramian(self, scope, other=None):
@@ -94,58 +107,167 @@ class TaskGradients:
             other: `TaskGradients` whose tasks are the columns; this one's own
                 by default.
         """
-        mine = self._of(scope)
-        theirs = mine if other is None else other._of(scope)
-        num_tasks = len(mine)
-        total = tf.zeros((num_tasks, num_tasks))
-        for column in range(len(mine[0])):
-            rows = [task[column] for task in mine]
-            columns = [task[column] for task in theirs]
-            total += _inner_products(rows, columns)
         scale = self._scale * (self if other is None else other)._scale
-        if scope == "representation":
-            total = distribution.all_sum(total)
+        if scope != "representation":
+            layerwise, variables = self._split(scope, other)
+            total = self._products(variables, other)
+            if layerwise is not None:
+                total += layerwise.gramian()
+        elif other is None and self._shares_representation:
+            total = distribution.all_sum(self._representation_pass().gramian())
+        else:
+            sources = self._known_representation()
+            self._check_reached(scope, sources)
+            total = distribution.all_sum(self._products(sources, other))
         return total / scale
 
     def norms(self, scope):
         """Returns the `(K,)` norms of the tasks' gradients."""
-        squares = [
-            tf.add_n([_square(g) for g in task if g is not None])
-            for task in self._of(scope)
-        ]
-        squares = tf.stack(squares)
-        if scope == "representation":
+        if scope != "representation":
+            layerwise, variables = self._split(scope)
+            squares = self._squares(variables)
+            if layerwise is not None:
+                squares += layerwise.squared_norms()
+        elif self._shares_representation:
+            squares = self._representation_pass().squared_norms()
             squares = distribution.all_sum(squares)
+        else:
+            sources = self._known_representation()
+            self._check_reached(scope, sources)
+            squares = distribution.all_sum(self._squares(sources))
         return tf.sqrt(squares) / self._scale
 
-    def _pull(self, weights, sources):
+    def pull_tasks(self, scope):
+        """Computes each task's gradient, for `combined` to add up."""
+        if scope != "representation":
+            self._of_tasks(roles.scope_variables(self._model, scope))
+
+    @property
+    def _shares_representation(self):
+        known = self._model.representation_known
+        return known and not self._model.is_separate(self._representation)
+
+    def _split(self, scope, other=None):
+        """Returns gradients layer by layer, and the variables left over."""
+        variables = roles.scope_variables(self._model, scope)
+        if (
+            other is not None
+            or self._uses is None
+            or not self._shares_representation
+            or distribution.num_replicas() > 1
+        ):
+            self._check_reached(scope, variables)
+            return None, variables
+        leaves = keras.tree.flatten(self._representation)
+        mine = {id(v) for v in roles.trunk_variables(self._model)}
+        parts, missed = make_parts(
+            [v for v in variables if id(v) in mine],
+            *(self._uses, self._tape, leaves, self._local),
+        )
+        rest = [v for v in variables if id(v) not in mine]
+        if not parts:
+            return None, [*missed, *rest]
+        cotangents = self._representation_pass().stacked
+        layerwise = LayerwiseGradients(self._tape, leaves, parts, cotangents)
+        return layerwise, [*missed, *rest]
+
+    def _representation_pass(self):
+        if self._at_z is None:
+            self._at_z = representation_pass(
+                self._tape,
+                self._local,
+                keras.tree.flatten(self._known_representation()),
+                roles.variables_by_head(self._model),
+                self._uses,
+                self._scale,
+            )
+        return self._at_z
+
+    def _gathered(self, coefficients, variables):
+        """Returns `{id(variable): gradient}` of a weighted sum of the tasks."""
+        replicas = distribution.num_replicas()
+        shares = tf.unstack(coefficients / replicas)
+        found = {
+            id(v): _weighted_sum(self._at_hand[id(v)], shares)
+            for v in variables
+            if id(v) in self._at_hand
+        }
+        if self._at_z:
+            found = self._at_z.of_heads(coefficients) | found
+        own = [v for v in variables if id(v) in found]
+        share = self._scale / replicas
+        pulled = self._tape.gradient(self._own, own, output_gradients=share)
+        found = {
+            id(v): _weighted_sum([found[id(v)], gradient], [1.0, 1.0])
+            for v, gradient in zip(own, pulled, strict=True)
+        }
+        trunk = {id(v) for v in roles.trunk_variables(self._model)} - set(found)
+        trunk = [v for v in variables if id(v) in trunk]
+        if self._at_z and trunk:
+            pulled = self._tape.gradient(
+                [*self._at_z.leaves, self._own],
+                trunk,
+                output_gradients=[*self._at_z.combined(coefficients), share],
+            )
+            found |= zip(map(id, trunk), pulled, strict=True)
+        missing = [v for v in variables if id(v) not in found]
+        if missing:
+            pulled = self._pull(coefficients, missing)
+            found |= zip(map(id, missing), pulled, strict=True)
+        return found
+
+    def _pull(self, coefficients, sources):
         share = self._scale / distribution.num_replicas()
         return self._tape.gradient(
             [*self._local, self._own],
             sources,
-            output_gradients=[*tf.unstack(weights * self._scale), share],
+            output_gradients=[*tf.unstack(coefficients * self._scale), share],
         )
 
-    def _of(self, scope):
-        """Returns for each task its gradients, summed over the replicas."""
-        if scope in self._cached:
-            return self._cached[scope]
-        if scope == "representation":
-            sources = self._known_representation()
-        else:
-            sources = roles.scope_variables(self._model, scope)
-        pulled = [
-            self._tape.gradient(loss, sources, output_gradients=self._scale)
-            for loss in self._local
-        ]
-        names = self._model.task_names
-        for task, gradients in zip(names, pulled, strict=True):
-            if all(g is None for g in gradients):
+    def _products(self, sources, other=None):
+        """Returns the `(K, K)` inner products over these sources."""
+        num_tasks = len(self._local)
+        total = tf.zeros((num_tasks, num_tasks))
+        mine = self._of_tasks(sources)
+        theirs = mine if other is None else other._of_tasks(sources)
+        for rows, columns in zip(mine, theirs, strict=True):
+            total += _inner_products(rows, columns)
+        return total
+
+    def _squares(self, sources):
+        """Returns the `(K,)` squared norms over these sources."""
+        squares = tf.zeros(len(self._local))
+        for gradients in self._of_tasks(sources):
+            squares += tf.stack([_square(gradient) for gradient in gradients])
+        return squares
+
+    def _of_tasks(self, sources):
+        """Returns for each source the gradients of the K tasks.
+
+        Those of variables are summed over the replicas.
+        """
+        missing = [s for s in sources if id(s) not in self._at_hand]
+        if missing:
+            pulled = [
+                self._tape.gradient(loss, missing, output_gradients=self._scale)
+                for loss in self._local
+            ]
+            for source, gradients in zip(
+                missing, zip(*pulled, strict=True), strict=True
+            ):
+                gradients = list(gradients)
+                if not tf.is_tensor(source):
+                    gradients = distribution.all_sum(gradients)
+                self._at_hand[id(source)] = gradients
+        return [self._at_hand[id(source)] for source in sources]
+
+    def _check_reached(self, scope, sources):
+        by_task = zip(*self._of_tasks(sources), strict=True)
+        for task, gradients in zip(
+            self._model.task_names, by_task, strict=True
+        ):
+            if all(gradient is None for gradient in gradients):
                 raise ValueError(roles.unreached(task, scope))
-        if scope != "representation":
-            pulled = [distribution.all_sum(task) for task in pulled]
-        self._cached[scope] = pulled
-        return pulled
 
     def _known_representation(self):
         if not self._model.representation_known:
@@ -195,6 +317,26 @@ def _stack(gradients, zeros):
 
 
 def _square(gradient):
+    if gradient is None:
+        return 0.0
     if isinstance(gradient, tf.IndexedSlices):
         (gradient,) = compact_rows([gradient])
     return tf.reduce_sum(tf.square(tf.cast(gradient, tf.float32)))
+
+
+def _weighted_sum(gradients, coefficients):
+    """Returns the weighted sum of gradients of one variable, or `None`."""
+    given = [
+        (g, tf.cast(c, g.dtype))
+        for g, c in zip(gradients, coefficients, strict=True)
+        if g is not None
+    ]
+    if not given:
+        return None
+    if all(isinstance(g, tf.IndexedSlices) for g, _ in given):
+        return tf.IndexedSlices(
+            tf.concat([c * g.values for g, c in given], axis=0),
+            tf.concat([g.indices for g, _ in given], axis=0),
+            given[0][0].dense_shape,
+        )
+    return tf.add_n([c * tf.convert_to_tensor(g) for g, c in given])

@@ -4,6 +4,12 @@ import keras
 import tensorflow as tf
 
 
+def task_variables(model) -> list:
+    """Returns all trainable variables but the weighter's."""
+    weighter = {id(v) for v in model.weighter.trainable_variables}
+    return [v for v in model.trainable_variables if id(v) not in weighter]
+
+
 def shared_variables(model) -> list:
     """Returns the trainable variables that serve more than one task.
 
@@ -15,7 +21,7 @@ def shared_variables(model) -> list:
         always = {id(v) for v in model.encoder.trainable_variables}
     return [
         variable
-        for variable in _task_variables(model)
+        for variable in task_variables(model)
         if len(owners[id(variable)]) > 1 or id(variable) in always
     ]
 
@@ -23,7 +29,25 @@ def shared_variables(model) -> list:
 def head_variables(model) -> list:
     """Returns the trainable variables that serve one task only."""
     shared = {id(v) for v in shared_variables(model)}
-    return [v for v in _task_variables(model) if id(v) not in shared]
+    return [v for v in task_variables(model) if id(v) not in shared]
+
+
+def trunk_variables(model) -> list:
+    """Returns the encoder's trainable variables that are in no head."""
+    if not model.representation_known:
+        return []
+    owners = _owners(model)
+    return [v for v in model.encoder.trainable_variables if not owners[id(v)]]
+
+
+def variables_by_head(model) -> list[list]:
+    """Returns for each task the trainable variables that serve it alone."""
+    mine = {id(v) for v in head_variables(model)}
+    layers = _task_layers(model)
+    return [
+        [v for v in layers[task].trainable_variables if id(v) in mine]
+        for task in model.task_names
+    ]
 
 
 def scope_variables(model, scope) -> list:
@@ -40,7 +64,7 @@ def scope_variables(model, scope) -> list:
         ValueError: If there are none.
     """
     if scope == "all":
-        variables = _task_variables(model)
+        variables = task_variables(model)
     else:
         variables = shared_variables(model)
     if scope == "last_shared_layer" and variables:
@@ -94,13 +118,8 @@ def unreached(task, scope) -> str:
     )
 
 
-def _task_variables(model):
-    weighter = {id(v) for v in model.weighter.trainable_variables}
-    return [v for v in model.trainable_variables if id(v) not in weighter]
-
-
 def _owners(model):
-    owners = {id(v): set() for v in _task_variables(model)}
+    owners = {id(v): set() for v in task_variables(model)}
     for task, layer in _task_layers(model).items():
         for variable in layer.trainable_variables:
             owners[id(variable)].add(task)

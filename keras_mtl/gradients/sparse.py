@@ -20,18 +20,32 @@ def compact_rows(slices) -> list[tf.Tensor]:
     given = [s for s in slices if s is not None]
     indices = tf.concat([s.indices for s in given], axis=0)
     table = tf.get_static_value(given[0].dense_shape)
-    total = indices.shape[0]
-    if table is not None and total is not None and table[0] <= total:
-        number, size = indices, int(table[0])
-    else:
-        number, size = _ranks(indices), tf.size(indices)
-    numbers = iter(tf.split(number, [tf.size(s.indices) for s in given]))
+    numbers, size = number_rows(indices, None if table is None else table[0])
+    parts = iter(tf.split(numbers, [tf.size(s.indices) for s in given]))
     return [
         None
         if s is None
-        else tf.math.unsorted_segment_sum(s.values, next(numbers), size)
+        else tf.math.unsorted_segment_sum(s.values, next(parts), size)
         for s in slices
     ]
+
+
+def number_rows(indices, table_size):
+    """Returns a number for each index, and how many numbers there may be.
+
+    Args:
+        indices: `(N,)` integers.
+        table_size: Integer, the rows of the table, or `None`.
+
+    Returns:
+        `(N,)` integers, equal for equal indices: ranks among the distinct
+        ones, or the indices where the table has no more than N rows. And an
+        integer or int32 scalar above them all.
+    """
+    total = indices.shape[0]
+    if None not in (table_size, total) and table_size <= total:
+        return indices, int(table_size)
+    return _ranks(indices), tf.size(indices) if total is None else total
 
 
 def _ranks(indices):

@@ -1,0 +1,255 @@
+"""What each variable adds to the inner products of task gradients.
+
+Nowhere stands the `(K, P)` matrix of the tasks' gradients. A layer that
+multiplies rows `A (N, I)` by a matrix has the gradient `AᵀΔ_k`, where
+`Δ_k (N, U)` is task k's cotangent of the products, and
+
+    <AᵀΔ_i, AᵀΔ_j> = <Δ_i, P Δ_j>,    P = A Aᵀ = L + Lᵀ,
+
+with `L` lower triangular: the strict lower triangle of `P` and half its
+diagonal. So the Gramian is `M + Mᵀ`, `M[i, j] = <Δ_i, L Δ_j>`, for half the
+operations of a product with `P`.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from keras_mtl.gradients.sparse import number_rows
+
+# Rows that a batch of unknown size is taken to have.
+USUAL_BATCH = 256
+NUM_BLOCKS, SMALLEST_BLOCK = 4, 64
+
+logger = logging.getLogger("keras_mtl")
+
+
+class Part(NamedTuple):
+    """One variable's share of every inner product.
+
+    Args:
+        sources: List of tensors or variables to pull gradients of.
+        features: Function from those gradients to a task's feature matrix.
+        shape: Shape of the feature matrix.
+        kernel: `Triangle` between the features of two tasks, or `None` for
+            plain inner products.
+    """
+
+    sources: list
+    features: Callable
+    shape: tf.TensorShape
+    kernel: "Triangle | None" = None
+
+
+class Triangle:
+    """The lower triangle `L` of `A Aᵀ`, its diagonal halved, in blocks.
+
+    Args:
+        rows: `(N, I)` float32 matrix `A`.
+
+    Attributes:
+        sizes: List of the blocks' numbers of rows; `[None]` for one block of
+            unknown size.
+    """
+
+    def __init__(self, rows):
+        size = rows.shape[0]
+        number = 1 if size is None else size // SMALLEST_BLOCK
+        number = max(1, min(NUM_BLOCKS, number))
+        self.sizes = [None] if size is None else even(size, number)
+        blocks = [rows] if number == 1 else tf.split(rows, self.sizes)
+        self._blocks = [
+            [
+                tf.matmul(block, other, transpose_b=True)
+                for other in blocks[:index]
+            ]
+            + [_halved(tf.matmul(block, block, transpose_b=True))]
+            for index, block in enumerate(blocks)
+        ]
+
+    def inner(self, left, right):
+        """Returns `Σ <left_i, L right_j>` over the blocks, `(k, k)`.
+
+        Args:
+            left: List of `(k, n, u)` tensors, one for each block.
+            right: The same.
+        """
+        total = 0.0
+        for features, row in zip(left, self._blocks, strict=True):
+            below = zip(row, right[: len(row)], strict=True)
+            product = tf.add_n([tf.matmul(b, other) for b, other in below])
+            total += inner(features, product)
+        return total
+
+
+def _halved(square):
+    """Returns the lower triangle of a matrix, its diagonal halved."""
+    half = 0.5 * tf.linalg.diag_part(square)
+    return tf.linalg.set_diag(tf.linalg.band_part(square, -1, 0), half)
+
+
+def inner(left, right):
+    """Returns the `(k, k)` inner products of `(k, ...)` features."""
+    size = left.shape[0]
+    return tf.matmul(
+        tf.reshape(left, [size, -1]),
+        tf.reshape(right, [size, -1]),
+        transpose_b=True,
+    )
+
+
+def even(size, number):
+    """Returns `number` sizes that sum to `size`, the first ones larger."""
+    return [size // number + (i < size % number) for i in range(number)]
+
+
+def product_part(uses, num_tasks) -> Part | None:
+    """Returns the part of a matrix, or `None` if its gradient is cheaper.
+
+    Args:
+        uses: List of `Use` of kind `"product"`.
+        num_tasks: Integer, K.
+    """
+    outputs = [use.output for use in uses]
+    fan_in, units = uses[0].inputs.shape[-1], outputs[0].shape[-1]
+    if None in (fan_in, units) or any(
+        (use.inputs.shape[-1], use.output.shape[-1]) != (fan_in, units)
+        for use in uses
+    ):
+        return None
+    num_rows = sum(_num_rows(output) for output in outputs)
+    if not _crossing_is_cheaper(num_rows, fan_in, units, num_tasks):
+        return None
+    rows = [tf.reshape(use.inputs, [-1, fan_in]) for use in uses]
+    rows = tf.cast(tf.concat(rows, axis=0), tf.float32)
+
+    def features(pulled):
+        flat = [tf.reshape(gradient, [-1, units]) for gradient in pulled]
+        return tf.cast(tf.concat(flat, axis=0), tf.float32)
+
+    shape = tf.TensorShape([rows.shape[0], units])
+    return Part(outputs, features, shape, Triangle(rows))
+
+
+def _crossing_is_cheaper(num_rows, fan_in, units, num_tasks):
+    """Whether products of rows take fewer operations than `AᵀΔ_k`."""
+    of_rows = 0.6 * num_rows**2 * (fan_in + num_tasks * units)
+    of_rows += num_tasks**2 * num_rows * units
+    of_gradients = num_tasks * num_rows * fan_in * units
+    of_gradients += num_tasks**2 * fan_in * units
+    return of_rows < of_gradients
+
+
+def lookup_part(uses, table) -> Part:
+    """Returns the part of a table whose rows are looked up: kept sparse.
+
+    Args:
+        uses: List of `Use` of kind `"lookup"`.
+        table: The variable.
+    """
+    size, *rest = table.shape
+    width = int(tf.TensorShape(rest).num_elements())
+    indices = [tf.reshape(use.inputs, [-1]) for use in uses]
+    indices = tf.concat([tf.cast(i, tf.int32) for i in indices], axis=0)
+    numbers, num_rows = number_rows(indices, size)
+
+    def features(pulled):
+        flat = [tf.reshape(gradient, [-1, width]) for gradient in pulled]
+        flat = tf.cast(tf.concat(flat, axis=0), tf.float32)
+        return tf.math.unsorted_segment_sum(flat, numbers, num_rows)
+
+    known = num_rows if isinstance(num_rows, int) else None
+    shape = tf.TensorShape([known, width])
+    return Part([use.output for use in uses], features, shape)
+
+
+def whole_part(variable) -> Part:
+    """Returns the part of a variable by its gradient as it is."""
+
+    def features(pulled):
+        gradient = tf.convert_to_tensor(pulled[0])
+        return tf.cast(tf.reshape(gradient, [1, -1]), tf.float32)
+
+    size = tf.TensorShape(variable.shape).num_elements()
+    return Part([variable.value], features, tf.TensorShape([1, size]))
+
+
+def make_parts(variables, uses, tape, leaves, losses):
+    """Returns the cheapest exact part of each of the encoder's variables.
+
+    Args:
+        variables: List of `keras.Variable`.
+        uses: `Uses` of them.
+        tape: Persistent tape of the forward pass.
+        leaves: List of tensors, the representation.
+        losses: List of K scalars.
+
+    Returns:
+        List of `Part`, and the variables that a head reads past the
+        representation.
+    """
+    by_variable = {id(v): uses.of(v) for v in variables}
+    everything = [use for found in by_variable.values() for use in found]
+    outputs = [use.output for use in everything if use.output is not None]
+    through, anyhow = (
+        {
+            output.name
+            for output, gradient in zip(
+                outputs, tape.gradient(targets, outputs), strict=True
+            )
+            if gradient is not None
+        }
+        for targets in (leaves, losses)
+    )
+    parts, past = [], []
+    for variable in variables:
+        names = {
+            use.output.name
+            for use in by_variable[id(variable)]
+            if use.output is not None
+        }
+        if names & anyhow - through:
+            past.append(variable)
+            continue
+        found = [
+            use
+            for use in by_variable[id(variable)]
+            if use.output is None or use.output.name in through
+        ]
+        if found:
+            parts.append(_make_part(variable, found, len(losses)))
+    return parts, past
+
+
+def _make_part(variable, uses, num_tasks):
+    kinds = {use.kind for use in uses}
+    if kinds == {"lookup"}:
+        return lookup_part(uses, variable)
+    part = None
+    if kinds == {"product"}:
+        part = product_part(uses, num_tasks)
+    elif "other" in kinds and len(variable.shape) > 1:
+        logger.warning(
+            "%s: no cheap form of its inner products; each task's gradient of "
+            "it is computed.",
+            variable.path,
+        )
+    return part or whole_part(variable)
+
+
+def _num_rows(output):
+    """Returns how many rows a product has, as far as is known."""
+    first, *rest = output.shape[:-1]
+    if None in rest:
+        rest = [USUAL_BATCH if size is None else size for size in rest]
+    count = 1
+    for size in (USUAL_BATCH if first is None else first, *rest):
+        count *= size
+    return count
+
+
+def num_elements(shape):
+    """Returns how many elements a feature matrix has, as far as is known."""
+    return (shape[0] or USUAL_BATCH) * shape[1]

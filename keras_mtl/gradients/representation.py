@@ -1,0 +1,215 @@
+"""The tasks' gradients at the representation, from one pass over the heads."""
+
+import tensorflow as tf
+
+from keras_mtl.gradients.uses import products_of
+
+
+def representation_pass(tape, losses, leaves, heads, uses, scale):
+    """Returns each task's gradient at the representation, and of its head.
+
+    Args:
+        tape: Persistent tape of the forward pass.
+        losses: List of K scalars.
+        leaves: List of tensors, the representation.
+        heads: List of K lists of the variables that serve one task only.
+        uses: `Uses` of the variables, or `None`.
+        scale: Float scalar to multiply all gradients by.
+
+    Returns:
+        `LinearHeadGradients` where it can, or `RepresentationGradients`.
+    """
+    products = uses and first_products(leaves, uses, heads)
+    if products:
+        outputs, matrices = zip(*products, strict=True)
+        flat = [v for variables in heads for v in variables]
+        pulled = tape.gradient(
+            losses,
+            [*outputs, *flat],
+            output_gradients=[scale] * len(losses),
+        )
+        deltas, rest = pulled[: len(outputs)], iter(pulled[len(outputs) :])
+        if all(delta is not None for delta in deltas):
+            of_heads = [{id(v): next(rest) for v in vs} for vs in heads]
+            return LinearHeadGradients(leaves, deltas, matrices, of_heads)
+    stacked, of_heads = [], []
+    for loss, variables in zip(losses, heads, strict=True):
+        pulled = tape.gradient(
+            loss, [*leaves, *variables], output_gradients=scale
+        )
+        at_leaves = pulled[: len(leaves)]
+        stacked.append(
+            [
+                tf.zeros_like(leaf) if gradient is None else gradient
+                for leaf, gradient in zip(leaves, at_leaves, strict=True)
+            ]
+        )
+        ids = map(id, variables)
+        of_heads.append(dict(zip(ids, pulled[len(leaves) :], strict=True)))
+    stacked = [tf.stack(column) for column in zip(*stacked, strict=True)]
+    return RepresentationGradients(leaves, stacked, of_heads)
+
+
+class RepresentationGradients:
+    """Each task's gradient at what all heads start from, and of its head.
+
+    Args:
+        leaves: List of tensors, the representation.
+        stacked: List of `(K, ...)` tensors, each task's gradient of each.
+        heads: List of K dicts from `id(variable)` to the gradient of a
+            variable that serves this task only.
+    """
+
+    def __init__(self, leaves, stacked, heads):
+        self.leaves = leaves
+        self.stacked = stacked
+        self._heads = heads
+
+    def of_heads(self, coefficients):
+        """Returns `{id(variable): gradient}` of the heads' variables."""
+        return _scaled(self._heads, coefficients)
+
+    def gramian(self):
+        """Returns the `(K, K)` inner products on this replica."""
+        total = 0.0
+        for tensor in self.stacked:
+            flat = _flat(tensor)
+            total += tf.matmul(flat, flat, transpose_b=True)
+        return total
+
+    def squared_norms(self):
+        """Returns the `(K,)` squared norms on this replica."""
+        return tf.add_n(
+            [tf.reduce_sum(_flat(tensor) ** 2, 1) for tensor in self.stacked]
+        )
+
+    def combined(self, coefficients):
+        """Returns the sum of the tasks' gradients with these coefficients."""
+        return [
+            tf.tensordot(tf.cast(coefficients, tensor.dtype), tensor, 1)
+            for tensor in self.stacked
+        ]
+
+
+class LinearHeadGradients:
+    """The same where every head starts with a matrix of its own.
+
+    Task k's gradient is `Δ_k W_kᵀ`, so that inner products follow from those
+    of `Δ_k (B, u_k)` and `W_k (D, u_k)`, and no `(K, B, D)` tensor is made.
+
+    Args:
+        leaves: List of one `(B, D)` tensor, the representation.
+        deltas: List of K tensors `(B, u_k)`, gradients of the products.
+        matrices: List of K tensors `(D, u_k)`.
+        heads: As in `RepresentationGradients`.
+    """
+
+    def __init__(self, leaves, deltas, matrices, heads):
+        self.leaves = leaves
+        self._heads = heads
+        self._sizes = [int(delta.shape[-1]) for delta in deltas]
+        self._deltas = tf.concat(deltas, axis=1)
+        self._matrices = tf.concat(matrices, axis=1)
+
+    def of_heads(self, coefficients):
+        """Returns `{id(variable): gradient}` of the heads' variables."""
+        return _scaled(self._heads, coefficients)
+
+    def gramian(self):
+        """Returns the `(K, K)` inner products on this replica."""
+        deltas = tf.cast(self._deltas, tf.float32)
+        matrices = tf.cast(self._matrices, tf.float32)
+        crossed = tf.matmul(deltas, deltas, transpose_a=True)
+        crossed *= tf.matmul(matrices, matrices, transpose_a=True)
+        return self._sum_columns(tf.transpose(self._sum_columns(crossed)))
+
+    def squared_norms(self):
+        """Returns the `(K,)` squared norms on this replica."""
+        return tf.linalg.diag_part(self.gramian())
+
+    def combined(self, coefficients):
+        """Returns the sum of the tasks' gradients with these coefficients."""
+        of_column = tf.gather(coefficients, self._owner())
+        weighted = self._deltas * tf.cast(of_column, self._deltas.dtype)
+        return [tf.matmul(weighted, self._matrices, transpose_b=True)]
+
+    @property
+    def stacked(self):
+        """List of one `(K, B, D)` tensor."""
+        if len(set(self._sizes)) == 1:
+            shape = (-1, len(self._sizes), self._sizes[0])
+            deltas = tf.reshape(self._deltas, shape)
+            matrices = tf.reshape(self._matrices, shape)
+            return [tf.einsum("bku,dku->kbd", deltas, matrices)]
+        pairs = zip(
+            tf.split(self._deltas, self._sizes, axis=1),
+            tf.split(self._matrices, self._sizes, axis=1),
+            strict=True,
+        )
+        products = [tf.matmul(a, b, transpose_b=True) for a, b in pairs]
+        return [tf.stack(products)]
+
+    def _sum_columns(self, values):
+        """Adds up what belongs to one task, and transposes: `(n, U)` to `(K, n)`."""
+        return tf.math.unsorted_segment_sum(
+            tf.transpose(values), self._owner(), len(self._sizes)
+        )
+
+    def _owner(self):
+        return tf.repeat(tf.range(len(self._sizes)), self._sizes)
+
+
+def first_products(leaves, uses, heads):
+    """Returns for each task the product that its head starts with.
+
+    Args:
+        leaves: List of tensors, the representation.
+        uses: `Uses` of the heads' variables.
+        heads: List of K lists of the variables that serve one task only.
+
+    Returns:
+        List of K pairs of tensors, product and matrix; `None` where a head
+        starts otherwise, or the representation is narrow.
+    """
+    if len(leaves) > 1 or leaves[0].shape.rank != 2:
+        return None
+    products = products_of(leaves[0]) or {}
+    found = []
+    for variables in heads:
+        mine = [
+            use.output
+            for variable in variables
+            for use in uses.of(variable)
+            if use.kind == "product" and use.output.name in products
+        ]
+        if len(mine) != 1:
+            return None
+        found.append((mine[0], products[mine[0].name].inputs[1]))
+    columns = sum(matrix.shape[1] for _, matrix in found)
+    # U²(B + D) operations against K²BD, at the worst of B = D.
+    cheap = 2 * columns**2 <= len(heads) ** 2 * leaves[0].shape[1]
+    return found if cheap and len(found) == len(products) else None
+
+
+def _flat(tensor):
+    tensor = tf.cast(tensor, tf.float32)
+    return tf.reshape(tensor, [tensor.shape[0], -1])
+
+
+def _scaled(heads, coefficients):
+    """Returns `{id(variable): gradient}`, each times its task's coefficient."""
+    return {
+        key: None if gradient is None else _times(gradient, coefficient)
+        for gradients, coefficient in zip(
+            heads, tf.unstack(coefficients), strict=True
+        )
+        for key, gradient in gradients.items()
+    }
+
+
+def _times(gradient, factor):
+    if isinstance(gradient, tf.IndexedSlices):
+        return tf.IndexedSlices(
+            gradient.values * factor, gradient.indices, gradient.dense_shape
+        )
+    return gradient * factor
