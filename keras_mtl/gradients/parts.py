@@ -113,17 +113,15 @@ def product_part(uses, num_tasks) -> Part | None:
         num_tasks: Integer, K.
     """
     outputs = [use.output for use in uses]
-    fan_in, units = uses[0].inputs.shape[-1], outputs[0].shape[-1]
-    if None in (fan_in, units) or any(
-        (use.inputs.shape[-1], use.output.shape[-1]) != (fan_in, units)
-        for use in uses
-    ):
+    fan_in, units = uses[0].fan_in, outputs[0].shape[-1]
+    sizes = {(use.fan_in, use.output.shape[-1]) for use in uses}
+    if None in (fan_in, units) or len(sizes) > 1:
         return None
     num_rows = sum(_num_rows(output) for output in outputs)
     if not _crossing_is_cheaper(num_rows, fan_in, units, num_tasks):
         return None
-    rows = [tf.reshape(use.inputs, [-1, fan_in]) for use in uses]
-    rows = tf.cast(tf.concat(rows, axis=0), tf.float32)
+    rows = tf.concat([use.operands() for use in uses], axis=0)
+    rows = tf.cast(rows, tf.float32)
 
     def features(pulled):
         flat = [tf.reshape(gradient, [-1, units]) for gradient in pulled]
@@ -151,8 +149,8 @@ def lookup_part(uses, table) -> Part:
     """
     size, *rest = table.shape
     width = int(tf.TensorShape(rest).num_elements())
-    indices = [tf.reshape(use.inputs, [-1]) for use in uses]
-    indices = tf.concat([tf.cast(i, tf.int32) for i in indices], axis=0)
+    indices = [tf.cast(use.operands(), tf.int32) for use in uses]
+    indices = tf.concat(indices, axis=0)
     numbers, num_rows = number_rows(indices, size)
 
     def features(pulled):

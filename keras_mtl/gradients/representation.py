@@ -150,7 +150,7 @@ class LinearHeadGradients:
         return [tf.stack(products)]
 
     def _sum_columns(self, values):
-        """Adds up what belongs to one task, and transposes: `(n, U)` to `(K, n)`."""
+        """Adds up each task's columns, and transposes: `(n, U)` to `(K, n)`."""
         return tf.math.unsorted_segment_sum(
             tf.transpose(values), self._owner(), len(self._sizes)
         )

@@ -1,29 +1,37 @@
 """How a traced forward pass uses its variables, read off the graph."""
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
 
 # What may stand between a variable and the operation that uses it.
 VIEWS = ("ReadVariableOp", "Cast", "Identity", "ExpandDims", "Reshape")
+PRODUCTS = {
+    "MatMul": ("transpose_a", "transpose_b"),
+    "BatchMatMulV2": ("adj_x", "adj_y"),
+}
 
 
 class Use(NamedTuple):
     """One operation that a variable takes part in.
 
     Args:
-        kind: `"product"` (rows times a matrix), `"lookup"` (rows of a table)
-            or `"other"`.
-        inputs: Tensor, the other operand: rows, or indices. `None` for
-            `"other"`.
-        output: Tensor, what the operation returns; its gradient and `inputs`
-            give that of the variable. For `"other"`, the variable as it was
-            read, or `None` if the operation reads it itself.
+        kind: `"product"` (rows times a matrix; convolutions are products of
+            patches), `"lookup"` (rows of a table) or `"other"`.
+        output: Tensor, what the operation returns. For `"other"`, the
+            variable as it was read, or `None` if the operation reads it.
+        fan_in: Integer, the length of a row; `None` for other kinds or where
+            it is not known.
+        operands: Function that returns the `(N, fan_in)` rows, or the `(N,)`
+            indices that are looked up.
     """
 
     kind: str
-    inputs: tf.Tensor | None
     output: tf.Tensor | None
+    fan_in: int | None = None
+    operands: Callable | None = None
 
 
 class Uses:
@@ -33,9 +41,6 @@ class Uses:
 
     Args:
         variables: List of `keras.Variable`.
-
-    Raises:
-        ValueError: Outside a graph, where operations leave no trace.
     """
 
     def __init__(self, variables):
@@ -44,18 +49,19 @@ class Uses:
             id(v): graph.capture(v.value.handle) for v in variables
         }
         self._earlier = {
-            id(v): {op.name for op in self._handles[id(v)].consumers()}
-            for v in variables
+            key: {op.name for op in handle.consumers()}
+            for key, handle in self._handles.items()
         }
 
     def of(self, variable) -> list[Use]:
         """Returns the uses of one of the variables."""
         earlier = self._earlier[id(variable)]
-        found = []
-        for op in self._handles[id(variable)].consumers():
-            if op.name not in earlier:
-                found += _follow(op)
-        return found
+        return [
+            use
+            for op in self._handles[id(variable)].consumers()
+            if op.name not in earlier
+            for use in _uses(op)
+        ]
 
 
 def products_of(rows) -> dict[str, tf.Operation] | None:
@@ -72,46 +78,80 @@ def products_of(rows) -> dict[str, tf.Operation] | None:
             if further is None:
                 return None
             found |= further
-        elif _is_product(op) and op.inputs[0] is rows:
+        elif _multiplies(op, 1) and op.inputs[0] is rows:
             found[op.outputs[0].name] = op
         else:
             return None
     return found
 
 
-def _follow(op, read=None):
-    """Returns the uses of what `op` reads or views."""
-    if op.type == "ResourceGather" and op.get_attr("batch_dims") == 0:
-        return [Use("lookup", op.inputs[1], op.outputs[0])]
+def _uses(op, read=None):
+    """Returns the uses of a variable by `op`, and by what views it."""
+    if op.type == "ResourceGather" and not op.get_attr("batch_dims"):
+        return [Use("lookup", op.outputs[0], None, _flat(op.inputs[1]))]
     if op.type not in VIEWS:
-        return [Use("other", None, read)]
+        return [Use("other", read)]
     (view,) = op.outputs
     read = view if op.type == "ReadVariableOp" else read
-    found = []
-    for consumer in view.consumers():
-        if consumer.type in VIEWS and consumer.inputs[0] is view:
-            found += _follow(consumer, read)
-        elif _is_product(consumer) and consumer.inputs[1] is view:
-            found.append(
-                Use("product", consumer.inputs[0], consumer.outputs[0])
-            )
-        elif _is_lookup(consumer) and consumer.inputs[0] is view:
-            found.append(Use("lookup", consumer.inputs[1], consumer.outputs[0]))
-        else:
-            found.append(Use("other", None, read))
-    return found
+    return [
+        use
+        for consumer in view.consumers()
+        for use in _uses_of_view(consumer, view, read)
+    ]
 
 
-def _is_product(op):
-    flags = {"MatMul": "transpose", "BatchMatMulV2": "adj"}
-    flag = flags.get(op.type)
-    if flag is None or op.inputs[1].shape.rank != 2:
+def _uses_of_view(op, view, read):
+    first = op.inputs[0] is view
+    if first and op.type in VIEWS:
+        return _uses(op, read)
+    if first and op.type == "GatherV2" and _gathers_rows(op):
+        return [Use("lookup", op.outputs[0], None, _flat(op.inputs[1]))]
+    if not first and _multiplies(op, 1):
+        rows = op.inputs[0]
+        fan_in = rows.shape[-1]
+        return [Use("product", op.outputs[0], fan_in, _flat(rows, fan_in))]
+    if not first and op.type == "Conv2D" and _convolves(op):
+        fan_in = int(op.inputs[1].shape[:3].num_elements())
+        patches = functools.partial(_patches, op, fan_in)
+        return [Use("product", op.outputs[0], fan_in, patches)]
+    return [Use("other", read)]
+
+
+def _multiplies(op, index):
+    """Whether `op` multiplies rows by a matrix, its input at `index`."""
+    flags = PRODUCTS.get(op.type)
+    if flags is None or op.inputs[index].shape.rank != 2:
         return False
-    sides = ("a", "b") if flag == "transpose" else ("x", "y")
-    return not any(op.get_attr(f"{flag}_{side}") for side in sides)
+    return not any(op.get_attr(flag) for flag in flags)
 
 
-def _is_lookup(op):
-    if op.type != "GatherV2" or op.get_attr("batch_dims"):
-        return False
-    return tf.get_static_value(op.inputs[2]) == 0
+def _gathers_rows(op):
+    on_first_axis = tf.get_static_value(op.inputs[2]) == 0
+    return on_first_axis and not op.get_attr("batch_dims")
+
+
+def _convolves(op):
+    images, kernel = op.inputs
+    return (
+        op.get_attr("data_format") == b"NHWC"
+        and op.get_attr("padding") in (b"SAME", b"VALID")
+        and kernel.shape.is_fully_defined()
+        and images.shape[-1] == kernel.shape[2]
+    )
+
+
+def _flat(tensor, width=None):
+    shape = [-1] if width is None else [-1, width]
+    return lambda: tf.reshape(tensor, shape)
+
+
+def _patches(op, fan_in):
+    height, width = op.inputs[1].shape[:2]
+    patches = tf.image.extract_patches(
+        op.inputs[0],
+        sizes=[1, height, width, 1],
+        strides=op.get_attr("strides"),
+        rates=op.get_attr("dilations"),
+        padding=op.get_attr("padding").decode(),
+    )
+    return tf.reshape(patches, [-1, fan_in])

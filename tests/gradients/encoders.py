@@ -59,6 +59,14 @@ def _conv(x):
     return layers.GlobalAveragePooling2D()(hidden)
 
 
+def _deep_conv(x):
+    """Many channels, few places: cross products of patches are cheaper."""
+    hidden = layers.Conv2D(8, 3, strides=2, padding="same")(x)
+    hidden = layers.Activation("relu")(hidden)
+    hidden = layers.Conv2D(4, 2, dilation_rate=1)(hidden)
+    return layers.Flatten()(hidden)
+
+
 def _text(x):
     hidden = layers.Embedding(11, 6)(x)
     hidden = layers.Conv1D(5, 3, activation="relu")(hidden)
@@ -88,11 +96,18 @@ def _tied(x):
     return Tied()(x)
 
 
-INPUTS = {"vectors": (5,), "wide": (400,), "images": (6, 6, 2), "tokens": (8,)}
+INPUTS = {
+    "vectors": (5,),
+    "wide": (400,),
+    "images": (6, 6, 2),
+    "deep": (4, 4, 32),
+    "tokens": (8,),
+}
 ENCODERS = {
     "dense": ("vectors", _dense),
     "wide": ("wide", _wide),
     "conv": ("images", _conv),
+    "deep_conv": ("deep", _deep_conv),
     "text": ("tokens", _text),
     "recurrent": ("tokens", _recurrent),
     "attention": ("tokens", _attention),
@@ -149,24 +164,28 @@ def batch(name, num_rows=7, seed=1):
     return x, y, {TASKS[1]: weight}
 
 
-def reference(model, data, variables):
-    """Returns the `(K, P)` Jacobian in the model's precision, row by row."""
+def reference(model, data, variables=None):
+    """Returns the `(K, P)` Jacobian in the model's precision, task by task.
+
+    Of the representation without `variables`.
+    """
     x, y, sample_weight = data
     rows = []
     for task in TASKS:
-        weight = sample_weight.get(task, np.ones(len(y[task])))
+        kept = sample_weight.get(task, np.ones(len(y[task]))) != 0.0
         with tf.GradientTape() as tape:
-            output = model(x, training=True)[task]
+            representation = model.encoder(x, training=True)
+            tape.watch(representation)
+            output = model.heads[task](representation, training=True)
             errors = tf.reduce_mean((output - y[task]) ** 2, axis=-1)
-            errors = tf.reshape(errors, (len(weight), -1))
-            kept = weight != 0.0
             loss = tf.reduce_mean(errors[kept])
+        sources = [representation] if variables is None else variables
         flat = [
-            np.zeros(np.prod(v.shape))
+            np.zeros(np.prod(source.shape))
             if gradient is None
             else np.ravel(tf.convert_to_tensor(gradient).numpy())
-            for v, gradient in zip(
-                variables, tape.gradient(loss, variables), strict=True
+            for source, gradient in zip(
+                sources, tape.gradient(loss, sources), strict=True
             )
         ]
         rows.append(np.concatenate(flat))

@@ -1,0 +1,223 @@
+"""Gramians and norms, layer by layer, against K backward passes in float64."""
+
+import logging
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_mtl.gradients import TaskGradients, layerwise, roles
+from keras_mtl.gradients.parts import Triangle
+from tests.gradients.encoders import ENCODERS, batch, build, reference
+
+SCOPES = ["representation", "last_shared_layer", "shared", "all"]
+
+
+def traced(model, data, scope, **kwargs):
+    """Returns a function of no arguments that measures Gramian and norms."""
+
+    @tf.function(autograph=False, **kwargs)
+    def measure():
+        measured = TaskGradients(model, data, training=True, scope=scope)
+        return measured.gramian(scope), measured.norms(scope)
+
+    return measure
+
+
+def measured(model, data, scope, **kwargs):
+    gramian, norms = traced(model, data, scope, **kwargs)()
+    return gramian.numpy(), norms.numpy()
+
+
+def exact_gramian(name, data, scope, model, **kwargs):
+    """Returns the Gramian of the same model in float64."""
+    exact = build(name, "float64", **kwargs)
+    exact.set_weights([w.astype("float64") for w in model.get_weights()])
+    data = keras.tree.map_structure(
+        lambda a: a.astype("float64") if a.dtype == "float32" else a, data
+    )
+    variables = None
+    if scope != "representation":
+        variables = roles.scope_variables(exact, scope)
+    rows = reference(exact, data, variables)
+    return rows @ rows.T
+
+
+def assert_same(actual, expected, tolerance=1e-4):
+    gramian, norms = actual
+    scale = np.trace(expected) / len(expected)
+    np.testing.assert_allclose(
+        gramian, expected, rtol=tolerance, atol=0.1 * tolerance * scale
+    )
+    np.testing.assert_allclose(norms**2, np.diag(expected), rtol=tolerance)
+
+
+@pytest.mark.parametrize("name", list(ENCODERS))
+def test_gramians_are_those_of_separate_backward_passes(name):
+    model, data = build(name), batch(name)
+    for scope in SCOPES:
+        expected = exact_gramian(name, data, scope, model)
+        assert_same(measured(model, data, scope), expected)
+
+
+@pytest.mark.parametrize("name", ["wide", "map"])
+@pytest.mark.parametrize("scope", ["representation", "shared"])
+def test_heads_that_start_with_no_product(name, scope):
+    model, data = build(name, linear_heads=False), batch(name)
+    expected = exact_gramian(name, data, scope, model, linear_heads=False)
+    assert_same(measured(model, data, scope), expected)
+
+
+@pytest.mark.parametrize("name", ["wide", "deep_conv", "text"])
+def test_xla_agrees(name):
+    model, data = build(name), batch(name)
+    expected = exact_gramian(name, data, "shared", model)
+    assert_same(measured(model, data, "shared", jit_compile=True), expected)
+
+
+@pytest.mark.parametrize("name", ["wide", "deep_conv", "text"])
+def test_batches_of_unknown_size(name):
+    model, data = build(name), batch(name)
+    spec = keras.tree.map_structure(
+        lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), data
+    )
+
+    @tf.function(autograph=False, input_signature=spec)
+    def measure(x, y, sample_weight):
+        data = (x, y, sample_weight)
+        measured = TaskGradients(model, data, training=True, scope="shared")
+        return measured.gramian("shared"), measured.norms("shared")
+
+    gramian, norms = measure(*data)
+    expected = exact_gramian(name, data, "shared", model)
+    assert_same((gramian.numpy(), norms.numpy()), expected)
+
+
+@pytest.mark.parametrize("name", ["wide", "text"])
+@pytest.mark.parametrize("chunk_bytes", [1, 30_000])
+def test_chunks_of_tasks_and_slices_of_features(name, chunk_bytes, monkeypatch):
+    monkeypatch.setattr(layerwise, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(layerwise, "SLICE_BYTES", 2_000)
+    model, data = build(name), batch(name, num_rows=40)
+    expected = exact_gramian(name, data, "shared", model)
+    assert_same(measured(model, data, "shared"), expected)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("name", ["wide", "deep_conv", "attention"])
+def test_mixed_precision_agrees_with_the_plain_path(name, dtype):
+    model, data = build(name, dtype), batch(name)
+    plain = TaskGradients(model, data, training=True, scope="shared")
+    expected = plain.gramian("shared").numpy()
+    tolerance = 0.01 if dtype == "mixed_float16" else 0.08
+    assert_same(measured(model, data, "shared"), expected, tolerance)
+
+
+@pytest.mark.parametrize("name", ["wide", "deep_conv"])
+def test_no_gradient_of_a_cheap_layer_is_made(name):
+    model, data = build(name), batch(name)
+    graph = traced(model, data, "shared").get_concrete_function().graph
+    kernels = {tuple(v.shape) for v in model.encoder.trainable_variables}
+    kernels = {shape for shape in kernels if np.prod(shape) > 200}
+    made = [
+        op.type
+        for inner in _graphs(graph)
+        for op in inner.get_operations()
+        if op.outputs and op.type.startswith(("MatMul", "Conv2DBackpropFilter"))
+        if op.outputs[0].shape.rank and tuple(op.outputs[0].shape) in kernels
+    ]
+    assert made == []
+
+
+def test_no_table_of_an_embedding_is_filled():
+    model, data = build("recurrent"), batch("recurrent", num_rows=2)
+    graph = traced(model, data, "shared").get_concrete_function().graph
+    table = tuple(model.encoder.layers[1].embeddings.shape)
+    made = [
+        op.type
+        for inner in _graphs(graph)
+        for op in inner.get_operations()
+        for output in op.outputs
+        if output.shape.rank and tuple(output.shape) == table
+    ]
+    assert set(made) <= {"ReadVariableOp", "Placeholder"}
+
+
+def _graphs(graph):
+    """Yields a graph and the bodies of its loops."""
+    yield graph
+    for op in graph.get_operations():
+        for name in ("body", "cond"):
+            try:
+                function = op.get_attr(name).name
+            except ValueError:
+                continue
+            yield graph._get_function(function).graph
+
+
+def test_a_layer_without_a_cheap_form_is_named_once(caplog):
+    model, data = build("recurrent"), batch("recurrent")
+    with caplog.at_level(logging.WARNING, "keras_mtl"):
+        traced(model, data, "shared").get_concrete_function()
+    named = [record.getMessage() for record in caplog.records]
+    assert len(named) == 2
+    assert "lstm_cell/kernel: no cheap form" in named[0]
+    assert "recurrent_kernel" in named[1]
+
+
+def test_cheap_layers_are_not_named(caplog):
+    model, data = build("wide"), batch("wide")
+    with caplog.at_level(logging.WARNING, "keras_mtl"):
+        traced(model, data, "shared").get_concrete_function()
+    assert caplog.records == []
+
+
+@settings(max_examples=30)
+@given(
+    st.integers(1, 400), st.integers(1, 5), st.integers(1, 4), st.integers(1, 3)
+)
+def test_triangle_halves_the_product(num_rows, width, units, num_tasks):
+    rng = np.random.default_rng(num_rows)
+    rows = rng.normal(size=(num_rows, width)).astype("float32")
+    features = rng.normal(size=(num_tasks, num_rows, units)).astype("float32")
+    triangle = Triangle(tf.constant(rows))
+    blocks = tf.split(features, triangle.sizes, axis=1)
+    half = triangle.inner(blocks, blocks).numpy()
+    gradients = np.einsum("ni,knu->kiu", rows, features).reshape(num_tasks, -1)
+    expected = gradients.astype("float64") @ gradients.T
+    np.testing.assert_allclose(
+        half + half.T, expected, atol=1e-4 * (1 + np.trace(expected))
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mgda", "gradnorm", "pcgrad"])
+def test_fifty_steps_end_where_the_plain_path_ends(name):
+    data = batch("wide", num_rows=24)
+    ends = []
+    for plain in (True, False):
+        model = build("wide")
+        arguments = {"seed": 0} if name == "pcgrad" else {}
+        model.compile(
+            keras.optimizers.SGD(0.02),
+            loss="mse",
+            weighter={
+                "class_name": f"keras_mtl>{_CLASSES[name]}",
+                "config": arguments,
+            },
+            run_eagerly=plain,
+            jit_compile=False,
+        )
+        x, y, weight = data
+        for _ in range(50):
+            model.train_on_batch(x, y, sample_weight=weight)
+        ends.append([v.numpy() for v in model.trainable_variables])
+    for fast, slow in zip(*ends, strict=True):
+        error = np.abs(fast - slow).max() / np.abs(slow).max()
+        assert error < 1e-5
+
+
+_CLASSES = {"mgda": "MGDA", "gradnorm": "GradNorm", "pcgrad": "PCGrad"}
