@@ -7,14 +7,14 @@ import keras
 
 from keras_mtl import MultiTaskModel
 from keras_mtl.datasets.digits import overlaid_digits
-from keras_mtl.experiments.experiment import Experiment, Parts
-from keras_mtl.experiments.topics import test_accuracies
+from keras_mtl.experiments.classification import ClassificationExperiment
+from keras_mtl.experiments.experiment import Parts
 
 CLASSES = {"left": 10, "right": 10, "even_sum": 2}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DigitsExperiment(Experiment):
+class DigitsExperiment(ClassificationExperiment):
     """Two real digits in one picture: left, right, and is their sum even.
 
     Args:
@@ -52,16 +52,3 @@ class DigitsExperiment(Experiment):
             for task, classes in CLASSES.items()
         }
         return MultiTaskModel(encoder, heads)
-
-    def compile(self, model):
-        """Compiles with Adam and cross entropies."""
-        model.compile(
-            keras.optimizers.Adam(self.learning_rate),
-            loss="sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-            weighter=self.make_weighter(),
-        )
-
-    def evaluate(self, model, parts, task_weights):
-        """Returns the test accuracy of each task and their mean."""
-        return test_accuracies(model, parts.test)
