@@ -18,7 +18,8 @@ class DigitsExperiment(ClassificationExperiment):
     """Two real digits in one picture: left, right, and is their sum even.
 
     Args:
-        num_train: Integer, training pictures; a fifth as many test the model.
+        num_train: Integer, training pictures; a fifth as many validate, and
+            a fifth as many test the model.
         **kwargs: As in `Experiment`.
     """
 
@@ -33,7 +34,10 @@ class DigitsExperiment(ClassificationExperiment):
 
     def load(self):
         """Overlays the digits that come with scikit-learn."""
-        return Parts(*overlaid_digits(self.num_train, self.seed))
+        train, validation, test = overlaid_digits(
+            self.num_train, self.seed, validation=True
+        )
+        return Parts(train, test, validation)
 
     def build(self, parts):
         """Returns a small convolutional network with a head for each task."""
