@@ -24,6 +24,7 @@ ABOVE = {
     "weighters": ["gradients", "step", "trainer", "model", "data", "layers"],
     "signals": ["gradients", "step", "trainer", "model", "weighters"],
     "step": ["trainer", "model", "weighters", "experiments", "cli"],
+    "evaluator": ["trainer", "model", "step", "weighters"],
     "trainer": ["model", "experiments", "cli", "benchmarks"],
     "model": ["experiments", "cli", "benchmarks", "datasets", "testing"],
 }
