@@ -5,7 +5,7 @@ from collections import defaultdict
 import keras
 import tensorflow as tf
 
-from keras_mtl.weighters.base import reordered
+from keras_mtl.weighters.stored_state import reordered
 
 
 def build(optimizer, variables, undecayed):

@@ -11,14 +11,15 @@ from keras_mtl import optimizers, step, weighters
 from keras_mtl.callbacks import TrainingMonitor
 from keras_mtl.data import feeding
 from keras_mtl.data.support_query import SupportQuery
+from keras_mtl.evaluator import TaskEvaluator
 from keras_mtl.gradients import TaskGradients, roles
 from keras_mtl.metrics import TaskMeans, TaskMetrics, plain_logs
 from keras_mtl.precision import is_dynamic, keep_if
 from keras_mtl.tasks import TaskLosses, check_batch
 
 
-class TaskTrainer(keras.Model):
-    """What `MultiTaskModel` does in `compile`, `fit` and `evaluate`.
+class TaskTrainer(TaskEvaluator):
+    """What `MultiTaskModel` does in `compile` and `fit`.
 
     A subclass provides `task_names`, `is_separate(inputs)` and
     `call(inputs, training, return_representation)`.
@@ -147,24 +148,14 @@ class TaskTrainer(keras.Model):
             callbacks = [TrainingMonitor(), *given]
         return super().fit(**fit, callbacks=callbacks)
 
-    def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
-        """Returns losses and metrics, as `keras.Model.evaluate` does.
-
-        `loss` is the sum of the tasks' losses by `loss_weights` alone.
-        """
-        x, y, sample_weight = feeding.evaluation_data(
-            self, x, y, kwargs.pop("sample_weight", None), batch_size
-        )
-        kwargs |= {"batch_size": batch_size, "sample_weight": sample_weight}
-        return super().evaluate(x, y, **kwargs)
-
-    def predict(self, x, batch_size=None, **kwargs):
-        """Returns a dict of arrays by task name."""
-        x, *_ = feeding.evaluation_data(self, x, batch_size=batch_size)
-        return super().predict(x, batch_size=batch_size, **kwargs)
-
     def train_on_batch(
-        self, x, y=None, sample_weight=None, return_dict=False, query_data=None
+        self,
+        x,
+        y=None,
+        sample_weight=None,
+        class_weight=None,
+        return_dict=False,
+        query_data=None,
     ):
         """Runs one step, as `keras.Model.train_on_batch` does.
 
@@ -172,10 +163,12 @@ class TaskTrainer(keras.Model):
             x: Inputs.
             y: Dict from task name to labels.
             sample_weight: Dict from task name to weights.
+            class_weight: None; it stands here as it does in Keras.
             return_dict: Boolean, whether to return a dict.
             query_data: Tuple `(x, y)` or `(x, y, sample_weight)`.
         """
         self._assert_compile_called("train_on_batch")
+        feeding.refuse_class_weight(class_weight)
         batch = (x, y, sample_weight)
         batch = feeding.batch_with_query(self, batch, query_data)
         self._maybe_symbolic_build(data_batch=batch)

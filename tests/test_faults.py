@@ -139,7 +139,7 @@ def test_an_absent_task_stays_as_it_is(name):
     head = read(model.heads["stars"].variables)
     before = [s[..., absent] for s in _by_task(model)]
 
-    logs = model.train_on_batch(x, y, weight, True, query)
+    logs = model.train_on_batch(x, y, weight, None, True, query)
 
     assert np.isnan(logs["stars_loss"])
     assert np.isfinite(logs["loss"])

@@ -3,10 +3,9 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_mtl import MultiTaskModel, weighters
-from keras_mtl.data import SupportQuery, task_batches
+from keras_mtl.data import task_batches
 from tests.reference import make_data, make_model
 
 LOSSES = {
@@ -200,52 +199,6 @@ def test_one_task_works_and_none_does_not():
         MultiTaskModel(model.encoder, {})
 
 
-@pytest.mark.parametrize("as_data_set", [False, True])
-def test_query_data_in_every_form(as_data_set):
-    model = make_model(2)
-    x, y = make_data(2, rows=24)
-    query = make_data(2, rows=10, seed=5)
-    model.compile(
-        "sgd", loss="mse", weighter="meta_weighting", jit_compile=False
-    )
-    if as_data_set:
-        data = tf.data.Dataset.from_tensor_slices((x, y)).batch(8)
-        query = tf.data.Dataset.from_tensor_slices(query).batch(4)
-        model.fit(data, query_data=query, shuffle=False, epochs=2, verbose=0)
-        zipped = tf.data.Dataset.zip(SupportQuery(data, query.repeat()))
-        model.fit(zipped, shuffle=False, verbose=0)
-    else:
-        model.fit(x, y, query_data=query, query_batch_size=4, verbose=0)
-        model.fit(x, y, query_split=0.25, batch_size=8, epochs=2, verbose=0)
-    assert set(model.task_weights.values()) != {1.0}
-
-
-def test_query_batches_go_on_from_epoch_to_epoch():
-    """With one support batch an epoch, each epoch still sees new query rows."""
-    seen = []
-
-    class Spy(weighters.Weighter):
-        def call(self, losses):
-            return tf.ones_like(losses)
-
-        def observe(self, query_losses):
-            tf.py_function(
-                lambda q: seen.append(q.numpy()[0]), [query_losses], []
-            )
-            return tf.ones_like(query_losses)
-
-    model = make_model(1)
-    x, y = make_data(1, rows=4)
-    x_query, y_query = make_data(1, rows=12, seed=3)
-    model.compile(
-        keras.optimizers.SGD(0.0), loss="mse", weighter=Spy(), jit_compile=False
-    )
-    query = tf.data.Dataset.from_tensor_slices((x_query, y_query)).batch(4)
-    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
-    model.fit(data, query_data=query, epochs=3, shuffle=False, verbose=0)
-    assert len(set(seen)) == 3
-
-
 def test_regularisation_belongs_to_no_task():
     inputs = keras.Input((4,))
     trunk = keras.layers.Dense(3, kernel_regularizer=keras.regularizers.L2(0.5))
@@ -265,41 +218,3 @@ def test_regularisation_belongs_to_no_task():
     np.testing.assert_allclose(
         trunk.kernel.value.numpy(), 0.9 * kernel, rtol=1e-5
     )
-
-
-def test_a_dict_input_that_is_not_by_task():
-    inputs = {side: keras.Input((2,), name=side) for side in ("left", "right")}
-    joined = keras.layers.Concatenate()(list(inputs.values()))
-    encoder = keras.Model(inputs, keras.layers.Dense(3)(joined))
-    model = MultiTaskModel(encoder, {"a": keras.layers.Dense(1)})
-    x = {"left": np.ones((6, 2)), "right": np.ones((6, 2))}
-    model.compile("sgd", loss="mse", weighter="mgda", jit_compile=False)
-    model.fit(x, {"a": np.ones(6)}, verbose=0)
-    assert model.predict(x, verbose=0)["a"].shape == (6, 1)
-
-
-def test_a_sequential_encoder():
-    encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-    model = MultiTaskModel(encoder, {"task_0": keras.layers.Dense(3)})
-    model.compile("sgd", loss="mse", weighter="gradnorm", jit_compile=False)
-    model.fit(*make_data(1), verbose=0)
-
-
-def test_an_encoder_that_is_not_functional():
-    class Encoder(keras.layers.Layer):
-        def __init__(self, **kwargs):
-            super().__init__(**kwargs)
-            self.first = keras.layers.Dense(4, "relu")
-            self.second = keras.layers.Dense(3)
-
-        def call(self, inputs):
-            return self.second(self.first(inputs))
-
-    model = MultiTaskModel(
-        Encoder(), {"a": keras.layers.Dense(3), "b": keras.layers.Dense(3)}
-    )
-    x, y = make_data(2)
-    y = {"a": y["task_0"], "b": y["task_1"]}
-    model.compile("sgd", loss="mse", weighter="gradnorm", jit_compile=False)
-    model.fit(x, y, verbose=0)
-    assert model.built

@@ -5,6 +5,7 @@ import contextlib
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_mtl import weighters
 from tests.training import (
@@ -140,6 +141,56 @@ def test_one_bad_replica_skips_the_step_on_all(strategy, name):
     for task in TASKS:
         for key in ("loss", f"{task}_loss", f"{task}_weight"):
             np.testing.assert_allclose(history[key], other[key], rtol=1e-6)
+
+
+def replica_values(model):
+    """Returns the value of every variable on each replica, by its number."""
+    groups = {
+        "parameters": model.trainable_variables,
+        "layers": model.non_trainable_variables,
+        "optimizer": model.optimizer.variables,
+        "weighter": model.weighter.variables,
+        "metrics": model._compile_metrics.variables,
+    }
+    return {
+        f"{group}/{k}, replica {replica}": np.array(tf.convert_to_tensor(copy))
+        for group, variables in groups.items()
+        for k, variable in enumerate(variables)
+        for replica, copy in enumerate(variable.value.values)
+    }
+
+
+@pytest.mark.filterwarnings("ignore:1 steps of epoch 1 were skipped")
+@pytest.mark.parametrize("name", ["slaw", "uncertainty", "mgda", "pcgrad"])
+def test_bad_labels_on_one_replica_touch_neither(strategy, name):
+    """Each replica's own copy of every variable stays as it is."""
+    with strategy.scope():
+        model = new_model(
+            name,
+            keras.optimizers.SGD(0.05, momentum=0.9),
+            model={"batch_norm": True},
+            **METRICS,
+        )
+    x, y = make_data(2 * BATCH)
+    y["stars"][-BATCH // 2 :] = np.nan  # The second replica's, in batch 2.
+    kept = []
+
+    class Keep(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            kept.append(replica_values(self.model))
+
+        on_train_batch_end = on_train_batch_begin
+
+    fit = {"shuffle": False, "verbose": 0, "batch_size": BATCH}
+    history = model.fit(x, y, callbacks=[Keep()], **fit).history
+
+    first, *_, before, after = kept
+    changed = {name.split("/")[0] for name in differing(before, first)}
+    assert changed == {name.split("/")[0] for name in before}
+    assert sum("replica 1" in name for name in before) * 2 == len(before)
+    assert not differing(after, before)
+    assert all(np.all(np.isfinite(value)) for value in after.values())
+    assert history["skipped_steps"] == [1.0]
 
 
 @pytest.mark.parametrize("name", ["uncertainty", "mgda"])

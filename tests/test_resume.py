@@ -151,6 +151,22 @@ def test_state_follows_the_names_of_the_tasks(tmp_path, name, ending):
         )
 
 
+@pytest.mark.filterwarnings("ignore:A total of .* could not be loaded")
+def test_weights_saved_with_another_weighter(tmp_path):
+    path = tmp_path / "run.weights.h5"
+    saved, loaded = new_model("slaw"), new_model("dwa", seed=5)
+    step(saved, 0)
+    step(loaded, 1)
+    saved.save_weights(path)
+    with pytest.raises(ValueError, match=r"state of this DWA.* Received: none"):
+        loaded.load_weights(path)
+    before = read(loaded.weighter.variables)
+    loaded.load_weights(path, skip_mismatch=True)
+    np.testing.assert_equal(read(loaded.weighter.variables), before)
+    parts = loaded.encoder.variables, saved.encoder.variables
+    np.testing.assert_equal(*map(read, parts))
+
+
 def slots(model):
     """Returns the optimizer's state by name, without the copy's number."""
     variables = model.optimizer.variables

@@ -14,10 +14,12 @@ from keras_mtl.datasets import overlaid_digits
 from keras_mtl.experiments.demo import serve
 
 FOLDER = Path(__file__).parents[1] / "savedmodels"
-# Accuracies on the demo's 1,000 test pictures, and probabilities of the first
-# one's true classes, as the demo printed them with TensorFlow 2.21, Keras 3.15.
-ACCURACIES = {"left": 0.941, "right": 0.954, "even_sum": 0.936}
-FIRST = {"left": 0.99172, "right": 0.99996, "even_sum": 0.96625}
+# Accuracies on the demo's 1,000 test pictures, as the demo printed them with
+# TensorFlow 2.21 and Keras 3.15, and what the export then gave for the true
+# classes of a picture that it is not quite sure of.
+ACCURACIES = {"left": 0.937, "right": 0.961, "even_sum": 0.930}
+PICTURE = 30
+PROBABILITIES = {"left": 0.99993, "right": 0.99394, "even_sum": 0.94025}
 
 WITHOUT_KERAS = """
 import sys
@@ -36,7 +38,7 @@ assert sys.modules["keras_mtl"] is sys.modules["keras"] is None
 
 @pytest.fixture(scope="module")
 def test_set():
-    return overlaid_digits()[1]
+    return overlaid_digits(validation=True)[2]
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +57,8 @@ def check(predictions, labels):
         accuracy = np.mean(np.argmax(values, axis=1) == labels[task])
         # Two pictures may change sides on another machine.
         assert accuracy == pytest.approx(ACCURACIES[task], abs=0.002)
-        true = values[0, labels[task][0]]
-        assert true == pytest.approx(FIRST[task], abs=1e-4)
+        true = values[PICTURE, labels[task][PICTURE]]
+        assert true == pytest.approx(PROBABILITIES[task], abs=1e-4)
 
 
 def test_saved_model(served, test_set):

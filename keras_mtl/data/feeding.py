@@ -37,6 +37,7 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
     query_batch_size = fit.pop("query_batch_size", None)
     if isinstance(x, tf.data.Dataset):
         fit.setdefault("shuffle", False)
+    refuse_class_weight(fit.get("class_weight"))
     _check_not_empty(x)
     _check_numeric(y)
     fit["sample_weight"] = _complete(model, y, fit.get("sample_weight"))
@@ -114,6 +115,16 @@ def batch_with_query(model, batch, query_data):
         raise ValueError(_no_query(model, "train_on_batch()"))
     query = keras.utils.unpack_x_y_sample_weight(tuple(query_data))
     return SupportQuery(batch, query)
+
+
+def refuse_class_weight(class_weight):
+    """Raises unless it is None: a class means nothing without its task."""
+    if class_weight is not None:
+        raise ValueError(
+            "Argument `class_weight` must be None, since each task has classes "
+            f"of its own. Received: class_weight={class_weight!r}. Weigh rows "
+            "by sample_weight={task: ...}."
+        )
 
 
 def needs_query(model) -> bool:

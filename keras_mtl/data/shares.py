@@ -7,7 +7,8 @@ def largest_remainder(quotas, total, limits=None, rng=None):
     """Rounds quotas to whole numbers that sum to a total.
 
     Every quota is rounded down; what is then missing goes, one each, to the
-    quotas that lost most. No result is one or more away from its quota.
+    quotas that lost most. A whole quota is kept as it is: no result is one or
+    more away from its quota, unless its limit is.
 
     Example:
 
@@ -16,8 +17,8 @@ def largest_remainder(quotas, total, limits=None, rng=None):
 
     Args:
         quotas: `(n,)` non-negative floats whose sum is about `total`.
-        total: Integer, the sum of the result. It falls short of it only where
-            `limits` leave no room.
+        total: Integer, the sum of the result. The sum falls short of it only
+            where `limits` leave no room to round up.
         limits: `(n,)` integers, the most that each may get.
         rng: `numpy.random.Generator` that orders equal remainders. By default
             the first come first.
@@ -25,15 +26,15 @@ def largest_remainder(quotas, total, limits=None, rng=None):
     Returns:
         `(n,)` int64 array.
     """
-    quotas = np.asarray(quotas, "float64")
+    # Rounded, so that 0.1 * 30 is whole, and 1.1 and 2.1 tie.
+    quotas = np.round(np.asarray(quotas, "float64"), 9)
     limits = np.inf if limits is None else np.asarray(limits)
     counts = np.minimum(np.floor(quotas), limits).astype("int64")
     tie_break = np.arange(len(quotas))
     if rng is not None:
         rng.shuffle(tie_break)
-    # Rounded, so that 0.1 * 30 and 0.3 * 10 tie.
     order = np.lexsort((tie_break, np.round(counts - quotas, 9)))
-    order = order[(counts < limits)[order]]
+    order = order[((counts < limits) & (counts < quotas))[order]]
     counts[order[: max(int(total) - int(counts.sum()), 0)]] += 1
     return counts
 

@@ -25,7 +25,9 @@ def stratified_split(classes, fraction, rng):
     Returns:
         Two sorted arrays of row numbers, `(rest, taken)`. A class of m rows
         has `fraction * m` rows taken, rounded up or down (largest remainder),
-        and keeps at least one in `rest`.
+        and keeps at least one in `rest`. Where that leaves too few to round
+        up, as with many classes of one row, fewer than `fraction * n` rows are
+        taken in all.
     """
     _, codes, counts = np.unique(
         np.asarray(classes), return_inverse=True, return_counts=True

@@ -7,16 +7,18 @@ from keras_mtl.checks import integer
 from keras_mtl.data.stratify import stratified_split
 
 TEST_SHARE = 0.2
+# Of the digits that are left.
+VALIDATION_SHARE = 0.125
 
 
-def overlaid_digits(num_samples=5_000, seed=0, overlap=4):
+def overlaid_digits(num_samples=5_000, seed=0, overlap=4, validation=False):
     """Overlays real 8x8 digits in pairs, with three tasks per picture.
 
     The digits are the 1,797 that come with scikit-learn: no download. One is
     moved to the left and one to the right of a wider picture, and where they
     overlap the brighter pixel shows. The tasks: read the left digit, read the
-    right digit, tell whether their sum is even. No digit is used for both
-    training and test pictures.
+    right digit, tell whether their sum is even. No digit is used in the
+    pictures of two sets.
 
     Example:
 
@@ -30,9 +32,12 @@ def overlaid_digits(num_samples=5_000, seed=0, overlap=4):
         seed: Integer. The same seed gives the same pictures.
         overlap: Integer from 0 to 8, columns that the two digits share: the
             more, the harder.
+        validation: Boolean. Whether to put some of the training digits into a
+            validation set, of as many pictures as the test set.
 
     Returns:
-        `(x_train, y_train), (x_test, y_test)`: `x` is
+        `(x_train, y_train), (x_test, y_test)`, with `(x_validation,
+        y_validation)` between them if asked for: `x` is
         `(n, 8, 16 - overlap, 1)` float32 in [0, 1]; `y` is `{"left": (n,),
         "right": (n,), "even_sum": (n,)}`, int32, the digits 0 to 9 and 1 for
         an even sum.
@@ -57,9 +62,16 @@ def overlaid_digits(num_samples=5_000, seed=0, overlap=4):
     # Grey levels are 0 to 16.
     images = digits.images.astype("float32") / 16.0
     train, test = stratified_split(digits.target, TEST_SHARE, rng)
+    sets = [(train, num_samples), (test, num_samples // 5)]
+    if validation:
+        rest, held_out = stratified_split(
+            digits.target[train], VALIDATION_SHARE, rng
+        )
+        sets[0] = (train[rest], num_samples)
+        sets.insert(1, (train[held_out], num_samples // 5))
     return tuple(
         _overlay(images[rows], digits.target[rows], count, overlap, rng)
-        for rows, count in ((train, num_samples), (test, num_samples // 5))
+        for rows, count in sets
     )
 
 

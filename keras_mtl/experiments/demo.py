@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from rich.table import Table
 
+from keras_mtl.experiments.classification import accuracies
 from keras_mtl.experiments.digits import CLASSES, DigitsExperiment
 from keras_mtl.experiments.pictures import plot_task_weights
 from keras_mtl.experiments.progress import EpochProgress
@@ -22,7 +23,8 @@ def run_demo(out, console, epochs=None, num_train=None):
     """Trains with each weighter, compares, exports, and serves.
 
     Writes `results.json`, `weights.png`, `digits/` (a SavedModel) and
-    `digits.keras`, the model with the best mean test accuracy.
+    `digits.keras`, the model with the best mean validation accuracy. The test
+    pictures judge that one alone.
 
     Args:
         out: String, the folder to write to.
@@ -37,7 +39,7 @@ def run_demo(out, console, epochs=None, num_train=None):
     began = time.monotonic()
     given = {"epochs": epochs, "num_train": num_train}
     given = {name: value for name, value in given.items() if value is not None}
-    results, weights, models = {}, {}, {}
+    compared, weights, models = {}, {}, {}
     for name in WEIGHTERS:
         experiment = DigitsExperiment(weighter=name, **given)
         parts = experiment.load()
@@ -51,17 +53,23 @@ def run_demo(out, console, epochs=None, num_train=None):
             progress.close()
         weights[name] = recorder.task_weights
         models[name] = model
-        results[name] = {
-            **experiment.evaluate(model, parts, weights[name]),
+        compared[name] = {
+            **accuracies(model, parts.validation, "validation"),
             "seconds": sum(recorder.history["seconds"]),
         }
-    console.print(_table(results))
+    console.print(_table(compared))
     picture = out / "weights.png"
     plot_task_weights(picture, [*weights.values()], [*CLASSES], WEIGHTERS)
-    best = max(results, key=lambda name: results[name]["test_accuracy"])
+    best = max(compared, key=lambda name: compared[name]["validation_accuracy"])
+    results = {
+        "weighters": compared,
+        "best": best,
+        **accuracies(models[best], parts.test, "test"),
+    }
+    console.print(_test_line(results))
     models[best].save(out / "digits.keras")
     models[best].export(str(out / "digits"), verbose=False)
-    console.print(f"Exported the model of {best!r}; served from the export:")
+    console.print("Exported that model; served from the export:")
     console.print(_served(out / "digits", parts.test))
     (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     console.print(
@@ -88,25 +96,34 @@ def serve(folder, images):
 
 
 def _introduce(experiment, parts, console):
-    counts = [len(x) for x, _ in (parts.train, parts.test)]
+    counts = [len(x) for x, _ in (parts.train, parts.validation, parts.test)]
     console.print(
-        f"Two overlaid handwritten digits: {counts[0]} training and "
-        f"{counts[1]} test pictures, tasks {', '.join(CLASSES)}, "
-        f"{experiment.epochs} epochs for each weighter."
+        f"Two overlaid handwritten digits: {counts[0]} training, {counts[1]} "
+        f"validation and {counts[2]} test pictures, tasks "
+        f"{', '.join(CLASSES)}, {experiment.epochs} epochs for each weighter."
     )
 
 
-def _table(results):
-    table = Table(title="Test accuracy (%)")
+def _table(compared):
+    table = Table(title="Validation accuracy (%)")
     table.add_column("weighter")
     for column in (*CLASSES, "mean", "training (s)"):
         table.add_column(column, justify="right")
-    for name, result in results.items():
-        by_task = result["test_accuracy_by_task"]
-        accuracies = [*(by_task[t] for t in CLASSES), result["test_accuracy"]]
-        cells = [f"{100 * accuracy:.1f}" for accuracy in accuracies]
+    for name, result in compared.items():
+        by_task = result["validation_accuracy_by_task"]
+        cells = [f"{100 * by_task[task]:.1f}" for task in CLASSES]
+        cells.append(f"{100 * result['validation_accuracy']:.1f}")
         table.add_row(name, *cells, f"{result['seconds']:.0f}")
     return table
+
+
+def _test_line(results):
+    by_task = results["test_accuracy_by_task"]
+    parts = [f"{task} {100 * by_task[task]:.1f}" for task in CLASSES]
+    return (
+        f"Best by validation: {results['best']!r}. Its test accuracy (%): "
+        f"{', '.join(parts)}, mean {100 * results['test_accuracy']:.1f}"
+    )
 
 
 def _served(folder, test):

@@ -7,18 +7,19 @@ import keras
 
 from keras_mtl import MultiTaskModel
 from keras_mtl.datasets.digits import overlaid_digits
-from keras_mtl.experiments.experiment import Experiment, Parts
-from keras_mtl.experiments.topics import test_accuracies
+from keras_mtl.experiments.classification import ClassificationExperiment
+from keras_mtl.experiments.experiment import Parts
 
 CLASSES = {"left": 10, "right": 10, "even_sum": 2}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DigitsExperiment(Experiment):
+class DigitsExperiment(ClassificationExperiment):
     """Two real digits in one picture: left, right, and is their sum even.
 
     Args:
-        num_train: Integer, training pictures; a fifth as many test the model.
+        num_train: Integer, training pictures; a fifth as many validate, and
+            a fifth as many test the model.
         **kwargs: As in `Experiment`.
     """
 
@@ -33,7 +34,10 @@ class DigitsExperiment(Experiment):
 
     def load(self):
         """Overlays the digits that come with scikit-learn."""
-        return Parts(*overlaid_digits(self.num_train, self.seed))
+        train, validation, test = overlaid_digits(
+            self.num_train, self.seed, validation=True
+        )
+        return Parts(train, test, validation)
 
     def build(self, parts):
         """Returns a small convolutional network with a head for each task."""
@@ -52,16 +56,3 @@ class DigitsExperiment(Experiment):
             for task, classes in CLASSES.items()
         }
         return MultiTaskModel(encoder, heads)
-
-    def compile(self, model):
-        """Compiles with Adam and cross entropies."""
-        model.compile(
-            keras.optimizers.Adam(self.learning_rate),
-            loss="sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-            weighter=self.make_weighter(),
-        )
-
-    def evaluate(self, model, parts, task_weights):
-        """Returns the test accuracy of each task and their mean."""
-        return test_accuracies(model, parts.test)

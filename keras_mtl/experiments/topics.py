@@ -11,7 +11,8 @@ import tensorflow as tf
 from keras_mtl import MultiTaskModel
 from keras_mtl.datasets.glove import embedding_matrix, load_glove
 from keras_mtl.datasets.topics import load_topics
-from keras_mtl.experiments.experiment import Experiment, Parts, existing
+from keras_mtl.experiments.classification import ClassificationExperiment
+from keras_mtl.experiments.experiment import Parts, existing
 from keras_mtl.layers import TextCNN
 
 NUM_CLASSES = 4
@@ -20,7 +21,7 @@ EMBEDDING_DIM = 50
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TopicsExperiment(Experiment):
+class TopicsExperiment(ClassificationExperiment):
     """Section 6 of Mao et al., 2022, with TextCNN and GloVe.
 
     Args:
@@ -36,6 +37,8 @@ class TopicsExperiment(Experiment):
     name = "topics"
     separate = True
     monitor = "accuracy"
+    # XLA's convolutions are the slower ones on CPUs.
+    jit_compile = False
     weighter_defaults: ClassVar[dict] = {"meta_weighting": {"step_size": 0.5}}
 
     epochs: int = 25
@@ -112,33 +115,6 @@ class TopicsExperiment(Experiment):
             for task in parts.train[1]
         }
         return MultiTaskModel(keras.Model(inputs, encoder(inputs)), heads)
-
-    def compile(self, model):
-        """Compiles with Adam and cross entropies."""
-        model.compile(
-            keras.optimizers.Adam(self.learning_rate),
-            loss="sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-            weighter=self.make_weighter(),
-            # XLA's convolutions are the slower ones on CPUs.
-            jit_compile=False,
-        )
-
-    def evaluate(self, model, parts, task_weights):
-        """Returns the test accuracy of each task and their mean."""
-        return test_accuracies(model, parts.test)
-
-
-def test_accuracies(model, test):
-    """Returns the accuracy of each task on `test`, and the mean."""
-    results = model.evaluate(*test, batch_size=256, verbose=0, return_dict=True)
-    accuracies = {
-        task: results[f"{task}_accuracy"] for task in model.task_names
-    }
-    return {
-        "test_accuracy": float(np.mean(list(accuracies.values()))),
-        "test_accuracy_by_task": accuracies,
-    }
 
 
 def words_only(texts):

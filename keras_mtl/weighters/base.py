@@ -2,15 +2,19 @@
 
 import functools
 import inspect
-import json
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_mtl.checks import did_you_mean, one_of
 from keras_mtl.precision import all_finite, keep_if
 from keras_mtl.signals import SCOPES, SIGNALS
+from keras_mtl.weighters.stored_state import (
+    describe,
+    reordered,
+    saved_positions,
+    saved_values,
+)
 
 
 class Weighter(keras.layers.Layer):
@@ -195,33 +199,20 @@ class Weighter(keras.layers.Layer):
         self.bind(**config)
 
     def save_own_variables(self, store):
-        """Saves the state and the names of the tasks it belongs to."""
+        """Saves the state, and whose it is: class and tasks by name."""
         super().save_own_variables(store)
-        if self.task_names:
-            names = json.dumps(self.task_names).encode()
-            store["task_names"] = np.frombuffer(names, dtype="uint8")
+        describe(self, store)
 
     def load_own_variables(self, store):
         """Loads the state of each task by its name."""
+        order = saved_positions(self, store)
         variables = self._trainable_variables + self._non_trainable_variables
-        values = [np.asarray(store[str(i)]) for i in range(len(variables))]
-        order = self.loaded_positions = self._saved_positions(store)
+        values = saved_values(self, store, variables)
+        self.loaded_positions = order
         for variable, value in zip(variables, values, strict=True):
             if order is not None and "float" in variable.dtype:
                 value = reordered(value, order)
             variable.assign(value)
-
-    def _saved_positions(self, store):
-        if self.task_names is None or "task_names" not in store:
-            return None
-        saved = json.loads(np.asarray(store["task_names"]).tobytes())
-        if sorted(saved) != sorted(self.task_names):
-            raise ValueError(
-                f"The saved {type(self).__name__} belongs to the tasks "
-                f"{saved}, not to {list(self.task_names)}. Load it into a "
-                "model with the same task names."
-            )
-        return tuple(saved.index(name) for name in self.task_names)
 
 
 class GradientWeighter(Weighter):
@@ -248,14 +239,6 @@ class GradientWeighter(Weighter):
     def get_config(self):
         """Returns the arguments to make this weighter again."""
         return {**super().get_config(), "scope": self.scope}
-
-
-def reordered(value, positions):
-    """Returns an array whose axes of length K are taken in another order."""
-    for axis, length in enumerate(value.shape):
-        if length == len(positions):
-            value = np.take(value, positions, axis=axis)
-    return value
 
 
 def _parameters(method):

@@ -24,6 +24,23 @@ def test_limits_leave_the_total_short():
 
 
 @given(
+    st.lists(
+        st.tuples(st.integers(0, 60).map(lambda n: n / 4), st.integers(0, 16)),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_limits_and_whole_quotas_hold_and_the_rest_is_handed_out(pairs):
+    quotas, limits = np.array(pairs).T
+    total = round(quotas.sum())
+    counts = largest_remainder(quotas, total, limits)
+    floors = np.minimum(np.floor(quotas), limits)
+    most = np.minimum(np.ceil(quotas), limits)
+    assert np.all((floors <= counts) & (counts <= most))
+    assert counts.sum() == min(total, most.sum())
+
+
+@given(
     st.lists(st.integers(1, 10**6), min_size=1, max_size=8),
     st.integers(1, 64),
     st.floats(0.0, 2.0),

@@ -10,8 +10,9 @@ from keras_mtl.datasets import overlaid_digits
 @settings(max_examples=10, deadline=None)
 @given(st.integers(5, 60), st.integers(0, 9), st.integers(0, 8))
 def test_shapes_ranges_and_tasks(num_samples, seed, overlap):
-    train, test = overlaid_digits(num_samples, seed, overlap)
-    for (x, y), count in ((train, num_samples), (test, num_samples // 5)):
+    sets = overlaid_digits(num_samples, seed, overlap, validation=True)
+    fifth = num_samples // 5
+    for (x, y), count in zip(sets, (num_samples, fifth, fifth), strict=True):
         assert x.shape == (count, 8, 16 - overlap, 1)
         assert x.dtype == np.float32
         assert x.min() >= 0.0
@@ -21,13 +22,15 @@ def test_shapes_ranges_and_tasks(num_samples, seed, overlap):
         np.testing.assert_array_equal(y["even_sum"], even)
 
 
-def test_training_and_test_pictures_share_no_digit():
-    train, test = overlaid_digits(3_000, seed=2, overlap=0)
-    halves = [
+@pytest.mark.parametrize("validation", [False, True])
+def test_no_digit_is_in_two_sets(validation):
+    sets = overlaid_digits(3_000, 2, overlap=0, validation=validation)
+    digits = [
         {half.tobytes() for half in np.concatenate([x[:, :, :8], x[:, :, 8:]])}
-        for x, _ in (train, test)
+        for x, _ in sets
     ]
-    assert not halves[0] & halves[1]
+    assert len(sets) == 2 + validation
+    assert len(set.union(*digits)) == sum(map(len, digits))
 
 
 def test_labels_are_those_of_the_source():

@@ -13,18 +13,19 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mtl import MultiTaskModel
-from keras_mtl.experiments.experiment import Experiment, Parts
+from keras_mtl.experiments.classification import ClassificationExperiment
+from keras_mtl.experiments.experiment import Parts
 from keras_mtl.experiments.running import train
-from keras_mtl.experiments.topics import test_accuracies
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SmallExperiment(Experiment):
+class SmallExperiment(ClassificationExperiment):
     """Separate inputs, dropout, query data and a choice of epoch."""
 
     name = "small"
     separate = True
     monitor = "accuracy"
+    jit_compile = False
 
     weighter: str = "meta_weighting"
     epochs: int = 5
@@ -43,18 +44,6 @@ class SmallExperiment(Experiment):
         hidden = keras.layers.Dropout(0.5)(hidden)
         heads = {t: keras.layers.Dense(2, "softmax") for t in ("a", "b")}
         return MultiTaskModel(keras.Model(inputs, hidden), heads)
-
-    def compile(self, model):
-        model.compile(
-            keras.optimizers.Adam(self.learning_rate),
-            loss="sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-            weighter=self.make_weighter(),
-            jit_compile=False,
-        )
-
-    def evaluate(self, model, parts, task_weights):
-        return test_accuracies(model, parts.test)
 
 
 class Kill(keras.callbacks.Callback):

@@ -129,6 +129,42 @@ def test_other_tasks_are_refused():
     )
 
 
+def test_the_state_of_another_weighter_is_refused():
+    class Latest(Average):
+        """The same shapes, another meaning."""
+
+    store = {}
+    bound(("a", "b")).save_own_variables(store)
+    other = Latest()
+    other.bind(2, ("a", "b"))
+    before = [v.numpy() for v in other.variables]
+    shapes = "[(2,), (2,), (2, 2), ()]"
+    remedy = (
+        "Compile the model with the weighter that the file was saved with, "
+        "and train on with fit(weighter=...) for another; or pass "
+        "skip_mismatch=True to load_weights()."
+    )
+    with pytest.raises(ValueError) as error:
+        other.load_own_variables(store)
+    assert str(error.value) == (
+        "The file does not hold the state of this Latest. Expected: Latest "
+        f"with values of shapes {shapes}. Received: Average with {shapes}. "
+        + remedy
+    )
+    constant = weighters.Constant()
+    constant.bind(2)
+    with pytest.raises(ValueError, match=r"values of shapes \[\(2,\)\]\."):
+        constant.load_own_variables(store)
+    with pytest.raises(ValueError) as error:
+        other.load_own_variables({})
+    assert str(error.value) == (
+        "The file does not hold the state of this Latest. Expected: Latest "
+        f"with values of shapes {shapes}. Received: none. {remedy}"
+    )
+    for variable, value in zip(other.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
 def test_mixed_precision_does_not_reach_a_weighter():
     import keras
 

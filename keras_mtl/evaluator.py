@@ -1,0 +1,51 @@
+"""Evaluating a model of many tasks, by Keras' own `evaluate` and `predict`."""
+
+import keras
+
+from keras_mtl.data import feeding
+
+
+class TaskEvaluator(keras.Model):
+    """What `MultiTaskModel` does in `evaluate` and `predict`.
+
+    Arguments are those of `keras.Model`, in the same order; inputs and labels
+    may be dicts by task name whose arrays differ in length.
+    """
+
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        steps=None,
+        callbacks=None,
+        return_dict=False,
+        **kwargs,
+    ):
+        """Returns losses and metrics, as `keras.Model.evaluate` does.
+
+        `loss` is the sum of the tasks' losses by `loss_weights` alone.
+        """
+        x, y, sample_weight = feeding.evaluation_data(
+            self, x, y, sample_weight, batch_size
+        )
+        return super().evaluate(
+            x,
+            y,
+            batch_size=batch_size,
+            verbose=verbose,
+            sample_weight=sample_weight,
+            steps=steps,
+            callbacks=callbacks,
+            return_dict=return_dict,
+            **kwargs,
+        )
+
+    def predict(
+        self, x, batch_size=None, verbose="auto", steps=None, callbacks=None
+    ):
+        """Returns a dict of arrays by task name."""
+        x, *_ = feeding.evaluation_data(self, x, batch_size=batch_size)
+        return super().predict(x, batch_size, verbose, steps, callbacks)

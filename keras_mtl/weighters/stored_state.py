@@ -1,0 +1,81 @@
+"""The state of a weighter in a file, where tasks and class go by name."""
+
+import json
+
+import numpy as np
+
+
+def describe(weighter, store):
+    """Writes whose state it is: the class, and the tasks' names."""
+    _write(store, "class_name", type(weighter).__name__)
+    if weighter.task_names:
+        _write(store, "task_names", weighter.task_names)
+
+
+def saved_values(weighter, store, variables):
+    """Returns the saved value of each variable.
+
+    Args:
+        weighter: The `Weighter` that is to take them.
+        store: Dict-like, as `load_own_variables` is given it.
+        variables: List of its variables.
+
+    Raises:
+        ValueError: If it is the state of another weighter.
+    """
+    numbered = filter(str.isdigit, list(store.keys()))
+    values = [np.asarray(store[key]) for key in sorted(numbered, key=int)]
+    received = [value.shape for value in values]
+    expected = [tuple(variable.shape) for variable in variables]
+    name = type(weighter).__name__
+    saved_name = _read(store, "class_name") or name
+    if (saved_name, received) != (name, expected):
+        raise ValueError(
+            f"The file does not hold the state of this {name}. Expected: "
+            f"{name} with values of shapes {expected}. Received: "
+            + (f"{saved_name} with {received}. " if received else "none. ")
+            + "Compile the model with the weighter that the file was saved "
+            "with, and train on with fit(weighter=...) for another; or pass "
+            "skip_mismatch=True to load_weights()."
+        )
+    return values
+
+
+def saved_positions(weighter, store):
+    """Returns where each task of `weighter` stood when its state was saved.
+
+    Returns:
+        Tuple of integers, or None where names are not known.
+
+    Raises:
+        ValueError: If the state belongs to other tasks.
+    """
+    saved = _read(store, "task_names")
+    if weighter.task_names is None or saved is None:
+        return None
+    if sorted(saved) != sorted(weighter.task_names):
+        raise ValueError(
+            f"The saved {type(weighter).__name__} belongs to the tasks "
+            f"{saved}, not to {list(weighter.task_names)}. Load it into a "
+            "model with the same task names."
+        )
+    return tuple(saved.index(name) for name in weighter.task_names)
+
+
+def reordered(value, positions):
+    """Returns an array whose axes of length K are taken in another order."""
+    for axis, length in enumerate(value.shape):
+        if length == len(positions):
+            value = np.take(value, positions, axis=axis)
+    return value
+
+
+def _write(store, name, value):
+    # Files hold arrays only.
+    store[name] = np.frombuffer(json.dumps(value).encode(), dtype="uint8")
+
+
+def _read(store, name):
+    if name not in store:
+        return None
+    return json.loads(np.asarray(store[name]).tobytes())
