@@ -95,21 +95,14 @@ def _learning_rate(optimizer):
 
 
 def _states(model):
-    """Returns the variables that a skipped step would spoil.
-
-    The weighter looks after its own where it reads losses, as long as its
-    weights are finite.
-    """
+    """Returns the variables that a skipped step would spoil."""
     own = model.weighter.non_trainable_variables
     mine = {id(v) for v in own}
-    states = [
+    return [*own] + [
         variable
         for variable in model.non_trainable_variables
         if id(variable) not in mine and "float" in variable.dtype
     ]
-    if "losses" in model.weighter.needs and not is_dynamic(model.optimizer):
-        return states
-    return [*states, *own]
 
 
 def _weigh(model, signals, losses):
