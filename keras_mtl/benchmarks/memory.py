@@ -20,8 +20,7 @@ def peak_memory(make) -> int:
     These include Python and its libraries; rows differ by what they need.
 
     Args:
-        make: Function that returns a `Runner`, such that another process can
-            load it by pickle.
+        make: `WeighterRow` or `PlainKerasRow`.
 
     Raises:
         ValueError: If the other process cannot make or train the row.
@@ -35,7 +34,7 @@ def peak_memory(make) -> int:
     )
     try:
         row = pickle.dumps(make)
-        modules = _modules(getattr(make, "blueprint", None))
+        modules = _modules(make)
         done = subprocess.run(
             [sys.executable, "-m", __name__],
             input=pickle.dumps((threads, modules, row)),
@@ -64,8 +63,8 @@ def main():
     print(_peak())
 
 
-def _modules(blueprint):
-    """Returns the modules whose import registers a blueprint's classes."""
+def _modules(make):
+    """Returns the modules whose import registers the row's classes."""
     found = set()
 
     def walk(part):
@@ -78,11 +77,9 @@ def _modules(blueprint):
         for child in part:
             walk(child)
 
-    if blueprint is not None:
-        walk((blueprint.config, blueprint.compile_config))
-    return sorted(
-        m for m in found if m.split(".")[0] not in ("keras", "builtins")
-    )
+    blueprint = make.blueprint
+    walk((blueprint.config, blueprint.compile_config, make.method))
+    return sorted(found)
 
 
 def _peak():

@@ -67,33 +67,34 @@ class Layers(NamedTuple):
     heads: list[Dense]
 
 
-def least_ratio(model, weighter, batch_size) -> float | None:
+def least_ratio(model, weighter, inputs) -> float | None:
     """Returns the operations of a weighter's step, divided by the uniform's.
 
     Args:
         model: Built `MultiTaskModel`.
         weighter: `Weighter`.
-        batch_size: Integer, rows.
+        inputs: Inputs of a batch.
 
     Returns:
         Float, or `None` if the model has layers that are not counted here.
     """
-    layers = dense_layers(model, batch_size)
+    layers = dense_layers(model, inputs)
     if layers is None:
         return None
     more = additional_operations(layers, declaration(weighter))
     return 1.0 + more / uniform_operations(layers)
 
 
-def dense_layers(model, batch_size) -> Layers | None:
+def dense_layers(model, inputs) -> Layers | None:
     """Returns the layers of a model, or `None` if they are not all dense."""
-    inputs = model.input_structure
     if model.is_separate(inputs) or len(keras.tree.flatten(inputs)) > 1:
         return None
-    encoder = model.encoder.get_config().get("layers", [None])
-    if any(
-        len(layer.get("inbound_nodes", "")) > 1 for layer in encoder if layer
-    ):
+    config = model.encoder.get_config()
+    # A layer's nodes are its uses.
+    nodes = [
+        layer.get("inbound_nodes", ()) for layer in config.get("layers", ())
+    ]
+    if any(len(uses) > 1 for uses in nodes):
         return None
     chain = [
         layer
@@ -103,12 +104,12 @@ def dense_layers(model, batch_size) -> Layers | None:
     heads = list(model.heads.values())
     if any(type(layer) is not keras.layers.Dense for layer in (*chain, *heads)):
         return None
-    return Layers(
-        *(
-            [Dense(batch_size, *layer.kernel.shape) for layer in group]
-            for group in (chain, heads)
-        )
+    rows = len(keras.tree.flatten(inputs)[0])
+    encoder, outputs = (
+        [Dense(rows, *layer.kernel.shape) for layer in layers]
+        for layers in (chain, heads)
     )
+    return Layers(encoder, outputs)
 
 
 def uniform_operations(layers: Layers) -> int:

@@ -14,7 +14,6 @@ from rich.table import Table
 
 from keras_mtl.benchmarks.timing import Spread
 
-MEBIBYTE = 2**20
 # Characters of a table, where no terminal says how many there are.
 WIDTH = 132
 
@@ -106,7 +105,7 @@ class BenchmarkResult:
         }
         for name in columns:
             table.add_column(name, justify="right")
-        table.columns[0].justify = "left"
+        table.columns[0].justify, table.columns[0].no_wrap = "left", True
         for cells in zip(*columns.values(), strict=True):
             table.add_row(*("-" if cell is None else cell for cell in cells))
         return table
@@ -137,8 +136,7 @@ class BenchmarkResult:
             "weighter": [row.name for row in rows],
             "step / uniform": [f"{row.ratio.median:.3f}" for row in rows],
             "quartiles": [
-                f"{row.ratio.lower_quartile:.3f} to "
-                f"{row.ratio.upper_quartile:.3f}"
+                f"{row.ratio.lower_quartile:.3f}-{row.ratio.upper_quartile:.3f}"
                 for row in rows
             ],
             "least operations": [
@@ -147,11 +145,11 @@ class BenchmarkResult:
             "step / least": [_plain(row.over_least, ".2f") for row in rows],
             "step": [f"{1e3 * row.step_seconds:.2f} ms" for row in rows],
             "first step": [f"{row.first_step_seconds:.1f} s" for row in rows],
-            "bytes reduced": [_plain(row.reduced_bytes, ",") for row in rows],
-            "peak memory": [_mebibytes(row.peak_memory) for row in rows],
+            "reduced": [_bytes(row.reduced_bytes) for row in rows],
+            "peak memory": [_bytes(row.peak_memory) for row in rows],
             "above uniform": [
                 row.peak_memory
-                and _mebibytes(row.peak_memory - uniform.peak_memory)
+                and _bytes(row.peak_memory - uniform.peak_memory)
                 for row in rows
             ],
         }
@@ -194,5 +192,10 @@ def _plain(number, form):
     return None if number is None else format(number, form)
 
 
-def _mebibytes(number):
-    return None if number is None else f"{number / MEBIBYTE:,.0f} MiB"
+def _bytes(number):
+    if number is None:
+        return None
+    for unit, size in (("B", 1), ("kB", 1e3)):
+        if abs(number) < 1000 * size:
+            return f"{number / size:.0f} {unit}"
+    return f"{number / 1e6:,.0f} MB"

@@ -89,53 +89,55 @@ def benchmark(
     if weighters is None:
         weighters = [n for n in CATALOGUE if n != ALIASES[UNIFORM]]
     blueprint = Blueprint.of(model, batch)
-    makers = weighter_rows(blueprint, UNIFORM, weighters)
+    own = weighter_rows(blueprint, UNIFORM, weighters)
     if plain_keras:
-        makers[PLAIN_KERAS] = PlainKerasRow(blueprint, makers[UNIFORM].method)
-    makers |= peers or {}
+        own[PLAIN_KERAS] = PlainKerasRow(blueprint, own[UNIFORM].method)
+    makers = {**own, **(peers or {})}
     rows = []
     for label, make in makers.items():
         progress(f"{label}: first step")
         rows.append(timing.first_step(label, make))
     steps = timing.steps_per_block(rows, block_seconds, clock)
     times = timing.block_times(rows, steps, repetitions, clock, progress)
+    peaks = {}
+    for label, make in own.items() if memory else ():
+        progress(f"{label}: memory")
+        peaks[label] = peak_memory(make)
     built = rows[0].runner.model
-    batch_size = len(keras.tree.flatten(batch)[0])
-    measurements = []
-    for index, (row, make) in enumerate(
-        zip(rows, makers.values(), strict=True)
-    ):
-        if memory:
-            progress(f"{row.name}: memory")
-        method = getattr(make, "method", None)
-        measurements.append(
+    return BenchmarkResult(
+        name=name or model.name,
+        num_tasks=len(model.task_names),
+        num_parameters=_num_parameters(built),
+        batch_size=len(keras.tree.flatten(batch)[0]),
+        jit_compile=built.jit_compile,
+        clock=clock,
+        repetitions=repetitions,
+        rows=[
             Measurement(
                 name=row.name,
                 ratio=timing.spread(times[:, index] / times[:, 0]),
                 step_seconds=float(np.median(times[:, index])),
                 first_step_seconds=row.first_step_seconds,
                 steps_per_block=steps[index],
-                least_ratio=method
-                and least_ratio(built, catalogue.get(method), batch_size),
+                least_ratio=_least_ratio(built, makers[row.name], batch),
                 reduced_bytes=_reduced_bytes(row.runner, batch),
-                peak_memory=peak_memory(make) if memory else None,
+                peak_memory=peaks.get(row.name),
             )
-        )
-    return BenchmarkResult(
-        name=name or model.name,
-        num_tasks=len(model.task_names),
-        num_parameters=_num_parameters(built),
-        batch_size=batch_size,
-        jit_compile=built.jit_compile,
-        clock=clock,
-        repetitions=repetitions,
-        rows=measurements,
+            for index, row in enumerate(rows)
+        ],
         fit_over_plain_keras=timing.spread(
-            times[:, 0] / times[:, list(makers).index(PLAIN_KERAS)]
+            times[:, 0] / times[:, list(own).index(PLAIN_KERAS)]
         )
         if plain_keras
         else None,
     )
+
+
+def _least_ratio(model, make, batch):
+    method = getattr(make, "method", None)
+    if method is None:
+        return None
+    return least_ratio(model, catalogue.get(method), batch[0])
 
 
 def _reduced_bytes(runner, batch):

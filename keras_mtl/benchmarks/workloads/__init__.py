@@ -46,4 +46,14 @@ def makers(name, tasks=(), **arguments):
     ]
 
 
-__all__ = ["SIZES", "WORKLOADS", "Workload", "makers"]
+__all__ = [
+    "SIZES",
+    "WORKLOADS",
+    "Workload",
+    "embedding",
+    "makers",
+    "mlp",
+    "resnet",
+    "text_cnn",
+    "three_tasks",
+]
