@@ -1,11 +1,12 @@
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("torchjd")
-
 from keras_mtl.benchmarks import workloads
-from keras_mtl.benchmarks.peers import torch_rows
 
+pytest.importorskip("torchjd")
+peers = pytest.importorskip("keras_mtl.benchmarks.peers")
+torch = peers.torch
+# A build for CUDA on a machine without.
+pytestmark = pytest.mark.filterwarnings("ignore:CUDA init:UserWarning")
 LOOP = "torch loop"
 
 
@@ -14,7 +15,7 @@ def gradients():
     """Gradients of each row's first step, from the same start."""
     work = workloads.mlp(3, 8, widths=(6, 5, 4))
     found = {}
-    for label, row in torch_rows(work, 1).items():
+    for label, row in peers.torch_rows(work, 1).items():
         torch.manual_seed(0)
         runner = row()
         # The orders in which gradients meet.

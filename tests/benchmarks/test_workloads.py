@@ -20,11 +20,10 @@ def _tiny(monkeypatch):
 
 
 @pytest.mark.parametrize("name", workloads.WORKLOADS)
-@pytest.mark.parametrize("weighter", ["uniform", "mgda"])
-def test_trains(name, weighter):
-    for make in workloads.makers(name, batch_size=4):
+def test_trains(name):
+    for make in workloads.makers(name, batch_size=4, jit_compile=False):
         work = make(**TINY[name])
-        fit = work.model.fit(work.x, work.y, weighter=weighter, verbose=0)
+        fit = work.model.fit(work.x, work.y, weighter="mgda", verbose=0)
         assert np.isfinite(fit.history["loss"]).all()
         assert fit.history["skipped_steps"] == [0]
         assert len(work.y) == len(work.model.task_names) == 3
