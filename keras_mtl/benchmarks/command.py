@@ -1,6 +1,7 @@
 """The command `keras-mtl bench`."""
 
-import functools
+import importlib.util
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,19 +13,23 @@ from keras_mtl.checks import integer
 
 def bench(
     workload: Annotated[
-        Literal["mlp", "three_tasks"],
+        Literal["mlp", "three_tasks", "resnet", "text_cnn", "embedding"],
         typer.Option(help="mlp: 2048-2000-100 with K binary heads."),
     ] = "mlp",
     tasks: Annotated[
-        str, typer.Option(help="Numbers of tasks of mlp, with commas.")
-    ] = "10",
+        str,
+        typer.Option(help="Numbers of tasks, with commas: 2,8,32,128."),
+    ] = "",
     weighters: Annotated[
         str, typer.Option(help="Names, with commas; all by default.")
     ] = "",
     threads: Annotated[
         int, typer.Option(min=0, help="0: as many as TensorFlow likes.")
     ] = 1,
-    batch_size: Annotated[int, typer.Option(min=1)] = 512,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Rows; the workload's own by default."),
+    ] = None,
     repetitions: Annotated[int, typer.Option(min=1)] = 20,
     block_seconds: Annotated[
         float, typer.Option(help="Time of a block of uniform steps.")
@@ -37,18 +42,32 @@ def bench(
         bool | None,
         typer.Option("--jit/--no-jit", help="XLA; Keras' choice by default."),
     ] = None,
+    memory: Annotated[
+        bool,
+        typer.Option("--memory", help="Peak memory, a process for each row."),
+    ] = False,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Rows of PyTorch and TorchJD; mlp.")
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Picture to write: step time over --tasks."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="JSON file to write.")
     ] = None,
 ):
     """Times a training step with each weighter, relative to uniform weights.
 
-    The last row is a plain Keras model with the same layers.
+    Beside it stand the operations that the method needs at the least, relative
+    to uniform's, where the model is dense. One row is a plain Keras model with
+    the same layers.
     """
     import tensorflow as tf
 
-    from keras_mtl.benchmarks.report import write_json
+    from keras_mtl.benchmarks.report import WIDTH, write_json
     from keras_mtl.benchmarks.run import benchmark
+    from keras_mtl.benchmarks.workloads import makers
     from keras_mtl.weighters import get
 
     # It takes a new model's first trace for the retracing of another's.
@@ -59,11 +78,18 @@ def bench(
     names = [name.strip() for name in weighters.split(",") if name.strip()]
     for name in names:
         get(name)
-    makers = _makers(workload, tasks, batch_size, jit)
+    numbers = [_number(part) for part in tasks.split(",") if tasks]
+    _check_peers(peers, workload)
+    _check_plot(plot, numbers)
+    arguments = {"jit_compile": "auto" if jit is None else jit}
+    if batch_size:
+        arguments["batch_size"] = batch_size
+    works = makers(workload, numbers, **arguments)
     if out:
         write_json(out, [])
-    console, results = Console(), []
-    for make in makers:
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    results = []
+    for make in works:
         with console.status("making the model") as status:
             work = make()
             result = benchmark(
@@ -71,10 +97,12 @@ def bench(
                 work.x,
                 work.y,
                 weighters=names or None,
-                batch_size=batch_size,
+                batch_size=len(next(iter(work.y.values()))),
                 repetitions=repetitions,
                 block_seconds=block_seconds,
                 clock=clock,
+                memory=memory,
+                peers=_peers(work, threads) if peers else None,
                 name=work.name,
                 progress=status.update,
             )
@@ -82,25 +110,10 @@ def bench(
         results.append(result)
         if out:
             write_json(out, results)
+    if plot:
+        from keras_mtl.benchmarks.picture import plot_step_times
 
-
-def _makers(workload, tasks, batch_size, jit):
-    """Returns functions that make the workloads."""
-    from keras_mtl.benchmarks import workloads
-
-    arguments = {
-        "batch_size": batch_size,
-        "jit_compile": "auto" if jit is None else jit,
-    }
-    if workload == "three_tasks":
-        return [
-            functools.partial(workloads.three_tasks, size, **arguments)
-            for size in workloads.SIZES
-        ]
-    return [
-        functools.partial(workloads.mlp, _number(part), **arguments)
-        for part in tasks.split(",")
-    ]
+        plot_step_times(plot, results)
 
 
 def _number(part):
@@ -111,3 +124,49 @@ def _number(part):
             "--tasks must be whole numbers of at least 1, with commas between "
             f"them. Received: {part!r}"
         ) from error
+
+
+def _check_peers(peers, workload):
+    if not peers:
+        return
+    if workload != "mlp":
+        raise ValueError(
+            "--peers has rows for the workload 'mlp' only. Leave it out. "
+            f"Received: --workload {workload}"
+        )
+    _need("--peers", ("torch", "torchjd"), "peers")
+
+
+def _check_plot(plot, numbers):
+    if plot is None:
+        return
+    if len(set(numbers)) < 2:
+        raise ValueError(
+            "--plot draws step time over the number of tasks and needs two "
+            "numbers or more: --tasks 2,8,32,128. Received: "
+            f"{', '.join(map(str, numbers)) or 'none'}"
+        )
+    if plot.suffix != ".png":
+        raise ValueError(
+            f"--plot must name a file that ends in .png. Received: {plot}"
+        )
+    if not plot.parent.is_dir():
+        raise ValueError(
+            f"--plot must name a file in a folder that exists. Received: {plot}"
+        )
+    _need("--plot", ("matplotlib",), "report")
+
+
+def _need(option, packages, extra):
+    missing = [p for p in packages if importlib.util.find_spec(p) is None]
+    if missing:
+        raise ValueError(
+            f"{option} needs {' and '.join(missing)}, not installed here. Run: "
+            f'pip install "keras-mtl[{extra}]"'
+        )
+
+
+def _peers(work, threads):
+    from keras_mtl.benchmarks.peers import torch_rows
+
+    return torch_rows(work, threads)

@@ -1,19 +1,19 @@
 """Step times of weighters on one model."""
 
-import functools
 import math
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_mtl import weighters as catalogue
 from keras_mtl.benchmarks import timing
-from keras_mtl.benchmarks.plain_keras import as_plain_keras
-from keras_mtl.benchmarks.report import BenchmarkResult
+from keras_mtl.benchmarks.communication import reduced_bytes
+from keras_mtl.benchmarks.memory import peak_memory
+from keras_mtl.benchmarks.operations import least_ratio
+from keras_mtl.benchmarks.report import BenchmarkResult, Measurement
+from keras_mtl.benchmarks.rows import Blueprint, PlainKerasRow, weighter_rows
 from keras_mtl.checks import above, integer, one_of
-from keras_mtl.data.feeding import needs_query
-from keras_mtl.data.support_query import SupportQuery
+from keras_mtl.model import MultiTaskModel
 from keras_mtl.weighters import ALIASES, CATALOGUE
 
 UNIFORM, PLAIN_KERAS = "uniform", "plain keras"
@@ -30,6 +30,8 @@ def benchmark(
     block_seconds=0.25,
     plain_keras=True,
     clock="wall",
+    memory=False,
+    peers=None,
     name=None,
     progress=lambda message: None,
 ) -> BenchmarkResult:
@@ -84,70 +86,68 @@ def benchmark(
         lambda array: np.asarray(array)[:batch_size],
         tuple(part for part in (x, y, sample_weight) if part is not None),
     )
-    makers = _makers(model, batch, weighters)
-    uniform = catalogue.serialize(catalogue.get(UNIFORM))
+    if weighters is None:
+        weighters = [n for n in CATALOGUE if n != ALIASES[UNIFORM]]
+    blueprint = Blueprint.of(model, batch)
+    own = weighter_rows(blueprint, UNIFORM, weighters)
     if plain_keras:
-        makers[PLAIN_KERAS] = lambda: (
-            as_plain_keras(_copy(model, uniform), batch[0]),
-            _endless(batch),
-        )
+        own[PLAIN_KERAS] = PlainKerasRow(blueprint, own[UNIFORM].method)
+    makers = {**own, **(peers or {})}
     rows = []
     for label, make in makers.items():
         progress(f"{label}: first step")
         rows.append(timing.first_step(label, make))
-    steps = timing.steps_per_block(rows[0], block_seconds, clock)
+    steps = timing.steps_per_block(rows, block_seconds, clock)
     times = timing.block_times(rows, steps, repetitions, clock, progress)
+    peaks = {}
+    for label, make in own.items() if memory else ():
+        progress(f"{label}: memory")
+        peaks[label] = peak_memory(make)
+    built = rows[0].runner.model
     return BenchmarkResult(
         name=name or model.name,
         num_tasks=len(model.task_names),
-        num_parameters=_num_parameters(rows[0].model),
+        num_parameters=_num_parameters(built),
         batch_size=len(keras.tree.flatten(batch)[0]),
-        jit_compile=rows[0].model.jit_compile,
+        jit_compile=built.jit_compile,
         clock=clock,
         repetitions=repetitions,
-        steps_per_block=steps,
-        rows=timing.measurements(rows, times),
-        fit_over_plain_keras=timing.spread(times[:, 0] / times[:, -1])
+        rows=[
+            Measurement(
+                name=row.name,
+                ratio=timing.spread(times[:, index] / times[:, 0]),
+                step_seconds=float(np.median(times[:, index])),
+                first_step_seconds=row.first_step_seconds,
+                steps_per_block=steps[index],
+                least_ratio=_least_ratio(built, makers[row.name], batch),
+                reduced_bytes=_reduced_bytes(row.runner, batch),
+                peak_memory=peaks.get(row.name),
+            )
+            for index, row in enumerate(rows)
+        ],
+        fit_over_plain_keras=timing.spread(
+            times[:, 0] / times[:, list(own).index(PLAIN_KERAS)]
+        )
         if plain_keras
         else None,
     )
 
 
-def _makers(model, batch, weighters):
-    """Returns functions that make model and batches, by label."""
-    if weighters is None:
-        weighters = [n for n in CATALOGUE if n != ALIASES[UNIFORM]]
-    makers = {}
-    for weighter in (UNIFORM, *weighters):
-        label = weighter
-        if not isinstance(weighter, str):
-            name = type(catalogue.get(weighter)).__name__
-            same = sum(known.startswith(name) for known in makers)
-            label = f"{name} {same + 1}" if same else name
-        config = catalogue.serialize(catalogue.get(weighter))
-        makers[label] = functools.partial(_with_weighter, model, batch, config)
-    return makers
+def _least_ratio(model, make, batch):
+    method = getattr(make, "method", None)
+    if method is None:
+        return None
+    return least_ratio(model, catalogue.get(method), batch[0])
 
 
-def _with_weighter(model, batch, config):
-    copy = _copy(model, config)
-    data = SupportQuery(batch, batch) if needs_query(copy) else batch
-    return copy, _endless(data)
-
-
-def _copy(model, weighter):
-    """Returns a copy of `model`, compiled with a weighter of its own."""
-    copy = type(model).from_config(model.get_config())
-    config = {**model.get_compile_config(), "weighter": weighter}
-    copy.compile_from_config(config)
-    return copy
+def _reduced_bytes(runner, batch):
+    model = getattr(runner, "model", None)
+    if not isinstance(model, MultiTaskModel):
+        return None
+    return reduced_bytes(model, batch[0])
 
 
 def _num_parameters(model):
     layers = (model.encoder, *model.heads.values())
     variables = {id(v): v for layer in layers for v in layer.variables}
     return sum(math.prod(v.shape) for v in variables.values())
-
-
-def _endless(batch):
-    return tf.data.Dataset.from_tensors(batch).repeat()

@@ -1,28 +1,34 @@
 """Step times whose ratios hold on a machine that others use too."""
 
 import time
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
+# A block of a slow row lasts at most this many times the baseline's.
+LONGEST_BLOCK = 8
+
+
+class Runner(Protocol):
+    """Anything that trains step by step."""
+
+    def run(self, steps: int) -> None:
+        """Takes `steps` training steps."""
+        ...
 
 
 class Row(NamedTuple):
-    """A compiled model and the batches it trains on.
+    """What is timed under one name.
 
     Args:
         name: String.
-        model: Compiled Keras model.
-        batches: `tf.data.Dataset` of batches without end.
-        first_step_seconds: Float, from making the model to its first step.
+        runner: `Runner`.
+        first_step_seconds: Float, from making the runner to its first step.
     """
 
     name: str
-    model: keras.Model
-    batches: tf.data.Dataset
+    runner: Runner
     first_step_seconds: float
 
 
@@ -34,38 +40,31 @@ class Spread(NamedTuple):
     upper_quartile: float
 
 
-class Measurement(NamedTuple):
-    """What was measured of one row.
-
-    Args:
-        name: String.
-        ratio: `Spread` of the step time divided by the baseline's in the same
-            repetition.
-        step_seconds: Float, median time of a step.
-        first_step_seconds: Float, from making the model to its first step.
-    """
-
-    name: str
-    ratio: Spread
-    step_seconds: float
-    first_step_seconds: float
-
-
 def first_step(name, make) -> Row:
-    """Times `make()`, which returns model and batches, and a first step."""
+    """Times `make()`, which returns a `Runner`, and a first step."""
     start = time.perf_counter()
-    model, batches = make()
-    _fit(model, batches, 1)
-    return Row(name, model, batches, time.perf_counter() - start)
+    runner = make()
+    runner.run(1)
+    return Row(name, runner, time.perf_counter() - start)
 
 
-def steps_per_block(row, seconds, clock) -> int:
-    """Returns how many steps of `row` take about `seconds`."""
-    _fit(row.model, row.batches, 2)
+def steps_per_block(rows, seconds, clock) -> list[int]:
+    """Returns how many steps of each row make a block.
+
+    The first row's block takes about `seconds`, and so many steps has every
+    row's; but one that would last much longer has fewer, and at least one.
+    """
+    baseline, *others = rows
+    _timed(baseline, 2, clock)
     steps = 4
-    while (taken := _fit(row.model, row.batches, steps, clock)) < seconds / 4:
+    while (taken := _timed(baseline, steps, clock)) < seconds / 4:
         steps *= 4
-    return max(2, round(steps * seconds / taken))
+    wanted = max(2, round(steps * seconds / taken))
+    longest = LONGEST_BLOCK * wanted * taken / steps
+    return [
+        wanted,
+        *(_affordable(row, wanted, longest, clock) for row in others),
+    ]
 
 
 def block_times(rows, steps, repetitions, clock, progress) -> np.ndarray:
@@ -75,7 +74,7 @@ def block_times(rows, steps, repetitions, clock, progress) -> np.ndarray:
 
     Args:
         rows: List of `Row`.
-        steps: Integer, steps in a block.
+        steps: List of integers, steps in a block of each row.
         repetitions: Integer.
         clock: Key of `CLOCKS`.
         progress: Function of a string.
@@ -89,24 +88,10 @@ def block_times(rows, steps, repetitions, clock, progress) -> np.ndarray:
         order = list(range(len(rows)))
         # Back and forth: no row always follows the same one.
         for index in order if repetition % 2 else reversed(order):
-            row = rows[index]
-            taken = _fit(row.model, row.batches, steps, clock) / steps
+            taken = _timed(rows[index], steps[index], clock) / steps[index]
             if repetition >= 0:  # The one before the first only warms up.
                 times[repetition, index] = taken
     return times
-
-
-def measurements(rows, times, baseline=0) -> list[Measurement]:
-    """Returns a `Measurement` for each row of `block_times`."""
-    return [
-        Measurement(
-            row.name,
-            spread(times[:, index] / times[:, baseline]),
-            float(np.median(times[:, index])),
-            row.first_step_seconds,
-        )
-        for index, row in enumerate(rows)
-    ]
 
 
 def spread(values) -> Spread:
@@ -115,9 +100,14 @@ def spread(values) -> Spread:
     return Spread(*map(float, quartiles))
 
 
-def _fit(model, batches, steps, clock="wall"):
+def _affordable(row, wanted, longest, clock):
+    # Two steps: the first of a call may cost more than the others.
+    taken = _timed(row, 2, clock) / 2
+    return max(1, min(wanted, int(longest / taken)))
+
+
+def _timed(row, steps, clock):
     read = CLOCKS[clock]
     start = read()
-    # Keras warns of its own default, `shuffle=True`, with a data set.
-    model.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
+    row.runner.run(steps)
     return read() - start

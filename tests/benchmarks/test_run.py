@@ -1,14 +1,10 @@
-import json
-
 import keras
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from keras_mtl import MultiTaskModel, cli, weighters
+from keras_mtl import MultiTaskModel, weighters
 from keras_mtl.benchmarks import workloads
 from keras_mtl.benchmarks.run import benchmark
-from keras_mtl.benchmarks.timing import spread
 
 QUICK = {"batch_size": 8, "repetitions": 2, "block_seconds": 1e-3}
 
@@ -90,63 +86,37 @@ def test_a_model_that_is_not_compiled_is_refused(tiny):
         benchmark(model, tiny.x, tiny.y)
 
 
-def test_spread_holds_median_and_quartiles():
-    assert tuple(spread([1.0, 2.0, 3.0, 4.0, 5.0])) == (3.0, 2.0, 4.0)
+class Counting:
+    def __init__(self):
+        self.steps = 0
+
+    def run(self, steps):
+        self.steps += steps
 
 
-@pytest.mark.parametrize("size", workloads.SIZES)
-def test_three_tasks_trains(size, monkeypatch):
-    monkeypatch.setitem(workloads.SIZES, size, (4, 5))
-    work = workloads.three_tasks(size, 8)
-    history = work.model.fit(work.x, work.y, verbose=0).history
-    assert np.isfinite(history["loss"]).all()
+def test_peers_are_timed_in_the_same_run(tiny):
+    peer = Counting()
+    result = benchmark(
+        tiny.model,
+        tiny.x,
+        tiny.y,
+        weighters=[],
+        plain_keras=False,
+        peers={"nothing": lambda: peer},
+        **QUICK,
+    )
+    row = result["nothing"]
+    # The first step, two to see how long it takes, and a block to warm up.
+    assert peer.steps == 1 + 2 + 3 * row.steps_per_block
+    assert row.steps_per_block == result["uniform"].steps_per_block
+    assert (row.least_ratio, row.reduced_bytes, row.over_least) == (None,) * 3
 
 
-def test_the_command_writes_json(tmp_path, monkeypatch):
-    monkeypatch.setattr(workloads.mlp, "__defaults__", ("auto", (6, 5, 4)))
-    path = tmp_path / "bench.json"
-    arguments = [
-        "bench",
-        "--tasks",
-        "1,2",
-        "--weighters",
-        "slaw",
-        "--out",
-        str(path),
-    ]
-    arguments += ["--batch-size", "8", "--repetitions", "2"]
-    arguments += ["--block-seconds", "0.001", "--clock", "processor"]
-    ran = CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
-    assert ran.exit_code == 0
-    document = json.loads(path.read_text())
-    assert set(document) == {"versions", "platform", "threads", "results"}
-    assert document["threads"] == 1
-    assert [r["num_tasks"] for r in document["results"]] == [1, 2]
-    for result in document["results"]:
-        assert set(result) == {
-            *("name", "num_tasks", "num_parameters", "batch_size"),
-            *("jit_compile", "clock", "repetitions", "steps_per_block"),
-            *("rows", "fit_over_plain_keras"),
-        }
-        assert [r["name"] for r in result["rows"]] == [
-            *("uniform", "slaw", "plain keras")
-        ]
-        for row in result["rows"]:
-            assert set(row["ratio"]) == {
-                *("median", "lower_quartile", "upper_quartile")
-            }
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--weighters", "slow"], "Unknown weighter 'slow'"),
-        (["--tasks", "10,many"], "Received: 'many'"),
-        (["--tasks", "0"], "Received: '0'"),
-        (["--out", "no/such/folder/bench.json"], "No such file"),
-    ],
-)
-def test_the_command_refuses_before_it_starts(arguments, message):
-    ran = CliRunner().invoke(cli.app, ["bench", *arguments])
-    assert ran.exit_code == 1
-    assert message in ran.output
+def test_what_a_method_needs_stands_next_to_it(result):
+    assert result["slaw"].least_ratio == 1.0
+    assert result["plain keras"].least_ratio == 1.0
+    meta = result["meta_weighting"]
+    assert meta.least_ratio > 1.5
+    assert meta.over_least == meta.ratio.median / meta.least_ratio
+    assert meta.reduced_bytes > result["slaw"].reduced_bytes > 0
+    assert result["plain keras"].reduced_bytes is None

@@ -1,0 +1,76 @@
+"""What a weighter has the replicas sum up."""
+
+import math
+
+import keras
+import numpy as np
+
+from keras_mtl.benchmarks.declaration import declaration
+from keras_mtl.gradients import roles
+from keras_mtl.signals import SIGNALS
+
+BYTES = 4
+
+
+def reduced_bytes(model, inputs) -> int:
+    """Returns the bytes that each replica adds to sums over replicas.
+
+    Per step and beyond the sum of the gradients that an update takes anyhow.
+    With K tasks, in numbers of four bytes, by what the weighter measures:
+
+    - sums and counts of the losses and the number of rows: `2K + 1` for each
+      batch that it reads (a query batch is a second one);
+    - `gramian` or `query_support_gramian` of representations, whose rows stay
+      on their replica: `K²`; `gradient_norms` of them: `K`;
+    - any of these of variables: every task's gradient, that is K times the
+      variables of the scope; each head's variables, at the scope `"all"`,
+      only once. For `query_support_gramian` twice, of support and query batch;
+    - the variables that the weighter itself trains.
+
+    A table of embeddings counts with the rows that a task reads, repeated ones
+    too, and their indices.
+
+    Args:
+        model: Built and compiled `MultiTaskModel`.
+        inputs: Inputs of one replica's batch.
+    """
+    num_tasks = len(model.task_names)
+    declared = declaration(model.weighter, model.is_separate(inputs))
+    numbers = (1 + declared.reads_query) * (2 * num_tasks + 1)
+    numbers += sum(map(_size, model.weighter.trainable_variables))
+    for name in declared.gradients:
+        if declared.scope == "representation":
+            numbers += math.prod(SIGNALS[name].shape(num_tasks))
+        else:
+            batches = 1 + name.startswith("query")
+            numbers += batches * _task_gradients(model, inputs, declared.scope)
+    return BYTES * numbers
+
+
+def _task_gradients(model, inputs, scope):
+    """Returns the size of the gradients of all tasks."""
+    num_tasks = len(model.task_names)
+    once = 1 if model.is_separate(inputs) else num_tasks
+    reads = once * sum(
+        array.size
+        for array in map(np.asarray, keras.tree.flatten(inputs))
+        if np.issubdtype(array.dtype, np.integer)
+    )
+    tables = {
+        id(layer.embeddings)
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.Embedding)
+    }
+    heads = {id(v) for v in roles.head_variables(model)}
+    numbers = 0
+    for variable in roles.scope_variables(model, scope):
+        if id(variable) in tables:
+            numbers += reads * (variable.shape[1] + 1)
+        else:
+            copies = 1 if id(variable) in heads else num_tasks
+            numbers += copies * _size(variable)
+    return numbers
+
+
+def _size(variable):
+    return math.prod(variable.shape)

@@ -1,0 +1,56 @@
+"""What a workload is, and the parts that several share."""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from keras_mtl.model import MultiTaskModel
+
+
+class Workload(NamedTuple):
+    """A compiled model, and a batch for it.
+
+    Args:
+        name: String.
+        model: Compiled `MultiTaskModel`.
+        x: Inputs, or a dict of inputs by task name.
+        y: Dict from task name to labels.
+    """
+
+    name: str
+    model: MultiTaskModel
+    x: np.ndarray | dict[str, np.ndarray]
+    y: dict[str, np.ndarray]
+
+
+def binary(name, encoder, x, tasks, jit_compile) -> Workload:
+    """Returns a workload whose tasks are yes-or-no questions.
+
+    Args:
+        name: String.
+        encoder: Keras model, inputs -> representation.
+        x: Inputs, or a dict of inputs by task name.
+        tasks: List of strings.
+        jit_compile: Boolean or `"auto"`.
+    """
+    heads = {t: keras.layers.Dense(1, "sigmoid", name=t) for t in tasks}
+    model = MultiTaskModel(encoder, heads)
+    model.compile(
+        keras.optimizers.Adam(3e-4),
+        loss=dict.fromkeys(tasks, "binary_crossentropy"),
+        jit_compile=jit_compile,
+    )
+    rng = np.random.default_rng(1)
+    shape = (len(keras.tree.flatten(x)[0]), 1)
+    y = {task: rng.integers(0, 2, shape).astype("float32") for task in tasks}
+    return Workload(name, model, x, y)
+
+
+def dense(widths) -> keras.Model:
+    """Returns dense layers of these widths, the first of which is the input."""
+    num_inputs, *units = widths
+    inputs = outputs = keras.Input((num_inputs,), name="x")
+    for width in units:
+        outputs = keras.layers.Dense(width, "relu")(outputs)
+    return keras.Model(inputs, outputs)

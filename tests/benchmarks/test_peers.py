@@ -1,0 +1,38 @@
+import pytest
+
+from keras_mtl.benchmarks import workloads
+
+pytest.importorskip("torchjd")
+peers = pytest.importorskip("keras_mtl.benchmarks.peers")
+torch = peers.torch
+# A build for CUDA on a machine without.
+pytestmark = pytest.mark.filterwarnings("ignore:CUDA init:UserWarning")
+LOOP = "torch loop"
+
+
+@pytest.fixture(scope="module")
+def gradients():
+    """Gradients of each row's first step, from the same start."""
+    work = workloads.mlp(3, 8, widths=(6, 5, 4))
+    found = {}
+    for label, row in peers.torch_rows(work, 1).items():
+        torch.manual_seed(0)
+        runner = row()
+        # The orders in which gradients meet.
+        torch.manual_seed(1)
+        runner.run(1)
+        parameters = [*runner.encoder.parameters(), *runner.heads.parameters()]
+        found[label] = [p.grad.clone() for p in parameters]
+    return found
+
+
+@pytest.mark.parametrize("label", ["torchjd mtl_backward", "torchjd autogram"])
+def test_ways_to_one_method_agree(gradients, label):
+    for mine, reference in zip(gradients[label], gradients[LOOP], strict=True):
+        torch.testing.assert_close(mine, reference, atol=1e-6, rtol=1e-4)
+
+
+def test_conflicts_change_the_shared_gradient_only(gradients):
+    pairs = list(zip(gradients["torch uniform"], gradients[LOOP], strict=True))
+    assert any(not torch.equal(a, b) for a, b in pairs[:4])
+    assert all(torch.equal(a, b) for a, b in pairs[4:])

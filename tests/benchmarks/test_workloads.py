@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from keras_mtl.benchmarks import workloads
+
+TEXT = {"vocabulary_size": 30, "embedding_dim": 4, "num_filters": 3}
+TINY = {
+    "mlp": {"num_tasks": 3, "widths": (6, 5, 4)},
+    "three_tasks": {},
+    "resnet": {"size": 8, "filters": (2, 3, 4)},
+    "text_cnn": {"num_tasks": 3, "num_words": 9, **TEXT},
+    "embedding": {"num_tasks": 3, "num_rows": 50, "dim": 4, "num_ids": 2},
+}
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch):
+    for size in workloads.SIZES:
+        monkeypatch.setitem(workloads.SIZES, size, (4, 5))
+
+
+@pytest.mark.parametrize("name", workloads.WORKLOADS)
+def test_trains(name):
+    for make in workloads.makers(name, batch_size=4, jit_compile=False):
+        work = make(**TINY[name])
+        fit = work.model.fit(work.x, work.y, weighter="mgda", verbose=0)
+        assert np.isfinite(fit.history["loss"]).all()
+        assert fit.history["skipped_steps"] == [0]
+        assert len(work.y) == len(work.model.task_names) == 3
+
+
+def test_separate_inputs_are_the_tasks_own():
+    work = workloads.text_cnn(batch_size=4, **TINY["text_cnn"])
+    assert work.model.is_separate(work.x)
+    assert {x.shape for x in work.x.values()} == {(4, 9)}
+
+
+def test_sizes_are_those_that_are_written_about():
+    assert workloads.makers("mlp")[0]().x.shape == (512, 2048)
+    text = workloads.makers("text_cnn")[0]()
+    assert len(text.model.task_names) == 14
+    table = workloads.makers("embedding", batch_size=2)[0]().model
+    assert max(v.shape[0] for v in table.encoder.variables) == 200_000
+    image = workloads.makers("resnet", batch_size=2)[0]()
+    assert {y.shape[1:3] for y in image.y.values()} == {(32, 32)}
+
+
+def test_numbers_of_tasks_make_a_workload_each():
+    two = workloads.makers("mlp", (2, 3), batch_size=4)
+    works = [make(widths=(6, 5, 4)) for make in two]
+    assert [len(work.y) for work in works] == [2, 3]
+    with pytest.raises(ValueError, match="'resnet' has a fixed number of task"):
+        workloads.makers("resnet", (2, 3))
