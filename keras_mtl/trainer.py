@@ -12,7 +12,8 @@ from keras_mtl.callbacks import TrainingMonitor
 from keras_mtl.data import feeding
 from keras_mtl.data.support_query import SupportQuery
 from keras_mtl.gradients import TaskGradients, roles
-from keras_mtl.metrics import TaskMeans, TaskMetrics, plain_logs
+from keras_mtl.logs import StepLogs, plain_logs
+from keras_mtl.metrics import TaskMeans, TaskMetrics
 from keras_mtl.precision import is_dynamic, keep_if
 from keras_mtl.tasks import TaskLosses, check_batch
 
@@ -192,23 +193,33 @@ class TaskTrainer(keras.Model):
         batch, finite = step.train_step(self, data)
         self._compile_metrics.update_batch(batch)
         keep_if(finite, metrics, before)
-        results = self._compile_metrics.result()
-        return {**self._loss_tracker.result(), **results}
+        return self._logs(training=True)
 
     def test_step(self, data):
         """Returns losses and metrics, with the fixed weights only."""
         data = keras.utils.unpack_x_y_sample_weight(data)
         batch = TaskGradients(self, data, training=False)
         self._loss_tracker.update_state(batch)
-        means = self._loss_tracker.evaluation_result()
         self._compile_metrics.update_batch(batch)
-        return {**means, **self._compile_metrics.result()}
+        return self._logs(training=False)
+
+    def _logs(self, training):
+        """Returns the tensors of `StepLogs`."""
+        means = self._loss_tracker
+        row = means.training_logs() if training else means.evaluation_logs()
+        return {**row, **self._compile_metrics.logs()}
+
+    def _named(self, tensors):
+        rows = {**self._loss_tracker.rows, **self._compile_metrics.rows}
+        return StepLogs(tensors, rows)
+
+    def _make_function(self, step_function):
+        function = super()._make_function(step_function)
+        return lambda iterator: self._named(function(iterator))
 
     def _get_metrics_result_or_logs(self, logs):
         # Keras compares keys; an evaluation has fewer than a training epoch.
-        results = self.get_metrics_result()
-        if "skipped_steps" not in logs:
-            results |= self._loss_tracker.evaluation_result()
+        results = self._named(self._logs(training="skipped_steps" in logs))
         return plain_logs({name: results[name] for name in logs})
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
