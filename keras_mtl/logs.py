@@ -1,7 +1,8 @@
-"""The logs of a step: few tensors, which get their names where they are read."""
+"""Logs of a step: few tensors, which get their names where they are read."""
 
 from collections.abc import Mapping
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -43,6 +44,33 @@ class StepLogs(Mapping):
                     values[name] = tensor
             self._read = values
         return self._read
+
+
+class LoggingModel(keras.Model):
+    """A model whose `train_step` and `test_step` return `step_logs`."""
+
+    def step_logs(self, training):
+        """Returns the tensors of `StepLogs`.
+
+        Args:
+            training: Boolean; an evaluation logs no learned weights.
+        """
+        means = self._loss_tracker
+        row = means.training_logs() if training else means.evaluation_logs()
+        return {**row, **self._compile_metrics.logs()}
+
+    def _named(self, tensors):
+        rows = {**self._loss_tracker.rows, **self._compile_metrics.rows}
+        return StepLogs(tensors, rows)
+
+    def _make_function(self, step_function):
+        function = super()._make_function(step_function)
+        return lambda iterator: self._named(function(iterator))
+
+    def _get_metrics_result_or_logs(self, logs):
+        # Keras compares keys; an evaluation has fewer than a training epoch.
+        results = self._named(self.step_logs("skipped_steps" in logs))
+        return plain_logs({n: results.get(n, logs[n]) for n in logs})
 
 
 def as_row(values) -> tf.Tensor:

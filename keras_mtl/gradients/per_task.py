@@ -23,9 +23,9 @@ class TaskGradients:
         apart: Boolean, whether gradients of single tasks will be asked for.
 
     Attributes:
-        outputs: Dict from task name to predictions.
-        labels: Dict from task name to labels.
-        sample_weight: Dict from task name to weights, or `None`.
+        outputs: Predictions, a dict by task name or stacked.
+        labels: Labels, arranged alike.
+        sample_weight: Weights, arranged alike, or `None`.
         losses: `(K,)` float32, global mean loss of each task.
         counts: `(K,)` float32, global number of labels.
         present: `(K,)` float32, 1 where `counts` is above 0.
@@ -50,12 +50,7 @@ class TaskGradients:
             sums, self.counts, self.rows = _global_totals(local, rows)
             divided = tf.logical_and(self.counts > 0.0, local.divides)
             denominators = tf.where(divided, self.counts, 1.0)
-            self._local = [
-                total / denominator
-                for total, denominator in zip(
-                    local.sums, tf.unstack(denominators), strict=True
-                )
-            ]
+            self._local = _divided(local.sums, denominators)
             own = [tf.cast(loss, tf.float32) for loss in model.losses]
             self._own = tf.add_n([tf.constant(0.0), *own])
         self.losses = sums / denominators
@@ -120,10 +115,13 @@ class TaskGradients:
 
     def _pull(self, weights, sources):
         share = self._scale / distribution.num_replicas()
+        losses, cotangents = self._local, weights * self._scale
+        if isinstance(losses, list):
+            cotangents = tf.unstack(cotangents)
+        else:
+            losses, cotangents = [losses], [cotangents]
         return self._tape.gradient(
-            [*self._local, self._own],
-            sources,
-            output_gradients=[*tf.unstack(weights * self._scale), share],
+            [*losses, self._own], sources, output_gradients=[*cotangents, share]
         )
 
     def _of(self, scope):
@@ -134,11 +132,8 @@ class TaskGradients:
             sources = self._known_representation()
         else:
             sources = roles.scope_variables(self._model, scope)
-        pulled = [
-            self._tape.gradient(loss, sources, output_gradients=self._scale)
-            for loss in self._local
-        ]
         names = self._model.task_names
+        pulled = [self._alone(number, sources) for number in range(len(names))]
         for task, gradients in zip(names, pulled, strict=True):
             if all(g is None for g in gradients):
                 raise ValueError(roles.unreached(task, scope))
@@ -146,6 +141,15 @@ class TaskGradients:
             pulled = [distribution.all_sum(task) for task in pulled]
         self._cached[scope] = pulled
         return pulled
+
+    def _alone(self, number, sources):
+        """Returns the gradients of one task, on this replica."""
+        losses, cotangent = self._local, self._scale
+        if isinstance(losses, list):
+            losses = losses[number]
+        else:
+            cotangent *= tf.one_hot(number, losses.shape[0])
+        return self._tape.gradient(losses, sources, output_gradients=cotangent)
 
     def _known_representation(self):
         if not self._model.representation_known:
@@ -158,16 +162,25 @@ class TaskGradients:
         return keras.tree.flatten(self._representation)
 
 
+def _divided(sums, denominators):
+    """Returns the tasks' losses: a list of scalars, or `(K,)` as `sums` are."""
+    if not isinstance(sums, list):
+        return sums / denominators
+    pairs = zip(sums, tf.unstack(denominators), strict=True)
+    return [total / denominator for total, denominator in pairs]
+
+
 def _tensor(leaf):
     return None if leaf is None else tf.convert_to_tensor(leaf)
 
 
 def _global_totals(local, rows):
     """Returns sums and counts of each task and the rows, over replicas."""
+    local = [tf.convert_to_tensor(v) for v in (local.sums, local.counts)]
+    num_tasks = local[0].shape[0]
     totals = distribution.all_sum(
-        tf.stack([*local.sums, *local.counts, tf.cast(rows, tf.float32)])
+        tf.concat([*local, [tf.cast(rows, tf.float32)]], axis=0)
     )
-    num_tasks = len(local.sums)
     sums, counts, rows = tf.split(
         tf.stop_gradient(totals), [num_tasks, num_tasks, 1]
     )

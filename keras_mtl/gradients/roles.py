@@ -73,7 +73,7 @@ def check_heads_reach(model, representation):
     )
 
     def check(values):
-        for task, head in model.heads.items():
+        for task, head in model.arrangement.head_layers.items():
             with tf.GradientTape() as tape:
                 tape.watch(values)
                 output = head(values, training=False)
@@ -109,7 +109,7 @@ def _owners(model):
 
 def _task_layers(model):
     if model.representation_known:
-        return model.heads
+        return model.arrangement.head_layers
     inputs, outputs = model.encoder.inputs, model.encoder.output
     return {task: keras.Model(inputs, outputs[task]) for task in outputs}
 
