@@ -104,7 +104,8 @@ def per_task_weight(sample_weight):
     if sample_weight is None:
         return None
     weight = tf.cast(sample_weight, tf.float32)
-    return weight[:, None] if weight.shape.rank == 1 else weight
+    # Where weights of both kinds came before, Keras does not know the rank.
+    return tf.reshape(weight, [tf.shape(weight)[0], -1])
 
 
 def check_one_per_task(what, name, values, outputs):

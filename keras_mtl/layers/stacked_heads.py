@@ -150,13 +150,17 @@ class StackedHeads(keras.layers.Layer):
     def load_own_variables(self, store):
         """Loads heads of the same tasks, in the same order."""
         values = {name: store[name] for name in sorted(store.keys())}
-        saved = np.asarray(values.pop("task_names")).tobytes()
-        saved = tuple(json.loads(saved))
+        saved = None
+        # Keras looks in a second place, where nothing is, after an error.
+        if "task_names" in values:
+            saved = np.asarray(values.pop("task_names")).tobytes()
+            saved = tuple(json.loads(saved))
         if saved != self.task_names:
             raise ValueError(
-                f"The saved StackedHeads belong to the tasks {list(saved)}, "
-                f"not to {list(self.task_names)}. Load them into a model with "
-                "the same task names in the same order."
+                "The saved weights are not those of StackedHeads of the tasks "
+                f"{list(self.task_names)}, in this order. Load them into a "
+                "model with the same task names in the same order."
+                + (f" Received: {list(saved)}" if saved else "")
             )
         super().load_own_variables(values)
 

@@ -115,3 +115,11 @@ def test_metrics(metric):
     model = compiled(metrics=[metric])
     with pytest.raises(ValueError, match="compute others from predict"):
         model.fit(X, Y, verbose=0)
+
+
+def test_weights_of_other_tasks(tmp_path):
+    compiled().save_weights(tmp_path / "m.weights.h5")
+    other = compiled(stacked_model(names=NAMES[::-1]))
+    with pytest.raises(ValueError, match="could not be loaded") as error:
+        other.load_weights(tmp_path / "m.weights.h5")
+    assert "not those of StackedHeads of the tasks" in str(error.value)

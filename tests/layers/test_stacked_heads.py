@@ -35,6 +35,8 @@ def dense_twins(layer, features):
     use_bias=st.booleans(),
 )
 def test_predicts_what_dense_layers_do(num_tasks, units, activation, use_bias):
+    if units == 1 and activation == "softmax":
+        activation = "tanh"  # Keras warns.
     names = [f"t{k}" for k in range(num_tasks)]
     layer = StackedHeads(
         names,
@@ -122,10 +124,15 @@ def test_config_and_weights_survive(tmp_path):
     x = np.ones((2, 3), "float32")
     np.testing.assert_array_equal(loaded(x), model(x))
 
-    model.save_weights(tmp_path / "m.weights.h5")
-    other = keras.Model(inputs, StackedHeads(["a", "b"], 2)(inputs))
-    with pytest.raises(ValueError, match=r"belong to the tasks \['b', 'a'\]"):
-        other.load_weights(tmp_path / "m.weights.h5")
+
+def test_weights_of_other_tasks_are_refused():
+    first, second = (StackedHeads(names) for names in (["b", "a"], ["a", "b"]))
+    for layer in (first, second):
+        layer.build((None, 3))
+    store = {}
+    first.save_own_variables(store)
+    with pytest.raises(ValueError, match=r"Received: \['b', 'a'\]$"):
+        second.load_own_variables(store)
 
 
 def test_under_mixed_precision():
