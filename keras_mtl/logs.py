@@ -6,6 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+# The row that the compiled metrics fill; no name of a log has a slash.
+METRICS = "/metrics"
+
 
 class StepLogs(Mapping):
     """Values by name, unfolded from rows of them when first read.

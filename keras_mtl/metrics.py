@@ -10,7 +10,7 @@ from keras.src.trainers.compile_utils import (
     get_metric,
 )
 
-from keras_mtl.logs import as_row
+from keras_mtl.logs import METRICS, as_row
 from keras_mtl.tasks import check_tasks, presence, without_missing
 
 
@@ -118,12 +118,7 @@ class TaskMetrics(CompileMetrics):
             _by_task("weighted_metrics", weighted_metrics, task_names),
             output_names=list(task_names),
         )
-
-    rows = {}
-
-    def logs(self):
-        """Returns the results, for `StepLogs`."""
-        return self.result()
+        self.rows = {}
 
     def build(self, labels, outputs):
         """Makes the metric objects for these labels and predictions."""
@@ -136,6 +131,23 @@ class TaskMetrics(CompileMetrics):
             for by_task in given
         )
         self.built = True
+
+    def logs(self):
+        """Returns the results, for `StepLogs`."""
+        results = {
+            name: tf.convert_to_tensor(value)
+            for name, value in self.result().items()
+        }
+        row = {
+            name: value
+            for name, value in results.items()
+            if value.shape.rank == 0 and value.dtype == tf.float32
+        }
+        if not row:
+            return results
+        self.rows = {METRICS: tuple(row)}
+        rest = {n: value for n, value in results.items() if n not in row}
+        return {METRICS: as_row([*row.values()]), **rest}
 
     def update_batch(self, batch):
         """Adds one batch, a `TaskGradients`."""

@@ -34,7 +34,7 @@ class NamedTasks:
     def __init__(self, heads):
         _check_heads(heads)
         self.task_names = self.signatures = tuple(heads)
-        self.heads = self.head_layers = heads
+        self.heads = self.head_layers = dict(heads)
 
     def losses(self, loss, loss_weights):
         """Returns the `TaskLosses` of `compile`'s arguments."""

@@ -161,9 +161,7 @@ class StackedTasks:
 
     def _check_labels(self, shape, dtype):
         num_tasks, units = len(self.task_names), self.heads.units
-        allowed = [(num_tasks,)]
-        allowed.append((num_tasks, units))
-        if tuple(shape[1:]) not in allowed:
+        if tuple(shape[1:]) not in ((num_tasks,), (num_tasks, units)):
             raise ValueError(
                 f"Labels of stacked heads must have the shape "
                 f"{self._expected()}, in the order of the task names. "
@@ -173,7 +171,7 @@ class StackedTasks:
 
     def _check_weights(self, shape, sample_weight):
         num_tasks = len(self.task_names)
-        allowed = [(), (1,), (num_tasks,)]
+        allowed = ((), (1,), (num_tasks,))
         if shape is None or tuple(shape[1:]) not in allowed:
             received = _described(sample_weight)
             raise ValueError(

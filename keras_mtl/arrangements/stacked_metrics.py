@@ -11,10 +11,8 @@ from keras_mtl.arrangements.stacked_losses import (
     per_task_axes,
     per_task_weight,
 )
-from keras_mtl.logs import as_row
+from keras_mtl.logs import METRICS, as_row
 from keras_mtl.tasks import without_missing
-
-ROW = "/metrics"
 
 
 class StackedMetrics(keras.metrics.Metric):
@@ -46,7 +44,7 @@ class StackedMetrics(keras.metrics.Metric):
         ]
         self._functions = []
         self._sums = None
-        self.rows = {ROW: ()}
+        self.rows = {METRICS: ()}
         self.built = not self._given
 
     def build(self, labels, outputs):
@@ -65,7 +63,7 @@ class StackedMetrics(keras.metrics.Metric):
             (len(names), 2, len(self._task_names)), "zeros", name="sums"
         )
         self.rows = {
-            ROW: tuple(
+            METRICS: tuple(
                 f"{t}_{name}" for name in names for t in self._task_names
             )
         }
@@ -103,14 +101,14 @@ class StackedMetrics(keras.metrics.Metric):
         if not self._functions:
             return {}
         totals, counts = tf.unstack(tf.convert_to_tensor(self._sums), axis=1)
-        return {ROW: as_row([tf.math.divide_no_nan(totals, counts)])}
+        return {METRICS: as_row([tf.math.divide_no_nan(totals, counts)])}
 
     def result(self):
         """Returns a dict from `<task>_<metric>` to scalar."""
         if not self._functions:
             return {}
-        values = tf.unstack(self.logs()[ROW][0])
-        return dict(zip(self.rows[ROW], values, strict=True))
+        values = tf.unstack(self.logs()[METRICS][0])
+        return dict(zip(self.rows[METRICS], values, strict=True))
 
     def save_own_variables(self, store):
         """Saves nothing: the means of an epoch end with it."""
