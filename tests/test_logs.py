@@ -24,7 +24,9 @@ def test_rows_are_named_when_read():
     assert not StepLogs({}, {})
 
 
-@pytest.mark.parametrize("metrics", [None, {"class": ["accuracy"]}, ["mse"]])
+@pytest.mark.parametrize(
+    "metrics", [None, {"class": ["accuracy"], "stars": ["mse"]}]
+)
 def test_a_step_returns_one_row_of_means_and_one_of_metrics(metrics):
     model = new_model("slaw", metrics=metrics)
     x, y = make_data()
