@@ -76,3 +76,13 @@ def did_you_mean(word, known: Iterable) -> str:
     """Returns " Did you mean 'x'?" for the nearest known word, or ""."""
     near = difflib.get_close_matches(str(word), [str(k) for k in known], 1, 0.5)
     return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def task_name(name: str) -> str:
+    """Returns `name` if it can be a task's, or raises."""
+    if not isinstance(name, str) or not name or "/" in name:
+        raise ValueError(
+            "A task's name must be a string, not empty and without '/'. "
+            f"Received: {name!r}"
+        )
+    return name

@@ -1,11 +1,10 @@
 """Evaluating a model of many tasks, by Keras' own `evaluate` and `predict`."""
 
-import keras
-
 from keras_mtl.data import feeding
+from keras_mtl.logs import LoggingModel
 
 
-class TaskEvaluator(keras.Model):
+class TaskEvaluator(LoggingModel):
     """What `MultiTaskModel` does in `evaluate` and `predict`.
 
     Arguments are those of `keras.Model`, in the same order; inputs and labels
@@ -46,6 +45,6 @@ class TaskEvaluator(keras.Model):
     def predict(
         self, x, batch_size=None, verbose="auto", steps=None, callbacks=None
     ):
-        """Returns a dict of arrays by task name."""
+        """Returns predictions, arranged as the model's outputs are."""
         x, *_ = feeding.evaluation_data(self, x, batch_size=batch_size)
         return super().predict(x, batch_size, verbose, steps, callbacks)

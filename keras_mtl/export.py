@@ -25,16 +25,17 @@ def export_saved_model(model, filepath, input_signature=None, verbose=True):
             )
         )
     archive = keras.export.ExportArchive()
-    for layer in (model.encoder, *model.heads.values()):
+    for layer in (model.encoder, *model.arrangement.head_layers.values()):
         archive.track(layer)
 
     def serve(inputs):
         # TensorFlow wraps a dict; a functional encoder wants the plain one.
         plain = keras.tree.pack_sequence_as(specs, keras.tree.flatten(inputs))
-        return model(plain, training=False)
+        outputs = model(plain, training=False)
+        return model.arrangement.by_name(outputs)
 
     archive.add_endpoint("serve", serve, [specs])
-    for task in model.task_names:
+    for task in model.arrangement.signatures:
         if hasattr(archive._tf_trackable, task):
             raise ValueError(
                 f"The task name {task!r} is taken in a SavedModel. Rename the "

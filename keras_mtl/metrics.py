@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras.src.trainers.compile_utils import (
     CompileMetrics,
@@ -11,6 +10,7 @@ from keras.src.trainers.compile_utils import (
     get_metric,
 )
 
+from keras_mtl.logs import METRICS, as_row
 from keras_mtl.tasks import check_tasks, presence, without_missing
 
 
@@ -27,7 +27,13 @@ class TaskMeans(keras.metrics.Metric):
 
     def __init__(self, task_names, loss_weights, name="loss"):
         super().__init__(name=name)
-        self._task_names = task_names
+        losses = [f"{task}_loss" for task in task_names]
+        weights = [f"{task}_weight" for task in task_names]
+        # Names of the entries of each row; no task's name has a slash.
+        self.rows = {
+            "/training": ("loss", *losses, *weights, "skipped_steps"),
+            "/evaluation": ("loss", *losses),
+        }
         self._loss_weights = loss_weights
         # Signals are global, so any replica holds the whole.
         whole = {"initializer": "zeros", "aggregation": "only_first_replica"}
@@ -64,36 +70,33 @@ class TaskMeans(keras.metrics.Metric):
 
         The loss of a task that had no label is NaN.
         """
-        objective, _, rows, steps, skipped = tf.unstack(self._totals.value)
-        weights = self._tasks[2] / tf.maximum(steps, 1.0)
-        return {
-            "loss": tf.math.divide_no_nan(objective, rows),
-            **self._named("loss", self._losses(float("nan"))),
-            **self._named("weight", weights),
-            "skipped_steps": skipped,
-        }
+        (values,) = tf.unstack(self.training_logs()["/training"])
+        names = self.rows["/training"]
+        return dict(zip(names, tf.unstack(values), strict=True))
 
-    def evaluation_result(self):
-        """Returns losses only, without the learned weights.
+    def training_logs(self):
+        """Returns the row of all means, for `StepLogs`."""
+        objective, _, rows, steps, skipped = tf.unstack(self._totals.value)
+        loss = tf.math.divide_no_nan(objective, rows)
+        weights = self._tasks[2] / tf.maximum(steps, 1.0)
+        losses = self._losses(float("nan"))
+        return {"/training": as_row([loss, losses, weights, skipped])}
+
+    def evaluation_logs(self):
+        """Returns the row of losses only, without the learned weights.
 
         Epochs compare: `loss` is the sum of the tasks' losses by their fixed
         weights, and the layers' own losses.
         """
         own = tf.math.divide_no_nan(self._totals[1], self._totals[2])
         total = tf.reduce_sum(self._loss_weights * self._losses(0.0))
-        return {
-            "loss": total + own,
-            **self._named("loss", self._losses(float("nan"))),
-        }
+        losses = self._losses(float("nan"))
+        return {"/evaluation": as_row([total + own, losses])}
 
     def _losses(self, without_label):
         sums, counts, _ = tf.unstack(tf.convert_to_tensor(self._tasks))
         means = tf.math.divide_no_nan(sums, counts)
         return tf.where(counts > 0.0, means, without_label)
-
-    def _named(self, what, values):
-        pairs = zip(self._task_names, tf.unstack(values), strict=True)
-        return {f"{task}_{what}": value for task, value in pairs}
 
     def save_own_variables(self, store):
         """Saves nothing: the means of an epoch end with it."""
@@ -115,6 +118,7 @@ class TaskMetrics(CompileMetrics):
             _by_task("weighted_metrics", weighted_metrics, task_names),
             output_names=list(task_names),
         )
+        self.rows = {}
 
     def build(self, labels, outputs):
         """Makes the metric objects for these labels and predictions."""
@@ -127,6 +131,23 @@ class TaskMetrics(CompileMetrics):
             for by_task in given
         )
         self.built = True
+
+    def logs(self):
+        """Returns the results, for `StepLogs`."""
+        results = {
+            name: tf.convert_to_tensor(value)
+            for name, value in self.result().items()
+        }
+        row = {
+            name: value
+            for name, value in results.items()
+            if value.shape.rank == 0 and value.dtype == tf.float32
+        }
+        if not row:
+            return results
+        self.rows = {METRICS: tuple(row)}
+        rest = {n: value for n, value in results.items() if n not in row}
+        return {METRICS: as_row([*row.values()]), **rest}
 
     def update_batch(self, batch):
         """Adds one batch, a `TaskGradients`."""
@@ -150,12 +171,6 @@ class TaskMetrics(CompileMetrics):
             ):
                 if metrics:
                     metrics.update_state(label, output, by)
-
-
-def plain_logs(logs):
-    """Returns the logs as Python numbers, or arrays where they are not."""
-    values = {name: np.asarray(value) for name, value in logs.items()}
-    return {n: v.item() if v.ndim == 0 else v for n, v in values.items()}
 
 
 def _metrics(given, label, output, task):

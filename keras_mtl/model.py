@@ -4,8 +4,10 @@ import keras
 import numpy as np
 
 from keras_mtl import random_state
+from keras_mtl.arrangements import arrangement
 from keras_mtl.export import export_saved_model
 from keras_mtl.layers.select import Select
+from keras_mtl.layers.stacked_heads import StackedHeads
 from keras_mtl.separate import check_alike, join_rows, split_rows
 from keras_mtl.trainer import TaskTrainer
 
@@ -16,7 +18,8 @@ class MultiTaskModel(TaskTrainer):
 
     Inputs are shared (one `x` for all tasks) or separate (a dict from task
     name to inputs, whose rows reach only their own head). Labels, losses,
-    metrics and sample weights are dicts by task name.
+    metrics and sample weights are dicts by task name; with `StackedHeads`,
+    one array or loss for all tasks.
 
     Example:
 
@@ -33,7 +36,7 @@ class MultiTaskModel(TaskTrainer):
     Args:
         encoder: Layer or model, inputs -> representation.
         heads: Dict from task name to layer or model, representation ->
-            prediction.
+            prediction. Or `keras_mtl.layers.StackedHeads`.
         representation_known: Boolean. Whether the encoder's output is the
             representation; `from_functional` sets it.
 
@@ -43,19 +46,20 @@ class MultiTaskModel(TaskTrainer):
 
     def __init__(self, encoder, heads, representation_known=True, **kwargs):
         super().__init__(**kwargs)
-        heads = _checked_heads(heads)
+        self.arrangement = arrangement(heads)
         if not isinstance(encoder, keras.layers.Layer):
             raise ValueError(
                 "Argument `encoder` must be a Keras layer or model. Received: "
                 f"encoder={encoder!r} (of type {type(encoder).__name__})"
             )
         self.encoder = encoder
-        self.task_names = tuple(heads)
+        self.task_names = self.arrangement.task_names
         self.representation_known = representation_known
         # Attributes are saved by name, a dict by position. In sorted order,
         # the optimizer's variables do not depend on the order of the heads.
-        for task in sorted(heads):
-            setattr(self, _attribute(task), heads[task])
+        layers = self.arrangement.head_layers
+        for name in sorted(layers):
+            setattr(self, f"head_{name}", layers[name])
         if encoder.built and getattr(encoder, "inputs", None):
             sequential = isinstance(encoder, keras.Sequential)
             self.build_from_inputs(
@@ -109,33 +113,37 @@ class MultiTaskModel(TaskTrainer):
         return cls(encoder, heads, **kwargs)
 
     @property
-    def heads(self) -> dict[str, keras.layers.Layer]:
-        """Dict from task name to head."""
-        return {t: getattr(self, _attribute(t)) for t in self.task_names}
+    def heads(self) -> dict[str, keras.layers.Layer] | StackedHeads:
+        """Dict from task name to head, or the `StackedHeads`."""
+        return self.arrangement.heads
 
     def is_separate(self, inputs) -> bool:
         """Whether `inputs` are a dict by task name."""
         if not isinstance(inputs, dict) or not inputs:
             return False
-        return set(inputs) <= set(self.task_names)
+        named = self.arrangement.can_separate
+        return named and set(inputs) <= set(self.task_names)
 
     def call(
         self, inputs, training=None, return_representation=False, apart=False
     ):
-        """Returns a dict from task name to prediction.
+        """Returns a dict from task name to prediction, or all stacked.
 
         Args:
             inputs: Inputs of the encoder, or a dict of them by task name.
             training: Boolean, passed to the layers.
             return_representation: Boolean. If true, returns a tuple of the
-                dict and the encoder's output.
+                predictions and the encoder's output.
             apart: Boolean. Whether separate inputs may pass the encoder task
                 by task, so that a task's gradient costs its own rows only.
         """
         if not self.is_separate(inputs):
             representation = self.encoder(inputs, training=training)
-            parts = dict.fromkeys(self.task_names, representation)
-        elif apart and not (training and self._rows_share_a_state()):
+            outputs = self.arrangement.predict(representation, training)
+            return (
+                (outputs, representation) if return_representation else outputs
+            )
+        if apart and not (training and self._rows_share_a_state()):
             check_alike(inputs)
             representation = parts = {
                 task: self.encoder(part, training=training)
@@ -169,8 +177,8 @@ class MultiTaskModel(TaskTrainer):
         """Writes a SavedModel for serving, without the weighter.
 
         `serve` (also the default signature) returns all predictions by task
-        name, and a signature of each task's name returns that task's alone.
-        Inputs keep their names.
+        name, and a signature of each task's name returns that task's alone;
+        stacked heads have no such signatures. Inputs keep their names.
 
         Args:
             filepath: Path of the folder to write.
@@ -187,10 +195,7 @@ class MultiTaskModel(TaskTrainer):
         return {
             **super().get_config(),
             "encoder": keras.saving.serialize_keras_object(self.encoder),
-            "heads": {
-                task: keras.saving.serialize_keras_object(head)
-                for task, head in self.heads.items()
-            },
+            "heads": keras.saving.serialize_keras_object(self.heads),
             "representation_known": self.representation_known,
         }
 
@@ -234,7 +239,8 @@ class MultiTaskModel(TaskTrainer):
         return children
 
     def _parts(self):
-        heads = {_attribute(task): head for task, head in self.heads.items()}
+        layers = self.arrangement.head_layers
+        heads = {f"head_{name}": layer for name, layer in layers.items()}
         return {"encoder": self.encoder, **heads}
 
     @classmethod
@@ -245,30 +251,6 @@ class MultiTaskModel(TaskTrainer):
             custom_objects,
         )
         return cls(**parts, **config)
-
-
-def _checked_heads(heads):
-    if not isinstance(heads, dict) or not heads:
-        raise ValueError(
-            "Argument `heads` must be a dict with at least one entry, from "
-            f"task name to layer. Received: heads={heads!r}"
-        )
-    for task, head in heads.items():
-        if not isinstance(task, str) or not task or "/" in task:
-            raise ValueError(
-                "A task's name must be a string, not empty and without '/'. "
-                f"Received: {task!r}"
-            )
-        if not isinstance(head, keras.layers.Layer):
-            raise ValueError(
-                f"The head of task {task!r} must be a Keras layer or model. "
-                f"Received: {head!r} (of type {type(head).__name__})"
-            )
-    return heads
-
-
-def _attribute(task):
-    return f"head_{task}"
 
 
 def _plain(tensor):

@@ -17,16 +17,16 @@ class TaskSums(NamedTuple):
     `counts` where it is a mean.
 
     Args:
-        sums: List of K float32 scalars, differentiable: `Σ_i s_i l_i`.
-        counts: List of K float32 scalars: the number of `s_i` that are not
-            zero.
+        sums: List of K float32 scalars, differentiable: `Σ_i s_i l_i`; or one
+            `(K,)` tensor where tasks are stacked.
+        counts: The same of the number of `s_i` that are not zero.
         divides: List of K booleans: whether the loss is a mean over the
-            counts; a sum otherwise.
+            counts; a sum otherwise. One boolean where tasks are stacked.
     """
 
-    sums: list[tf.Tensor]
-    counts: list[tf.Tensor]
-    divides: list[bool]
+    sums: list[tf.Tensor] | tf.Tensor
+    counts: list[tf.Tensor] | tf.Tensor
+    divides: list[bool] | bool
 
 
 class TaskLosses:
@@ -70,7 +70,7 @@ class TaskLosses:
     @property
     def kinds(self) -> dict[str, str]:
         """Each task's kind, `"classification"` or `"regression"`."""
-        return {task: _kind(loss) for task, loss in self.loss.items()}
+        return {task: loss_kind(loss) for task, loss in self.loss.items()}
 
     def __call__(self, labels, outputs, sample_weight=None) -> TaskSums:
         """Sums each task's losses over this replica's rows.
@@ -110,17 +110,9 @@ class TaskLosses:
                 )
             rows = tf.cast(tf.shape(output)[0], tf.float32)
             return values * rows, rows, True
-        divides = loss.reduction != "sum"
-        if weight is None:
-            count = tf.cast(tf.size(values), tf.float32)
-            return tf.reduce_sum(values), count, divides
-        weight = tf.broadcast_to(align(weight, values, task), tf.shape(values))
-        counted = tf.cast(weight != 0.0, tf.float32)
-        if loss.reduction == "mean_with_sample_weight":
-            counted = weight
-        # The product with a missing label's infinite loss would be NaN.
-        values = tf.where(weight != 0.0, values * weight, 0.0)
-        return tf.reduce_sum(values), tf.reduce_sum(counted), divides
+        if weight is not None:
+            weight = align(weight, values, task)
+        return weighted_sums(values, weight, loss.reduction)
 
     def _values(self, task, loss, label, output):
         shapes = f"labels {_shape(label)}, predictions {_shape(output)}"
@@ -163,31 +155,28 @@ def check_tasks(what, given, task_names, complete=False):
         )
 
 
-def check_batch(model, batch):
-    """Returns `(x, y, sample_weight)` of a batch whose names match the tasks.
+def weighted_sums(values, weight, reduction, axis=None):
+    """Returns sums and counts over `axis`, and whether the loss is a mean.
 
-    Raises:
-        ValueError: If labels, weights or separate inputs are not named by
-            task, or a task has none.
+    Args:
+        values: Float32 tensor, one loss value per row.
+        weight: Float32 tensor that broadcasts to it, 0 where a label is
+            missing, or `None`.
+        reduction: String, that of the Keras loss.
+        axis: Integer; all axes by default.
     """
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-    names = model.task_names
-    if not isinstance(y, Mapping):
-        raise ValueError(
-            "Labels must be a dict from task name to array. Received: "
-            f"{'no labels' if y is None else y!r}. Pass y={{task: labels}} "
-            f"for the tasks {list(names)}."
-        )
-    check_tasks("label", y, names, complete=True)
-    if sample_weight is not None and not isinstance(sample_weight, Mapping):
-        raise ValueError(
-            "Sample weights must be a dict from task name to array. "
-            f"Received: {sample_weight!r}"
-        )
-    check_tasks("sample weight", sample_weight or {}, names)
-    if isinstance(x, Mapping) and set(x) & set(names):
-        check_tasks("input", x, names, complete=True)
-    return x, y, sample_weight
+    divides = reduction != "sum"
+    if weight is None:
+        counted = tf.ones_like(values)
+    else:
+        weight = tf.broadcast_to(weight, tf.shape(values))
+        counted = tf.cast(weight != 0.0, tf.float32)
+        if reduction == "mean_with_sample_weight":
+            counted = weight
+        # The product with a missing label's infinite loss would be NaN.
+        values = tf.where(weight != 0.0, values * weight, 0.0)
+    sums, counts = (tf.reduce_sum(v, axis=axis) for v in (values, counted))
+    return sums, counts, divides
 
 
 def presence(output, weight):
@@ -239,7 +228,8 @@ def _broadcasts(loss, label_shape, output_shape):
     return any(a != b for a, b in pairs if a is not None and b is not None)
 
 
-def _kind(loss):
+def loss_kind(loss) -> str:
+    """Returns `"classification"` or `"regression"`, by the loss's name."""
     name = loss if isinstance(loss, str) else getattr(loss, "name", None)
     name = str(name or getattr(loss, "__name__", type(loss).__name__)).lower()
     signs = ("entropy", "crossentropy", "hinge", "dice", "tversky", "ce")

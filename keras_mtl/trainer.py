@@ -8,22 +8,26 @@ from keras.src import backend
 from keras.src.utils.tracking import no_automatic_dependency_tracking
 
 from keras_mtl import optimizers, step, weighters
+from keras_mtl.arrangements import NamedTasks, StackedTasks
 from keras_mtl.callbacks import TrainingMonitor
 from keras_mtl.data import feeding
 from keras_mtl.data.support_query import SupportQuery
 from keras_mtl.evaluator import TaskEvaluator
 from keras_mtl.gradients import TaskGradients, roles
-from keras_mtl.metrics import TaskMeans, TaskMetrics, plain_logs
+from keras_mtl.logs import plain_logs
+from keras_mtl.metrics import TaskMeans
 from keras_mtl.precision import is_dynamic, keep_if
-from keras_mtl.tasks import TaskLosses, check_batch
 
 
 class TaskTrainer(TaskEvaluator):
     """What `MultiTaskModel` does in `compile` and `fit`.
 
-    A subclass provides `task_names`, `is_separate(inputs)` and
+    A subclass provides `task_names`, `arrangement`, `is_separate(inputs)` and
     `call(inputs, training, return_representation)`.
     """
+
+    task_names: tuple[str, ...]
+    arrangement: NamedTasks | StackedTasks
 
     weighter = None
     input_structure = None
@@ -51,7 +55,7 @@ class TaskTrainer(TaskEvaluator):
             optimizer: Keras optimizer or its name.
             loss: Dict from task name to loss, or one loss for every task.
             loss_weights: Dict from task name to float; multiplies the learned
-                weights.
+                weights. For stacked heads, or K floats.
             metrics: Dict from task name to metrics, or names of metrics for
                 every task. Rows with missing labels are left out.
             weighted_metrics: The same, weighted by `sample_weight`.
@@ -62,7 +66,7 @@ class TaskTrainer(TaskEvaluator):
         Raises:
             ValueError: If names do not match the heads.
         """
-        self.task_losses = TaskLosses(self.task_names, loss, loss_weights)
+        self.task_losses = self.arrangement.losses(loss, loss_weights)
         super().compile(optimizer=optimizer, **kwargs)
         self.labelled_tasks = frozenset()
         self._task_config = {
@@ -81,8 +85,8 @@ class TaskTrainer(TaskEvaluator):
             self._loss_tracker = TaskMeans(
                 self.task_names, self.task_losses.loss_weights
             )
-            self._compile_metrics = TaskMetrics(
-                self.task_names, metrics, weighted_metrics
+            self._compile_metrics = self.arrangement.metrics(
+                metrics, weighted_metrics
             )
         self._attach(weighters.get(weighter))
 
@@ -118,7 +122,7 @@ class TaskTrainer(TaskEvaluator):
         Args:
             x: Inputs, or a dict of inputs by task name, whose arrays may
                 differ in length. Or a `tf.data.Dataset`.
-            y: Dict from task name to labels.
+            y: Dict from task name to labels, or stacked labels.
             *args: As in `keras.Model.fit`.
             weighter: Name, config dict or `Weighter` that replaces the
                 compiled one.
@@ -185,24 +189,15 @@ class TaskTrainer(TaskEvaluator):
         batch, finite = step.train_step(self, data)
         self._compile_metrics.update_batch(batch)
         keep_if(finite, metrics, before)
-        results = self._compile_metrics.result()
-        return {**self._loss_tracker.result(), **results}
+        return self.step_logs(training=True)
 
     def test_step(self, data):
         """Returns losses and metrics, with the fixed weights only."""
         data = keras.utils.unpack_x_y_sample_weight(data)
         batch = TaskGradients(self, data, training=False)
         self._loss_tracker.update_state(batch)
-        means = self._loss_tracker.evaluation_result()
         self._compile_metrics.update_batch(batch)
-        return {**means, **self._compile_metrics.result()}
-
-    def _get_metrics_result_or_logs(self, logs):
-        # Keras compares keys; an evaluation has fewer than a training epoch.
-        results = self.get_metrics_result()
-        if "skipped_steps" not in logs:
-            results |= self._loss_tracker.evaluation_result()
-        return plain_logs({name: results[name] for name in logs})
+        return self.step_logs(training=False)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # From the specification: Keras would take a batch, and cannot reduce
@@ -211,9 +206,9 @@ class TaskTrainer(TaskEvaluator):
             data_batch = iterator.data_adapter.get_tf_dataset().element_spec
         batch = keras.tree.map_structure(_symbolic, data_batch)
         if isinstance(batch, SupportQuery):
-            check_batch(self, batch.query)
+            self.arrangement.check_batch(batch.query)
             batch = batch.support
-        x, y, _ = check_batch(self, batch)
+        x, y, _ = self.arrangement.check_batch(batch)
         with self.distribute_strategy.scope():
             if not self.built or not self._compile_metrics.built:
                 outputs, representation = self.build_from_inputs(x)

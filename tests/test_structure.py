@@ -23,6 +23,8 @@ ABOVE = {
     "solvers": ["weighters", "gradients", "step", "trainer", "model", "data"],
     "weighters": ["gradients", "step", "trainer", "model", "data", "layers"],
     "signals": ["gradients", "step", "trainer", "model", "weighters"],
+    "layers": ["tasks", "metrics", "arrangements", "trainer", "model"],
+    "arrangements": ["gradients", "step", "trainer", "model", "weighters"],
     "step": ["trainer", "model", "weighters", "experiments", "cli"],
     "evaluator": ["trainer", "model", "step", "weighters"],
     "trainer": ["model", "experiments", "cli", "benchmarks"],

@@ -148,6 +148,6 @@ def _reduced_bytes(runner, batch):
 
 
 def _num_parameters(model):
-    layers = (model.encoder, *model.heads.values())
+    layers = (model.encoder, *model.arrangement.head_layers.values())
     variables = {id(v): v for layer in layers for v in layer.variables}
     return sum(math.prod(v.shape) for v in variables.values())

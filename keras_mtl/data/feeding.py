@@ -1,7 +1,6 @@
 """From what users pass to `fit`, `evaluate` and `predict` to data sets."""
 
 import warnings
-from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -9,12 +8,7 @@ import tensorflow as tf
 
 from keras_mtl.checks import integer
 from keras_mtl.data.mixing import task_batches
-from keras_mtl.data.support_query import (
-    SupportQuery,
-    support_query_split,
-    zip_support_query,
-)
-from keras_mtl.tasks import check_tasks
+from keras_mtl.data.support_query import SupportQuery, zip_support_query
 
 FIT_ORDER = (
     *("batch_size", "epochs", "verbose", "callbacks", "validation_split"),
@@ -39,9 +33,12 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
         fit.setdefault("shuffle", False)
     refuse_class_weight(fit.get("class_weight"))
     _check_not_empty(x)
-    _check_numeric(y)
-    fit["sample_weight"] = _complete(model, y, fit.get("sample_weight"))
-    _check_labelled(fit["sample_weight"])
+    tasks = model.arrangement
+    y, weights = tasks.arrange(y, fit.get("sample_weight"))
+    tasks.check_numeric(y)
+    weights = tasks.complete(y, weights)
+    tasks.check_labelled(weights)
+    fit |= {"y": y, "sample_weight": weights}
     if not needs_query(model):
         if split is not None or query is not None:
             warnings.warn(_unused_query(model), stacklevel=3)
@@ -71,15 +68,14 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
             size = fit.get("validation_batch_size") or batch_size
             fit["validation_data"] = _batches(model, held_out, size, "once")
         if split is not None:
-            arrays, query = support_query_split(*arrays, query_split=split)
+            arrays, query = tasks.split(*arrays, split)
         support = _batches(model, arrays, batch_size, "cycle", shuffle)
     fit["shuffle"] = False
     if query is None:
         return {**fit, "x": support}
     size = integer("query_batch_size", query_batch_size or batch_size, 1)
     if not isinstance(query, tf.data.Dataset):
-        query = keras.utils.unpack_x_y_sample_weight(tuple(query))
-        query = _batches(model, query, size, "cycle")
+        query = _batches(model, _arranged(model, query), size, "cycle")
     steps = fit.get("steps_per_epoch")
     if not steps:
         steps = int(support.cardinality())
@@ -93,7 +89,8 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
 
 def evaluation_data(model, x, y=None, sample_weight=None, batch_size=None):
     """Returns `x, y, sample_weight`; a data set if lengths differ by task."""
-    sample_weight = _complete(model, y, sample_weight)
+    y, sample_weight = model.arrangement.arrange(y, sample_weight)
+    sample_weight = model.arrangement.complete(y, sample_weight)
     if not _uneven(model, x):
         return x, y, sample_weight
     if y is not None:
@@ -106,15 +103,15 @@ def evaluation_data(model, x, y=None, sample_weight=None, batch_size=None):
 
 def batch_with_query(model, batch, query_data):
     """Returns one batch for `train_on_batch`, with its query batch."""
-    _check_numeric(batch[1])
+    batch = _arranged(model, batch)
+    model.arrangement.check_numeric(batch[1])
     if not needs_query(model):
         if query_data is not None:
             warnings.warn(_unused_query(model), stacklevel=3)
         return batch
     if query_data is None:
         raise ValueError(_no_query(model, "train_on_batch()"))
-    query = keras.utils.unpack_x_y_sample_weight(tuple(query_data))
-    return SupportQuery(batch, query)
+    return SupportQuery(batch, _arranged(model, query_data))
 
 
 def refuse_class_weight(class_weight):
@@ -143,17 +140,10 @@ def _validation(model, fit):
     return data[0] if isinstance(data[0], tf.data.Dataset) else data
 
 
-def _complete(model, y, sample_weight):
-    """Returns weights for every task, as Keras asks: 1 where none are given."""
-    if sample_weight is None or not isinstance(y, Mapping):
-        return sample_weight
-    if not isinstance(sample_weight, Mapping):
-        return dict.fromkeys(y, sample_weight)
-    check_tasks("sample weight", sample_weight, model.task_names)
-    ones = {
-        task: np.ones(_length(label), "float32") for task, label in y.items()
-    }
-    return {**ones, **sample_weight}
+def _arranged(model, data):
+    """Returns `(x, y, sample_weight)` with labels as the model takes them."""
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tuple(data))
+    return (x, *model.arrangement.arrange(y, sample_weight))
 
 
 def _batches(model, arrays, batch_size, sampling, shuffle=True):
@@ -232,28 +222,6 @@ def _check_not_empty(x):
         raise ValueError(
             "The training set is empty. Pass at least one row for each task."
         )
-
-
-def _check_numeric(y):
-    for task, label in y.items() if isinstance(y, Mapping) else ():
-        if np.asarray(label).dtype.kind in "USO":
-            raise ValueError(
-                f"Task {task!r} has labels that are not numbers. Received: "
-                f"an array of {np.asarray(label).dtype}. Encode them, for "
-                "example with keras.layers.StringLookup."
-            )
-
-
-def _check_labelled(sample_weight):
-    if not isinstance(sample_weight, Mapping):
-        return
-    for task, weight in sample_weight.items():
-        if weight is not None and not np.any(np.asarray(weight)):
-            raise ValueError(
-                f"Task {task!r} has no label in the training set: all its "
-                "sample weights are 0. Give it labels, or leave it out of the "
-                "model."
-            )
 
 
 def _no_query(model, method):

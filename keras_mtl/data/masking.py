@@ -30,7 +30,8 @@ def mask_missing(labels, missing=math.nan, vector=None):
             holds the entries of one label, whose loss is averaged over that
             axis. By default it does in shapes `(B, D)` and `(B, H, W, D)`,
             and does not in `(B,)` and `(B, H, W)`. Pass `False` for labels
-            `(B, T)` of the steps of sequences.
+            `(B, T)` of the steps of sequences, and for stacked labels
+            `(B, K)`; `True` for stacked labels `(B, K, units)`.
 
     Returns:
         `(labels, sample_weight)`, both of the structure of `labels`. The

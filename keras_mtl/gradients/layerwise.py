@@ -14,15 +14,15 @@ class LayerwiseGradients:
 
     Args:
         tape: Persistent tape of the forward pass.
-        representation: List of tensors, what all heads start from.
+        leaves: List of tensors, the representation.
         parts: List of `Part`.
-        cotangents: List of `(K, ...)` tensors: each task's gradient of each
-            tensor of the representation.
+        cotangents: List of `(K, ...)` tensors, the tasks' gradients of each
+            leaf.
     """
 
-    def __init__(self, tape, representation, parts, cotangents):
+    def __init__(self, tape, leaves, parts, cotangents):
         self._tape, self._parts = tape, parts
-        self._representation = representation
+        self._leaves = leaves
         self._cotangents = cotangents
         self._num_tasks = int(cotangents[0].shape[0])
 
@@ -164,7 +164,7 @@ class LayerwiseGradients:
         sources = [source for part in self._parts for source in part.sources]
         pulled = iter(
             self._tape.gradient(
-                self._representation, sources, output_gradients=cotangents
+                self._leaves, sources, output_gradients=cotangents
             )
         )
         return [

@@ -174,51 +174,52 @@ def whole_part(variable) -> Part:
     return Part([variable.value], features, tf.TensorShape([1, size]))
 
 
-def make_parts(variables, uses, tape, leaves, losses):
+def make_parts(variables, uses, leaves, losses):
     """Returns the cheapest exact part of each of the encoder's variables.
 
     Args:
         variables: List of `keras.Variable`.
         uses: `Uses` of them.
-        tape: Persistent tape of the forward pass.
         leaves: List of tensors, the representation.
-        losses: List of K scalars.
+        losses: `LocalLosses`.
 
     Returns:
         List of `Part`, and the variables that a head reads past the
         representation.
     """
-    by_variable = {id(v): uses.of(v) for v in variables}
-    everything = [use for found in by_variable.values() for use in found]
-    outputs = [use.output for use in everything if use.output is not None]
-    through, anyhow = (
-        {
-            output.name
-            for output, gradient in zip(
-                outputs, tape.gradient(targets, outputs), strict=True
-            )
-            if gradient is not None
-        }
-        for targets in (leaves, losses)
-    )
+    noted = {id(v): uses.of(v) for v in variables}
+    outputs = [
+        use.output
+        for found in noted.values()
+        for use in found
+        if use.output is not None
+    ]
+    through = _reached(losses.tape.gradient(leaves, outputs), outputs)
+    anyhow = _reached(losses.of_sum(outputs), outputs)
     parts, past = [], []
     for variable in variables:
-        names = {
-            use.output.name
-            for use in by_variable[id(variable)]
+        found = noted[id(variable)]
+        if any(
+            use.output.name in anyhow - through
+            for use in found
             if use.output is not None
-        }
-        if names & anyhow - through:
+        ):
             past.append(variable)
             continue
         found = [
             use
-            for use in by_variable[id(variable)]
+            for use in found
             if use.output is None or use.output.name in through
         ]
         if found:
-            parts.append(_make_part(variable, found, len(losses)))
+            parts.append(_make_part(variable, found, losses.num_tasks))
     return parts, past
+
+
+def _reached(gradients, outputs):
+    """Returns the names of the outputs that have a gradient."""
+    pairs = zip(gradients, outputs, strict=True)
+    return {output.name for gradient, output in pairs if gradient is not None}
 
 
 def _make_part(variable, uses, num_tasks):

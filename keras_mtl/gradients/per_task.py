@@ -1,14 +1,17 @@
 """The tasks' losses on one batch, and their gradients."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
 from keras_mtl import distribution
 from keras_mtl.gradients import roles
 from keras_mtl.gradients.layerwise import LayerwiseGradients
+from keras_mtl.gradients.local_losses import LocalLosses
 from keras_mtl.gradients.parts import make_parts
 from keras_mtl.gradients.representation import representation_pass
-from keras_mtl.gradients.sparse import compact_rows
+from keras_mtl.gradients.sums import inner_products, square, weighted_sum
 from keras_mtl.gradients.uses import Uses
 
 
@@ -19,6 +22,12 @@ class TaskGradients:
     loss scale; every value returned by a method other than `combined` is
     global, float32 and without that scale.
 
+    Each value is found the cheapest exact way: at the representation from one
+    pass over the heads; of the encoder's variables layer by layer; and
+    otherwise (separate inputs, replicas, eager steps, encoders whose
+    representation is not known) by a backward pass per task, whose gradients
+    are kept at hand for `combined`.
+
     Args:
         model: A built and compiled `MultiTaskModel`.
         batch: Tuple `(x, y, sample_weight)`.
@@ -28,9 +37,9 @@ class TaskGradients:
             `None`.
 
     Attributes:
-        outputs: Dict from task name to predictions.
-        labels: Dict from task name to labels.
-        sample_weight: Dict from task name to weights, or `None`.
+        outputs: Predictions, a dict by task name or stacked.
+        labels: Labels, arranged alike.
+        sample_weight: Weights, arranged alike, or `None`.
         losses: `(K,)` float32, global mean loss of each task.
         counts: `(K,)` float32, global number of labels.
         present: `(K,)` float32, 1 where `counts` is above 0.
@@ -44,12 +53,12 @@ class TaskGradients:
         )
         self.labels, self.sample_weight = y, sample_weight
         self._model, self._scale = model, scale
-        self._tape = tf.GradientTape(persistent=True)
-        self._at_hand, self._at_z = {}, None
+        self._at_hand, self._at_leaves, self._splits = {}, None, {}
         self._uses = None
         if scope is not None and not tf.executing_eagerly():
             self._uses = Uses(roles.task_variables(model))
-        with self._tape:
+        tape = tf.GradientTape(persistent=True)
+        with tape:
             self.outputs, self._representation = model(
                 x,
                 training=training,
@@ -61,23 +70,20 @@ class TaskGradients:
             sums, self.counts, self.rows = _global_totals(local, rows)
             divided = tf.logical_and(self.counts > 0.0, local.divides)
             denominators = tf.where(divided, self.counts, 1.0)
-            self._local = [
-                total / denominator
-                for total, denominator in zip(
-                    local.sums, tf.unstack(denominators), strict=True
-                )
-            ]
             own = [tf.cast(loss, tf.float32) for loss in model.losses]
-            self._own = tf.add_n([tf.constant(0.0), *own])
+            own = tf.add_n([tf.constant(0.0), *own])
+            self._local = LocalLosses(
+                *(tape, local.sums, denominators, own, scale),
+                distribution.num_replicas(),
+            )
+        if self._uses is not None:
+            self._uses.note(self._leaves)
         self.losses = sums / denominators
         self.present = tf.cast(self.counts > 0.0, tf.float32)
-        self.regularisation = tf.stop_gradient(self._own)
+        self.regularisation = tf.stop_gradient(own)
 
     def combined(self, weights, variables, scales_heads=True):
         """Returns this replica's share of the gradient of the objective.
-
-        Gradients of tasks that are at hand are added up; what is missing takes
-        one backward pass.
 
         Args:
             weights: `(K,)` float32, of the tasks' shared gradients.
@@ -89,14 +95,14 @@ class TaskGradients:
             List of scaled gradients, `None` where nothing reaches.
         """
         fixed = self._model.task_losses.loss_weights
-        heads = {id(v) for v in roles.head_variables(self._model)}
         if scales_heads:
-            pulled = self._gathered(fixed * weights, variables)
+            pulled = self._weighted(fixed * weights, variables)
         else:
+            heads = {id(v) for v in roles.head_variables(self._model)}
             mine = [v for v in variables if id(v) in heads]
             rest = [v for v in variables if id(v) not in heads]
-            pulled = self._gathered(fixed, mine)
-            pulled |= self._gathered(fixed * weights, rest)
+            pulled = self._weighted(fixed, mine)
+            pulled |= self._weighted(fixed * weights, rest)
         return [pulled[id(v)] for v in variables]
 
     def gramian(self, scope, other=None):
@@ -108,137 +114,126 @@ class TaskGradients:
                 by default.
         """
         scale = self._scale * (self if other is None else other)._scale
-        if scope != "representation":
-            layerwise, variables = self._split(scope, other)
-            total = self._products(variables, other)
-            if layerwise is not None:
-                total += layerwise.gramian()
-        elif other is None and self._shares_representation:
-            total = distribution.all_sum(self._representation_pass().gramian())
-        else:
-            sources = self._known_representation()
-            self._check_reached(scope, sources)
-            total = distribution.all_sum(self._products(sources, other))
-        return total / scale
+        if scope == "representation":
+            if other is None and self._shares_representation:
+                total = self._representation_pass.gramian()
+            else:
+                total = self._products(self._reaching(scope), other)
+            return distribution.all_sum(total) / scale
+        if other is not None:
+            return self._products(self._reaching(scope), other) / scale
+        layerwise, variables = self._split(scope)
+        total = self._products(variables)
+        return (total + layerwise.gramian() if layerwise else total) / scale
 
     def norms(self, scope):
         """Returns the `(K,)` norms of the tasks' gradients."""
-        if scope != "representation":
-            layerwise, variables = self._split(scope)
-            squares = self._squares(variables)
-            if layerwise is not None:
-                squares += layerwise.squared_norms()
-        elif self._shares_representation:
-            squares = self._representation_pass().squared_norms()
+        if scope == "representation":
+            if self._shares_representation:
+                squares = self._representation_pass.squared_norms()
+            else:
+                squares = self._squares(self._reaching(scope))
             squares = distribution.all_sum(squares)
         else:
-            sources = self._known_representation()
-            self._check_reached(scope, sources)
-            squares = distribution.all_sum(self._squares(sources))
+            layerwise, variables = self._split(scope)
+            squares = self._squares(variables)
+            if layerwise:
+                squares += layerwise.squared_norms()
         return tf.sqrt(squares) / self._scale
 
     def pull_tasks(self, scope):
         """Computes each task's gradient, for `combined` to add up."""
-        if scope != "representation":
-            self._of_tasks(roles.scope_variables(self._model, scope))
+        self._of_tasks(self._sources(scope))
+
+    @property
+    def _leaves(self):
+        return keras.tree.flatten(self._representation)
 
     @property
     def _shares_representation(self):
         known = self._model.representation_known
         return known and not self._model.is_separate(self._representation)
 
-    def _split(self, scope, other=None):
+    @functools.cached_property
+    def _representation_pass(self):
+        heads = roles.variables_by_head(self._model)
+        self._at_leaves = representation_pass(
+            self._local, self._leaves, heads, self._uses
+        )
+        return self._at_leaves
+
+    def _split(self, scope):
         """Returns gradients layer by layer, and the variables left over."""
-        variables = roles.scope_variables(self._model, scope)
+        if scope not in self._splits:
+            self._splits[scope] = self._make_split(scope)
+        return self._splits[scope]
+
+    def _make_split(self, scope):
         if (
-            other is not None
-            or self._uses is None
+            self._uses is None
             or not self._shares_representation
             or distribution.num_replicas() > 1
         ):
-            self._check_reached(scope, variables)
-            return None, variables
-        leaves = keras.tree.flatten(self._representation)
-        mine = {id(v) for v in roles.trunk_variables(self._model)}
-        parts, missed = make_parts(
-            [v for v in variables if id(v) in mine],
-            *(self._uses, self._tape, leaves, self._local),
+            return None, self._reaching(scope)
+        variables = self._sources(scope)
+        trunk = {id(v) for v in roles.trunk_variables(self._model)}
+        parts, past = make_parts(
+            [v for v in variables if id(v) in trunk],
+            *(self._uses, self._leaves, self._local),
         )
-        rest = [v for v in variables if id(v) not in mine]
+        rest = [*past, *(v for v in variables if id(v) not in trunk)]
         if not parts:
-            return None, [*missed, *rest]
-        cotangents = self._representation_pass().stacked
-        layerwise = LayerwiseGradients(self._tape, leaves, parts, cotangents)
-        return layerwise, [*missed, *rest]
+            return None, rest
+        cotangents = self._representation_pass.stacked
+        tape = self._local.tape
+        return LayerwiseGradients(tape, self._leaves, parts, cotangents), rest
 
-    def _representation_pass(self):
-        if self._at_z is None:
-            self._at_z = representation_pass(
-                self._tape,
-                self._local,
-                keras.tree.flatten(self._known_representation()),
-                roles.variables_by_head(self._model),
-                self._uses,
-                self._scale,
-            )
-        return self._at_z
+    def _weighted(self, coefficients, variables):
+        """Returns `{id(variable): gradient}` of a weighted sum of the tasks.
 
-    def _gathered(self, coefficients, variables):
-        """Returns `{id(variable): gradient}` of a weighted sum of the tasks."""
-        replicas = distribution.num_replicas()
-        shares = tf.unstack(coefficients / replicas)
-        found = {
-            id(v): _weighted_sum(self._at_hand[id(v)], shares)
+        Gradients at hand are added up, the representation's are passed on,
+        and what is then missing takes a backward pass.
+        """
+        local, at_leaves = self._local, self._at_leaves
+        shares = tf.unstack(coefficients / distribution.num_replicas())
+        found = at_leaves.of_heads(coefficients) if at_leaves else {}
+        found |= {
+            id(v): weighted_sum(self._at_hand[id(v)], shares)
             for v in variables
             if id(v) in self._at_hand
         }
-        if self._at_z:
-            found = self._at_z.of_heads(coefficients) | found
-        own = [v for v in variables if id(v) in found]
-        share = self._scale / replicas
-        pulled = self._tape.gradient(self._own, own, output_gradients=share)
+        mine = [v for v in variables if id(v) in found]
         found = {
-            id(v): _weighted_sum([found[id(v)], gradient], [1.0, 1.0])
-            for v, gradient in zip(own, pulled, strict=True)
+            id(v): weighted_sum([found[id(v)], gradient], [1.0, 1.0])
+            for v, gradient in zip(mine, local.of_own(mine), strict=True)
         }
-        trunk = {id(v) for v in roles.trunk_variables(self._model)} - set(found)
-        trunk = [v for v in variables if id(v) in trunk]
-        if self._at_z and trunk:
-            pulled = self._tape.gradient(
-                [*self._at_z.leaves, self._own],
-                trunk,
-                output_gradients=[*self._at_z.combined(coefficients), share],
-            )
-            found |= zip(map(id, trunk), pulled, strict=True)
         missing = [v for v in variables if id(v) not in found]
+        if at_leaves and missing:
+            trunk = {id(v) for v in roles.trunk_variables(self._model)}
+            trunk = [v for v in missing if id(v) in trunk]
+            cotangents = at_leaves.combined(coefficients)
+            pulled = local.through(self._leaves, cotangents, trunk)
+            found |= zip(map(id, trunk), pulled, strict=True)
+            missing = [v for v in variables if id(v) not in found]
         if missing:
-            pulled = self._pull(coefficients, missing)
+            pulled = local.of_objective(coefficients, missing)
             found |= zip(map(id, missing), pulled, strict=True)
         return found
 
-    def _pull(self, coefficients, sources):
-        share = self._scale / distribution.num_replicas()
-        return self._tape.gradient(
-            [*self._local, self._own],
-            sources,
-            output_gradients=[*tf.unstack(coefficients * self._scale), share],
-        )
-
     def _products(self, sources, other=None):
         """Returns the `(K, K)` inner products over these sources."""
-        num_tasks = len(self._local)
-        total = tf.zeros((num_tasks, num_tasks))
         mine = self._of_tasks(sources)
         theirs = mine if other is None else other._of_tasks(sources)
+        total = tf.zeros((self._local.num_tasks,) * 2)
         for rows, columns in zip(mine, theirs, strict=True):
-            total += _inner_products(rows, columns)
+            total += inner_products(rows, columns)
         return total
 
     def _squares(self, sources):
         """Returns the `(K,)` squared norms over these sources."""
-        squares = tf.zeros(len(self._local))
+        squares = tf.zeros(self._local.num_tasks)
         for gradients in self._of_tasks(sources):
-            squares += tf.stack([_square(gradient) for gradient in gradients])
+            squares += tf.stack([square(gradient) for gradient in gradients])
         return squares
 
     def _of_tasks(self, sources):
@@ -248,28 +243,28 @@ class TaskGradients:
         """
         missing = [s for s in sources if id(s) not in self._at_hand]
         if missing:
-            pulled = [
-                self._tape.gradient(loss, missing, output_gradients=self._scale)
-                for loss in self._local
-            ]
-            for source, gradients in zip(
-                missing, zip(*pulled, strict=True), strict=True
-            ):
-                gradients = list(gradients)
-                if not tf.is_tensor(source):
-                    gradients = distribution.all_sum(gradients)
-                self._at_hand[id(source)] = gradients
+            tasks = range(self._local.num_tasks)
+            pulled = [self._local.of_task(task, missing) for task in tasks]
+            if not tf.is_tensor(missing[0]):
+                pulled = [distribution.all_sum(of_task) for of_task in pulled]
+            columns = map(list, zip(*pulled, strict=True))
+            self._at_hand |= zip(map(id, missing), columns, strict=True)
         return [self._at_hand[id(source)] for source in sources]
 
-    def _check_reached(self, scope, sources):
+    def _reaching(self, scope):
+        """Returns the tensors of a scope, if each task's gradient is there."""
+        sources = self._sources(scope)
         by_task = zip(*self._of_tasks(sources), strict=True)
         for task, gradients in zip(
             self._model.task_names, by_task, strict=True
         ):
             if all(gradient is None for gradient in gradients):
                 raise ValueError(roles.unreached(task, scope))
+        return sources
 
-    def _known_representation(self):
+    def _sources(self, scope):
+        if scope != "representation":
+            return roles.scope_variables(self._model, scope)
         if not self._model.representation_known:
             raise ValueError(
                 f"{type(self._model.weighter).__name__} needs gradients of the "
@@ -277,7 +272,7 @@ class TaskGradients:
                 'is. Pass representation="layer_name" to from_functional(), or '
                 'scope="shared" to the weighter.'
             )
-        return keras.tree.flatten(self._representation)
+        return self._leaves
 
 
 def _tensor(leaf):
@@ -286,57 +281,12 @@ def _tensor(leaf):
 
 def _global_totals(local, rows):
     """Returns sums and counts of each task and the rows, over replicas."""
+    local = [tf.convert_to_tensor(v) for v in (local.sums, local.counts)]
+    num_tasks = local[0].shape[0]
     totals = distribution.all_sum(
-        tf.stack([*local.sums, *local.counts, tf.cast(rows, tf.float32)])
+        tf.concat([*local, [tf.cast(rows, tf.float32)]], axis=0)
     )
-    num_tasks = len(local.sums)
     sums, counts, rows = tf.split(
         tf.stop_gradient(totals), [num_tasks, num_tasks, 1]
     )
     return sums, counts, rows[0]
-
-
-def _inner_products(rows, columns):
-    """Returns the inner products of two lists of one variable's gradients."""
-    both = [g for g in (*rows, *columns) if g is not None]
-    if not both:
-        return 0.0
-    if all(isinstance(g, tf.IndexedSlices) for g in both):
-        compact = compact_rows([*rows, *columns])
-        rows, columns = compact[: len(rows)], compact[len(rows) :]
-        both = [g for g in compact if g is not None]
-    zeros = tf.zeros_like(both[0])
-    return tf.matmul(
-        _stack(rows, zeros), _stack(columns, zeros), transpose_b=True
-    )
-
-
-def _stack(gradients, zeros):
-    flat = [tf.reshape(zeros if g is None else g, [-1]) for g in gradients]
-    return tf.cast(tf.stack(flat), tf.float32)
-
-
-def _square(gradient):
-    if gradient is None:
-        return 0.0
-    if isinstance(gradient, tf.IndexedSlices):
-        (gradient,) = compact_rows([gradient])
-    return tf.reduce_sum(tf.square(tf.cast(gradient, tf.float32)))
-
-
-def _weighted_sum(gradients, coefficients):
-    """Returns the weighted sum of gradients of one variable, or `None`."""
-    given = [
-        (g, tf.cast(c, g.dtype))
-        for g, c in zip(gradients, coefficients, strict=True)
-        if g is not None
-    ]
-    if not given:
-        return None
-    if all(isinstance(g, tf.IndexedSlices) for g, _ in given):
-        return tf.IndexedSlices(
-            tf.concat([c * g.values for g, c in given], axis=0),
-            tf.concat([g.indices for g, _ in given], axis=0),
-            given[0][0].dense_shape,
-        )
-    return tf.add_n([c * tf.convert_to_tensor(g) for g, c in given])

@@ -2,41 +2,39 @@
 
 import tensorflow as tf
 
-from keras_mtl.gradients.uses import products_of
+from keras_mtl.gradients.sums import weighted_sum
 
 
-def representation_pass(tape, losses, leaves, heads, uses, scale):
+def representation_pass(losses, leaves, heads, uses):
     """Returns each task's gradient at the representation, and of its head.
 
     Args:
-        tape: Persistent tape of the forward pass.
-        losses: List of K scalars.
+        losses: `LocalLosses`.
         leaves: List of tensors, the representation.
-        heads: List of K lists of the variables that serve one task only.
+        heads: List of lists of the variables of one head each, or of one list
+            for all stacked heads.
         uses: `Uses` of the variables, or `None`.
-        scale: Float scalar to multiply all gradients by.
 
     Returns:
-        `LinearHeadGradients` where it can, or `RepresentationGradients`.
+        `LinearHeadGradients` where that is cheaper, or
+        `RepresentationGradients`.
     """
-    products = uses and first_products(leaves, uses, heads)
+    products = _first_products(leaves, uses, heads) if uses else None
     if products:
         outputs, matrices = zip(*products, strict=True)
         flat = [v for variables in heads for v in variables]
-        pulled = tape.gradient(
-            losses,
-            [*outputs, *flat],
-            output_gradients=[scale] * len(losses),
-        )
+        pulled = losses.of_sum([*outputs, *flat])
         deltas, rest = pulled[: len(outputs)], iter(pulled[len(outputs) :])
         if all(delta is not None for delta in deltas):
             of_heads = [{id(v): next(rest) for v in vs} for vs in heads]
-            return LinearHeadGradients(leaves, deltas, matrices, of_heads)
+            return LinearHeadGradients(
+                leaves, deltas, matrices, of_heads, losses.num_tasks
+            )
     stacked, of_heads = [], []
-    for loss, variables in zip(losses, heads, strict=True):
-        pulled = tape.gradient(
-            loss, [*leaves, *variables], output_gradients=scale
-        )
+    one_each = len(heads) == losses.num_tasks
+    for task in range(losses.num_tasks):
+        mine = heads[task] if one_each else []
+        pulled = losses.of_task(task, [*leaves, *mine])
         at_leaves = pulled[: len(leaves)]
         stacked.append(
             [
@@ -44,7 +42,7 @@ def representation_pass(tape, losses, leaves, heads, uses, scale):
                 for leaf, gradient in zip(leaves, at_leaves, strict=True)
             ]
         )
-        ids = map(id, variables)
+        ids = map(id, mine)
         of_heads.append(dict(zip(ids, pulled[len(leaves) :], strict=True)))
     stacked = [tf.stack(column) for column in zip(*stacked, strict=True)]
     return RepresentationGradients(leaves, stacked, of_heads)
@@ -99,15 +97,21 @@ class LinearHeadGradients:
 
     Args:
         leaves: List of one `(B, D)` tensor, the representation.
-        deltas: List of K tensors `(B, u_k)`, gradients of the products.
-        matrices: List of K tensors `(D, u_k)`.
-        heads: As in `RepresentationGradients`.
+        deltas: List of K tensors `(B, u_k)`, gradients of the products, or
+            list of one for all stacked heads.
+        matrices: List of as many tensors `(D, u_k)`.
+        heads: As in `RepresentationGradients`; unused for stacked heads.
+        num_tasks: Integer, K.
     """
 
-    def __init__(self, leaves, deltas, matrices, heads):
+    def __init__(self, leaves, deltas, matrices, heads, num_tasks):
         self.leaves = leaves
-        self._heads = heads
-        self._sizes = [int(delta.shape[-1]) for delta in deltas]
+        self._heads = heads if len(heads) == num_tasks else [{}] * num_tasks
+        self._sizes = [
+            int(delta.shape[-1]) * len(deltas) // num_tasks
+            for delta in deltas
+            for _ in range(num_tasks // len(deltas))
+        ]
         self._deltas = tf.concat(deltas, axis=1)
         self._matrices = tf.concat(matrices, axis=1)
 
@@ -159,36 +163,28 @@ class LinearHeadGradients:
         return tf.repeat(tf.range(len(self._sizes)), self._sizes)
 
 
-def first_products(leaves, uses, heads):
-    """Returns for each task the product that its head starts with.
+def _first_products(leaves, uses, heads):
+    """Returns for each head the product that it starts with, and its matrix.
 
-    Args:
-        leaves: List of tensors, the representation.
-        uses: `Uses` of the heads' variables.
-        heads: List of K lists of the variables that serve one task only.
-
-    Returns:
-        List of K pairs of tensors, product and matrix; `None` where a head
-        starts otherwise, or the representation is narrow.
+    `None` where one starts otherwise, or is no cheaper by its products.
     """
-    if len(leaves) > 1 or leaves[0].shape.rank != 2:
-        return None
-    products = products_of(leaves[0]) or {}
     found = []
     for variables in heads:
         mine = [
             use.output
             for variable in variables
             for use in uses.of(variable)
-            if use.kind == "product" and use.output.name in products
+            if use.kind == "product" and use.output.name in uses.products
         ]
         if len(mine) != 1:
             return None
-        found.append((mine[0], products[mine[0].name].inputs[1]))
-    columns = sum(matrix.shape[1] for _, matrix in found)
-    # U²(B + D) operations against K²BD, at the worst of B = D.
-    cheap = 2 * columns**2 <= len(heads) ** 2 * leaves[0].shape[1]
-    return found if cheap and len(found) == len(products) else None
+        found.append((mine[0], uses.products[mine[0].name].inputs[1]))
+    if len(found) != len(uses.products):
+        return None
+    # U²(B + D) operations against K²BD; the batch is taken to be above D.
+    units = [matrix.shape[1] for _, matrix in found]
+    widest = max(units) if len(heads) > 1 else 1
+    return found if 2 * widest**2 <= leaves[0].shape[1] else None
 
 
 def _flat(tensor):
@@ -199,17 +195,9 @@ def _flat(tensor):
 def _scaled(heads, coefficients):
     """Returns `{id(variable): gradient}`, each times its task's coefficient."""
     return {
-        key: None if gradient is None else _times(gradient, coefficient)
+        key: weighted_sum([gradient], [coefficient])
         for gradients, coefficient in zip(
             heads, tf.unstack(coefficients), strict=True
         )
         for key, gradient in gradients.items()
     }
-
-
-def _times(gradient, factor):
-    if isinstance(gradient, tf.IndexedSlices):
-        return tf.IndexedSlices(
-            gradient.values * factor, gradient.indices, gradient.dense_shape
-        )
-    return gradient * factor

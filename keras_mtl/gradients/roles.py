@@ -41,12 +41,15 @@ def trunk_variables(model) -> list:
 
 
 def variables_by_head(model) -> list[list]:
-    """Returns for each task the trainable variables that serve it alone."""
+    """Returns the trainable variables of each layer that holds heads.
+
+    That is one layer per task, or one for all stacked tasks. What several
+    layers share is left out.
+    """
     mine = {id(v) for v in head_variables(model)}
-    layers = _task_layers(model)
     return [
-        [v for v in layers[task].trainable_variables if id(v) in mine]
-        for task in model.task_names
+        [v for v in layer.trainable_variables if id(v) in mine]
+        for layer in _task_layers(model).values()
     ]
 
 
@@ -97,7 +100,7 @@ def check_heads_reach(model, representation):
     )
 
     def check(values):
-        for task, head in model.heads.items():
+        for task, head in model.arrangement.head_layers.items():
             with tf.GradientTape() as tape:
                 tape.watch(values)
                 output = head(values, training=False)
@@ -128,7 +131,7 @@ def _owners(model):
 
 def _task_layers(model):
     if model.representation_known:
-        return model.heads
+        return model.arrangement.head_layers
     inputs, outputs = model.encoder.inputs, model.encoder.output
     return {task: keras.Model(inputs, outputs[task]) for task in outputs}
 

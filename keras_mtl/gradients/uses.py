@@ -37,7 +37,8 @@ class Use(NamedTuple):
 class Uses:
     """Notes which operations of a forward pass use which variable.
 
-    Make it before the forward pass and ask after it, before any backward pass.
+    Make it before the forward pass, and `note` the uses after it, before any
+    backward pass adds more.
 
     Args:
         variables: List of `keras.Variable`.
@@ -52,33 +53,41 @@ class Uses:
             key: {op.name for op in handle.consumers()}
             for key, handle in self._handles.items()
         }
+        self._found = {}
+        self.products = {}
+
+    def note(self, leaves):
+        """Notes the uses so far, and the products that `leaves` enter."""
+        self._found = {
+            key: [
+                use
+                for op in handle.consumers()
+                if op.name not in self._earlier[key]
+                for use in _uses(op)
+            ]
+            for key, handle in self._handles.items()
+        }
+        if len(leaves) == 1 and leaves[0].shape.rank == 2:
+            self.products = _products_of(leaves[0]) or {}
 
     def of(self, variable) -> list[Use]:
         """Returns the uses of one of the variables."""
-        earlier = self._earlier[id(variable)]
-        return [
-            use
-            for op in self._handles[id(variable)].consumers()
-            if op.name not in earlier
-            for use in _uses(op)
-        ]
+        return self._found[id(variable)]
 
 
-def products_of(rows) -> dict[str, tf.Operation] | None:
-    """Returns the products that a tensor of rows enters, by name.
+def _products_of(rows) -> dict[str, tf.Operation] | None:
+    """Returns the products that a tensor of rows enters, by output name.
 
-    Returns:
-        Dict from the name of the product's output to the operation, whose
-        second input is the matrix; `None` if anything else reads the rows.
+    The second input is the matrix. `None` if anything else reads the rows.
     """
     found = {}
     for op in rows.consumers():
         if op.type in ("Cast", "Identity"):
-            further = products_of(op.outputs[0])
+            further = _products_of(op.outputs[0])
             if further is None:
                 return None
             found |= further
-        elif _multiplies(op, 1) and op.inputs[0] is rows:
+        elif _multiplies(op) and op.inputs[0] is rows:
             found[op.outputs[0].name] = op
         else:
             return None
@@ -106,7 +115,7 @@ def _uses_of_view(op, view, read):
         return _uses(op, read)
     if first and op.type == "GatherV2" and _gathers_rows(op):
         return [Use("lookup", op.outputs[0], None, _flat(op.inputs[1]))]
-    if not first and _multiplies(op, 1):
+    if not first and _multiplies(op):
         rows = op.inputs[0]
         fan_in = rows.shape[-1]
         return [Use("product", op.outputs[0], fan_in, _flat(rows, fan_in))]
@@ -117,10 +126,10 @@ def _uses_of_view(op, view, read):
     return [Use("other", read)]
 
 
-def _multiplies(op, index):
-    """Whether `op` multiplies rows by a matrix, its input at `index`."""
+def _multiplies(op):
+    """Whether `op` multiplies rows by a matrix, its second input."""
     flags = PRODUCTS.get(op.type)
-    if flags is None or op.inputs[index].shape.rank != 2:
+    if flags is None or op.inputs[1].shape.rank != 2:
         return False
     return not any(op.get_attr(flag) for flag in flags)
 

@@ -1,4 +1,5 @@
 """Layers for models of many tasks."""
 
 from keras_mtl.layers.select import Select as Select
+from keras_mtl.layers.stacked_heads import StackedHeads as StackedHeads
 from keras_mtl.layers.text_cnn import TextCNN as TextCNN

@@ -1,0 +1,136 @@
+"""One loss function for stacked tasks."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+from keras import ops
+from keras.src.trainers.compile_utils import get_loss
+
+from keras_mtl.checks import at_least
+from keras_mtl.tasks import (
+    TaskSums,
+    check_tasks,
+    loss_kind,
+    weighted_sums,
+    without_missing,
+)
+
+
+class StackedLosses:
+    """The loss function of all tasks, and each one's fixed weight.
+
+    Args:
+        task_names: Tuple of K strings, in the order of the labels.
+        loss: Keras loss; its `call` reduces the last axis only.
+        loss_weights: Dict from task name to float, or K floats; `None` for 1.
+
+    Raises:
+        ValueError: If the names do not match, or a weight is negative.
+    """
+
+    def __init__(self, task_names, loss, loss_weights=None):
+        self.task_names = task_names
+        if loss is None or isinstance(loss, Mapping | list | tuple):
+            raise ValueError(
+                "Stacked heads have one loss for all tasks. Pass a loss or its "
+                f"name to compile(). Received: loss={loss!r}"
+            )
+        self.loss = loss
+        weights = _by_name(loss_weights, task_names)
+        self.loss_weights = tf.constant(
+            [
+                at_least(f"loss_weights[{task!r}]", weights.get(task, 1.0), 0.0)
+                for task in task_names
+            ],
+            "float32",
+        )
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Each task's kind, `"classification"` or `"regression"`."""
+        return dict.fromkeys(self.task_names, loss_kind(self.loss))
+
+    def __call__(self, labels, outputs, sample_weight=None) -> TaskSums:
+        """Sums each task's losses over this replica's rows.
+
+        Args:
+            labels: `(B, K)` or `(B, K, units)`.
+            outputs: `(B, K)` or `(B, K, units)`.
+            sample_weight: `(B,)` or `(B, K)`, 0 where a label is missing, or
+                `None`.
+
+        Returns:
+            `TaskSums` of `(K,)` tensors.
+
+        Raises:
+            ValueError: If the loss does not fit labels or predictions, or
+                does not give one value for each task.
+        """
+        label, output = per_task_axes(labels, outputs)
+        weight = per_task_weight(sample_weight)
+        if weight is not None:
+            label = without_missing(label, weight)
+        loss = get_loss(self.loss, label, output)
+        shapes = f"labels {labels.shape}, predictions {outputs.shape}"
+        try:
+            values = loss.call(
+                tf.cast(label, loss.dtype), tf.cast(output, loss.dtype)
+            )
+        except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+            raise ValueError(
+                f"The loss {loss.name!r} of the stacked tasks does not fit "
+                f"their labels or predictions. Received: {shapes}. {error}"
+            ) from error
+        check_one_per_task("loss", loss.name, values, outputs)
+        values = tf.cast(values, tf.float32)
+        return TaskSums(*weighted_sums(values, weight, loss.reduction, axis=0))
+
+
+def per_task_axes(labels, outputs):
+    """Returns labels and outputs whose last axis is that of one task's units.
+
+    Keras' losses and metrics reduce the last axis; `(B, K)` becomes
+    `(B, K, 1)`.
+    """
+    if len(outputs.shape) == 2:
+        outputs = ops.expand_dims(outputs, -1)
+        if len(labels.shape) == 2:
+            labels = ops.expand_dims(labels, -1)
+    return labels, outputs
+
+
+def per_task_weight(sample_weight):
+    """Returns float32 weights `(B, 1)` or `(B, K)`, or `None`."""
+    if sample_weight is None:
+        return None
+    weight = tf.cast(sample_weight, tf.float32)
+    # Where weights of both kinds came before, Keras does not know the rank.
+    return tf.reshape(weight, [tf.shape(weight)[0], -1])
+
+
+def check_one_per_task(what, name, values, outputs):
+    """Raises unless `values` are `(B, K)`."""
+    expected = outputs.shape[:2]
+    if values.shape.rank != 2 or not expected.is_compatible_with(values.shape):
+        raise ValueError(
+            f"The {what} {name!r} does not give one value for each task and "
+            f"row. Expected, for predictions {outputs.shape}: {expected}. "
+            f"Received: {values.shape}. With stacked heads it must reduce the "
+            "last axis, the units of a task, and no other."
+        )
+
+
+def _by_name(loss_weights, task_names):
+    if loss_weights is None:
+        return {}
+    if isinstance(loss_weights, Mapping):
+        check_tasks("loss weight", loss_weights, task_names)
+        return loss_weights
+    values = list(loss_weights) if hasattr(loss_weights, "__len__") else []
+    if len(values) != len(task_names):
+        raise ValueError(
+            "Argument `loss_weights` must be a dict from task name to float, "
+            f"or have one entry for each of the {len(task_names)} tasks. "
+            f"Received: loss_weights={loss_weights!r}"
+        )
+    return dict(zip(task_names, values, strict=True))

@@ -1,0 +1,155 @@
+"""Metrics of stacked tasks, without an object for each."""
+
+from collections.abc import Mapping
+
+import keras
+import tensorflow as tf
+from keras.src.trainers.compile_utils import get_metric
+
+from keras_mtl.arrangements.stacked_losses import (
+    check_one_per_task,
+    per_task_axes,
+    per_task_weight,
+)
+from keras_mtl.logs import METRICS, as_row
+from keras_mtl.tasks import without_missing
+
+
+class StackedMetrics(keras.metrics.Metric):
+    """Means over rows, of every task and metric, in one variable.
+
+    `metrics` leave out rows whose label is missing, that is, whose sample
+    weight is 0; `weighted_metrics` weigh rows by it.
+
+    Args:
+        task_names: Tuple of K strings.
+        metrics: Names, functions or `keras.metrics.MeanMetricWrapper` of what
+            is a mean of one value per row; one list for all tasks, or `None`.
+        weighted_metrics: The same.
+
+    Raises:
+        ValueError: If a dict is given, or, once labels are known, a metric
+            that is no mean over rows.
+    """
+
+    def __init__(self, task_names, metrics, weighted_metrics):
+        super().__init__(name="compile_metrics")
+        self._task_names = task_names
+        self._given = [
+            *((given, False) for given in _as_list("metrics", metrics)),
+            *(
+                (given, True)
+                for given in _as_list("weighted_metrics", weighted_metrics)
+            ),
+        ]
+        self._functions = []
+        self._sums = None
+        self.rows = {METRICS: ()}
+        self.built = not self._given
+
+    def build(self, labels, outputs):
+        """Makes the functions for these labels and predictions."""
+        label, output = per_task_axes(labels, outputs)
+        names = []
+        for given, weighted in self._given:
+            metric = get_metric(given, label, output)
+            function = _function(metric)
+            name = metric.name
+            if weighted and name in names:
+                name = f"weighted_{name}"
+            names.append(name)
+            self._functions.append((name, function, weighted))
+        self._sums = self.add_variable(
+            (len(names), 2, len(self._task_names)), "zeros", name="sums"
+        )
+        self.rows = {
+            METRICS: tuple(
+                f"{t}_{name}" for name in names for t in self._task_names
+            )
+        }
+        self.built = True
+
+    def update_batch(self, batch):
+        """Adds one batch, a `TaskGradients`."""
+        self.update_state(batch.labels, batch.outputs, batch.sample_weight)
+
+    def update_state(self, labels, outputs, sample_weight=None):
+        """Adds one batch of stacked arrays."""
+        if not self._given:
+            return
+        if not self.built:
+            self.build(labels, outputs)
+        label, output = per_task_axes(labels, outputs)
+        weight = per_task_weight(sample_weight)
+        present = tf.ones((1, 1))
+        if weight is not None:
+            label = without_missing(label, weight)
+            present = tf.cast(weight != 0.0, tf.float32)
+        sums = []
+        for name, function, weighted in self._functions:
+            values = _per_task(name, function(label, output), outputs)
+            by = present if weight is None or not weighted else weight
+            by = tf.broadcast_to(by, tf.shape(values))
+            # The product with a missing label's infinite value would be NaN.
+            values = tf.where(by != 0.0, values * by, 0.0)
+            both = tf.stack([values, by])
+            sums.append(tf.reduce_sum(both, axis=1))
+        self._sums.assign_add(tf.stack(sums))
+
+    def logs(self):
+        """Returns the row of results, for `StepLogs`."""
+        if not self._functions:
+            return {}
+        totals, counts = tf.unstack(tf.convert_to_tensor(self._sums), axis=1)
+        return {METRICS: as_row([tf.math.divide_no_nan(totals, counts)])}
+
+    def result(self):
+        """Returns a dict from `<task>_<metric>` to scalar."""
+        if not self._functions:
+            return {}
+        values = tf.unstack(self.logs()[METRICS][0])
+        return dict(zip(self.rows[METRICS], values, strict=True))
+
+    def save_own_variables(self, store):
+        """Saves nothing: the means of an epoch end with it."""
+
+    def load_own_variables(self, store):
+        """Loads nothing."""
+
+
+def _as_list(argument, given):
+    if given is None:
+        return []
+    given = list(given) if isinstance(given, list | tuple) else [given]
+    if any(isinstance(metric, Mapping) for metric in given):
+        raise ValueError(
+            f"Stacked heads have the same metrics for all tasks. Pass one list "
+            f"as `{argument}`. Received: {argument}={given!r}"
+        )
+    return given
+
+
+def _function(metric):
+    if not isinstance(metric, keras.metrics.MeanMetricWrapper):
+        raise ValueError(
+            f"The metric {metric.name!r} is not a mean of one value per row, "
+            "and cannot be taken of stacked tasks. Use metrics such as "
+            "'accuracy', a loss, or a function of labels and predictions that "
+            "reduces the last axis; compute others from predict(). Received: "
+            f"{type(metric).__name__}"
+        )
+    function, arguments = metric._fn, metric._fn_kwargs
+    if isinstance(function, keras.losses.Loss):
+        function = function.call
+    return lambda label, output: function(label, output, **arguments)
+
+
+def _per_task(name, values, outputs):
+    """Returns a metric's values as `(B, K)` float32."""
+    values = tf.cast(values, tf.float32)
+    if outputs.shape[1] == 1 and values.shape.rank == 1:
+        values = values[:, None]  # Keras drops the axis of a single task.
+    if values.shape.rank > 2:
+        values = tf.reduce_mean(values, axis=range(2, values.shape.rank))
+    check_one_per_task("metric", name, values, outputs)
+    return values

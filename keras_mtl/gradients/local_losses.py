@@ -1,0 +1,71 @@
+"""One replica's share of the tasks' losses, and its backward passes."""
+
+import tensorflow as tf
+
+
+class LocalLosses:
+    """The tasks' losses on a tape; their gradients carry the loss scale.
+
+    Args:
+        tape: Persistent `tf.GradientTape` of the forward pass.
+        sums: List of K scalars, or a `(K,)` tensor for stacked tasks.
+        denominators: `(K,)` tensor that divides the sums.
+        own: Float scalar, the layers' own losses on all replicas.
+        scale: Float scalar, the optimizer's loss scale.
+        num_replicas: Integer.
+    """
+
+    def __init__(self, tape, sums, denominators, own, scale, num_replicas):
+        self.tape = tape
+        self.num_tasks = int(denominators.shape[0])
+        self._own, self._scale = own, scale
+        self._share = scale / num_replicas
+        self._stacked = not isinstance(sums, list)
+        if self._stacked:
+            self.values = [sums / denominators]
+        else:
+            pairs = zip(sums, tf.unstack(denominators), strict=True)
+            self.values = [total / divisor for total, divisor in pairs]
+
+    def of_task(self, number, sources):
+        """Returns the gradients of one task."""
+        loss, cotangent = self.values[0], self._scale
+        if self._stacked:
+            cotangent *= tf.one_hot(number, self.num_tasks)
+        else:
+            loss = self.values[number]
+        return self.tape.gradient(loss, sources, output_gradients=cotangent)
+
+    def of_sum(self, sources):
+        """Returns the gradients of the sum of all tasks."""
+        cotangents = [self._scale * tf.ones_like(v) for v in self.values]
+        return self.tape.gradient(
+            self.values, sources, output_gradients=cotangents
+        )
+
+    def of_objective(self, coefficients, sources):
+        """Returns those of a weighted sum and this share of `own`."""
+        weighted = coefficients * self._scale
+        cotangents = [weighted] if self._stacked else tf.unstack(weighted)
+        return self.tape.gradient(
+            [*self.values, self._own],
+            sources,
+            output_gradients=[*cotangents, self._share],
+        )
+
+    def of_own(self, sources):
+        """Returns the gradients of this share of `own`."""
+        return self.tape.gradient(
+            self._own, sources, output_gradients=self._share
+        )
+
+    def through(self, leaves, cotangents, sources):
+        """Returns the gradients that reach sources through `leaves`.
+
+        And those of this share of `own`.
+        """
+        return self.tape.gradient(
+            [*leaves, self._own],
+            sources,
+            output_gradients=[*cotangents, self._share],
+        )

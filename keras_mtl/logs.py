@@ -1,0 +1,93 @@
+"""Logs of a step: few tensors, which get their names where they are read."""
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+# The row that the compiled metrics fill; no name of a log has a slash.
+METRICS = "/metrics"
+
+
+class StepLogs(Mapping):
+    """Values by name, unfolded from rows of them when first read.
+
+    Every tensor that a compiled step returns costs time in each step; at
+    hundreds of tasks a scalar for each would cost more than the step.
+
+    Args:
+        tensors: Dict from a name to a tensor; the name of a row is a key of
+            `rows`.
+        rows: Dict from the name of a row to the names of its entries.
+    """
+
+    def __init__(self, tensors, rows):
+        self._tensors = tensors
+        self._rows = rows
+        self._read = None
+
+    def __len__(self):
+        return sum(len(self._rows.get(name, (name,))) for name in self._tensors)
+
+    def __iter__(self):
+        return iter(self._values())
+
+    def __getitem__(self, name):
+        return self._values()[name]
+
+    def _values(self):
+        if self._read is None:
+            values = {}
+            for name, tensor in self._tensors.items():
+                if name in self._rows:
+                    numbers = np.ravel(tensor).tolist()
+                    values |= zip(self._rows[name], numbers, strict=True)
+                else:
+                    values[name] = tensor
+            self._read = values
+        return self._read
+
+
+class LoggingModel(keras.Model):
+    """A model whose `train_step` and `test_step` return `step_logs`."""
+
+    def step_logs(self, training):
+        """Returns the tensors of `StepLogs`.
+
+        Args:
+            training: Boolean; an evaluation logs no learned weights.
+        """
+        means = self._loss_tracker
+        row = means.training_logs() if training else means.evaluation_logs()
+        return {**row, **self._compile_metrics.logs()}
+
+    def _named(self, tensors):
+        rows = {**self._loss_tracker.rows, **self._compile_metrics.rows}
+        return StepLogs(tensors, rows)
+
+    def _make_function(self, step_function):
+        function = super()._make_function(step_function)
+        return lambda iterator: self._named(function(iterator))
+
+    def _get_metrics_result_or_logs(self, logs):
+        # Keras compares keys; an evaluation has fewer than a training epoch.
+        results = self._named(self.step_logs("skipped_steps" in logs))
+        return plain_logs({n: results.get(n, logs[n]) for n in logs})
+
+
+def as_row(values) -> tf.Tensor:
+    """Returns a row for `StepLogs`, `(1, N)`.
+
+    Workers that train in step average logs over their first axis.
+
+    Args:
+        values: List of float32 tensors.
+    """
+    return tf.concat([tf.reshape(value, [1, -1]) for value in values], axis=1)
+
+
+def plain_logs(logs):
+    """Returns the logs as Python numbers, or arrays where they are not."""
+    values = {name: np.asarray(value) for name, value in logs.items()}
+    return {n: v.item() if v.ndim == 0 else v for n, v in values.items()}
