@@ -2,11 +2,11 @@
 
 import tensorflow as tf
 
-from keras_mtl.gradients.parts import even, inner, num_elements
+from keras_mtl.gradients.parts import num_elements
 
 # Bytes that the features of all tasks may take before tasks are taken in
 # chunks, and those of a slice of them that is multiplied at once.
-CHUNK_BYTES, SLICE_BYTES = 640 * 2**20, 32 * 2**20
+CHUNK_BYTES, SLICE_BYTES = 640 * 2**20, 2**24
 
 
 class LayerwiseGradients:
@@ -37,8 +37,8 @@ class LayerwiseGradients:
                 if part.kernel is None:
                     total += tf.reduce_sum(features**2)
                 else:
-                    blocks = [b[None] for b in _row_blocks(part, features)]
-                    total += 2.0 * part.kernel.inner(blocks, blocks)[0, 0]
+                    crossed = part.kernel.matmul(features)
+                    total += 2.0 * tf.reduce_sum(features * crossed)
             return total
 
         return tf.map_fn(
@@ -102,59 +102,46 @@ class LayerwiseGradients:
                 # One after the other: all slices at once would need twice
                 # the memory of the features.
                 with tf.control_dependencies([total]):
-                    left = [array.stack() for array in left]
-                    right = (
-                        left
-                        if columns is None
-                        else [array.stack() for array in right]
-                    )
+                    left = left.stack()
+                    right = left if columns is None else right.stack()
                 total += _products(part.kernel, left, right)
         return total
 
     def _stacked_features(self, cotangents):
-        """Returns for each part its features of all tasks, in pieces.
+        """Returns for each part a list of slices of its features.
 
-        A list of slices, each a list of row blocks, each a `tf.TensorArray`.
+        Each is a `tf.TensorArray` over the tasks.
         """
         size = int(cotangents[0].shape[0])
-        widths = [_widths(part, size) for part in self._parts]
-        grid = [
+        widths = [_widths(part.shape, size) for part in self._parts]
+        arrays = [
             [
-                [
-                    tf.TensorArray(
-                        tf.float32, size=size, element_shape=(rows, width)
-                    )
-                    for rows in _row_sizes(part)
-                ]
+                tf.TensorArray(
+                    tf.float32, size=size, element_shape=(part.shape[0], width)
+                )
                 for width in of_part
             ]
             for part, of_part in zip(self._parts, widths, strict=True)
         ]
 
-        def body(task, grid):
+        def body(task, arrays):
             pulled = self._features([tf.gather(c, task) for c in cotangents])
-            written = [
+            return task + 1, [
                 [
-                    [
-                        array.write(task, block)
-                        for array, block in zip(
-                            arrays, _row_blocks(part, piece), strict=True
-                        )
-                    ]
-                    for arrays, piece in zip(
+                    array.write(task, piece)
+                    for array, piece in zip(
                         of_part, tf.split(features, sizes, axis=1), strict=True
                     )
                 ]
-                for part, of_part, sizes, features in zip(
-                    self._parts, grid, widths, pulled, strict=True
+                for of_part, sizes, features in zip(
+                    arrays, widths, pulled, strict=True
                 )
             ]
-            return task + 1, written
 
         return tf.while_loop(
             lambda task, _: task < size,
             body,
-            (0, grid),
+            (0, arrays),
             parallel_iterations=1,
             maximum_iterations=size,
         )[1]
@@ -174,25 +161,26 @@ class LayerwiseGradients:
 
 
 def _products(kernel, left, right):
-    """Returns the inner products of features, given in row blocks."""
+    """Returns the inner products of two slices `(k, N, u)` of features."""
     if kernel is None:
-        return inner(left[0], right[0])
-    product = kernel.inner(left, right)
-    other = product if left is right else kernel.inner(right, left)
+        return _inner(left, right)
+    product = _inner(left, kernel.matmul(right))
+    other = product if left is right else _inner(right, kernel.matmul(left))
     return product + tf.transpose(other)
 
 
-def _row_sizes(part):
-    return [part.shape[0]] if part.kernel is None else part.kernel.sizes
+def _inner(left, right):
+    size = left.shape[0]
+    left, right = (tf.reshape(t, [size, -1]) for t in (left, right))
+    return tf.matmul(left, right, transpose_b=True)
 
 
-def _row_blocks(part, features):
-    sizes = _row_sizes(part)
-    return [features] if len(sizes) == 1 else tf.split(features, sizes)
-
-
-def _widths(part, num_tasks):
-    """Returns the widths of the slices of a part's features."""
-    width = part.shape[1]
-    num_bytes = 4 * num_tasks * num_elements(part.shape)
-    return even(width, min(width, max(1, -(-num_bytes // SLICE_BYTES))))
+def _widths(shape, num_tasks):
+    """Returns the widths of the slices of a feature matrix."""
+    width = int(shape[1])
+    num_bytes = 4 * num_tasks * num_elements(shape)
+    number = -(-num_bytes // SLICE_BYTES)
+    # Products are faster for widths that fill vector registers.
+    most = max(16, width // number // 16 * 16)
+    rest = width % most
+    return [most] * (width // most) + ([rest] if rest else [])

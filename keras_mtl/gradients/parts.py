@@ -21,7 +21,8 @@ from keras_mtl.gradients.sparse import number_rows
 
 # Rows that a batch of unknown size is taken to have.
 USUAL_BATCH = 256
-NUM_BLOCKS, SMALLEST_BLOCK = 4, 64
+# Rows from which half the work of a triangle is worth two products.
+SMALLEST_SPLIT = 128
 
 logger = logging.getLogger("keras_mtl")
 
@@ -44,65 +45,41 @@ class Part(NamedTuple):
 
 
 class Triangle:
-    """The lower triangle `L` of `A Aᵀ`, its diagonal halved, in blocks.
+    """The lower triangle `L` of `A Aᵀ`, its diagonal halved.
+
+    The upper right quarter is not computed; finer blocks would save more
+    operations, but not time.
 
     Args:
         rows: `(N, I)` float32 matrix `A`.
-
-    Attributes:
-        sizes: List of the blocks' numbers of rows; `[None]` for one block of
-            unknown size.
     """
 
     def __init__(self, rows):
         size = rows.shape[0]
-        number = 1 if size is None else size // SMALLEST_BLOCK
-        number = max(1, min(NUM_BLOCKS, number))
-        self.sizes = [None] if size is None else even(size, number)
-        blocks = [rows] if number == 1 else tf.split(rows, self.sizes)
+        if size is None or size < SMALLEST_SPLIT:
+            self._blocks = [_halved(tf.matmul(rows, rows, transpose_b=True))]
+            return
+        upper, lower = rows[: size // 2], rows[size // 2 :]
+        square = _halved(tf.matmul(lower, lower, transpose_b=True))
+        left = tf.matmul(lower, upper, transpose_b=True)
         self._blocks = [
-            [
-                tf.matmul(block, other, transpose_b=True)
-                for other in blocks[:index]
-            ]
-            + [_halved(tf.matmul(block, block, transpose_b=True))]
-            for index, block in enumerate(blocks)
+            _halved(tf.matmul(upper, upper, transpose_b=True)),
+            tf.concat([left, square], axis=1),
         ]
 
-    def inner(self, left, right):
-        """Returns `Σ <left_i, L right_j>` over the blocks, `(k, k)`.
-
-        Args:
-            left: List of `(k, n, u)` tensors, one for each block.
-            right: The same.
-        """
-        total = 0.0
-        for features, row in zip(left, self._blocks, strict=True):
-            below = zip(row, right[: len(row)], strict=True)
-            product = tf.add_n([tf.matmul(b, other) for b, other in below])
-            total += inner(features, product)
-        return total
+    def matmul(self, features):
+        """Returns `L @ features` for features `(..., N, u)`."""
+        products = [
+            tf.matmul(block, features[..., : block.shape[1], :])
+            for block in self._blocks
+        ]
+        return tf.concat(products, axis=-2)
 
 
 def _halved(square):
     """Returns the lower triangle of a matrix, its diagonal halved."""
     half = 0.5 * tf.linalg.diag_part(square)
     return tf.linalg.set_diag(tf.linalg.band_part(square, -1, 0), half)
-
-
-def inner(left, right):
-    """Returns the `(k, k)` inner products of `(k, ...)` features."""
-    size = left.shape[0]
-    return tf.matmul(
-        tf.reshape(left, [size, -1]),
-        tf.reshape(right, [size, -1]),
-        transpose_b=True,
-    )
-
-
-def even(size, number):
-    """Returns `number` sizes that sum to `size`, the first ones larger."""
-    return [size // number + (i < size % number) for i in range(number)]
 
 
 def product_part(uses, num_tasks) -> Part | None:
