@@ -40,13 +40,15 @@ SIGNALS = {
     "gradient_norms": Signal(
         1,
         "call",
-        "a backward pass per task, down to the scope",
+        "one pass over the heads; below them, cotangents of each task down to "
+        "the scope, and a product for each",
         "norm of each task's gradient, in loss per parameter",
     ),
     "gramian": Signal(
         2,
         "call",
-        "a backward pass per task, down to the scope",
+        "one pass over the heads; below them, cotangents of each task down to "
+        "the scope, and products layer by layer",
         "inner products of the tasks' gradients",
     ),
     "query_losses": Signal(
@@ -58,7 +60,8 @@ SIGNALS = {
     "query_support_gramian": Signal(
         2,
         "observe",
-        "a backward pass per task, on the support and on the query batch",
+        "a backward pass per task, on the support and on the query batch; with "
+        "separate inputs, over its own rows",
         "row t, column j: inner product of task t's query gradient at the new "
         "parameters and task j's support gradient at the old ones",
     ),

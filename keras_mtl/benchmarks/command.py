@@ -13,7 +13,9 @@ from keras_mtl.checks import integer
 
 def bench(
     workload: Annotated[
-        Literal["mlp", "three_tasks", "resnet", "text_cnn", "embedding"],
+        Literal[
+            "mlp", "stacked", "three_tasks", "resnet", "text_cnn", "embedding"
+        ],
         typer.Option(help="mlp: 2048-2000-100 with K binary heads."),
     ] = "mlp",
     tasks: Annotated[
@@ -63,6 +65,7 @@ def bench(
     to uniform's, where the model is dense. One row is a plain Keras model with
     the same layers.
     """
+    import keras
     import tensorflow as tf
 
     from keras_mtl.benchmarks.report import WIDTH, write_json
@@ -97,7 +100,7 @@ def bench(
                 work.x,
                 work.y,
                 weighters=names or None,
-                batch_size=len(next(iter(work.y.values()))),
+                batch_size=len(keras.tree.flatten(work.y)[0]),
                 repetitions=repetitions,
                 block_seconds=block_seconds,
                 clock=clock,

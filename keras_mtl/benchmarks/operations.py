@@ -101,7 +101,7 @@ def dense_layers(model, inputs) -> Layers | None:
         for layer in getattr(model.encoder, "layers", [model.encoder])
         if not isinstance(layer, keras.layers.InputLayer)
     ]
-    heads = list(model.heads.values())
+    heads = list(model.arrangement.head_layers.values())
     if any(type(layer) is not keras.layers.Dense for layer in (*chain, *heads)):
         return None
     rows = len(keras.tree.flatten(inputs)[0])

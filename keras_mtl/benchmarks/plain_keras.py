@@ -4,13 +4,16 @@ import functools
 from collections.abc import Mapping
 
 import keras
+import numpy as np
+
+from keras_mtl.layers import StackedHeads
 
 
 def as_plain_keras(model, x) -> keras.Model:
     """Returns a functional Keras model with the layers of `model`, compiled.
 
     It has a head per task and fixed `loss_weights`: what one writes without
-    this package.
+    this package. Stacked heads become a dense layer for each task.
 
     Args:
         model: Compiled `MultiTaskModel`.
@@ -21,21 +24,58 @@ def as_plain_keras(model, x) -> keras.Model:
         parts = {task: model.encoder(inputs[task]) for task in inputs}
     else:
         parts = dict.fromkeys(model.task_names, model.encoder(inputs))
-    outputs = {task: head(parts[task]) for task, head in model.heads.items()}
+    outputs = {task: head(parts[task]) for task, head in _heads(model).items()}
     config = keras.saving.deserialize_keras_object(model.get_compile_config())
-    weights = config["loss_weights"]
+    of_each = functools.partial(_of_each, model)
+    weights = model.task_losses.loss_weights.numpy().tolist()
     plain = keras.Model(inputs, outputs)
     plain.compile(
         optimizer=config["optimizer"],
-        loss={task: model.task_losses.loss[task] for task in outputs},
-        loss_weights={t: (weights or {}).get(t, 1.0) for t in outputs},
-        metrics=config["metrics"],
-        weighted_metrics=config["weighted_metrics"],
+        loss=of_each(model.task_losses.loss),
+        loss_weights=dict(zip(model.task_names, weights, strict=True)),
+        metrics=of_each(config["metrics"]),
+        weighted_metrics=of_each(config["weighted_metrics"]),
         steps_per_execution=model.steps_per_execution,
         jit_compile=model.jit_compile,
         run_eagerly=model.run_eagerly,
     )
     return plain
+
+
+def as_plain_batch(model, batch):
+    """Returns a batch for `as_plain_keras(model, ...)`.
+
+    Args:
+        model: `MultiTaskModel`.
+        batch: Tuple of arrays: inputs, labels and maybe sample weights.
+    """
+    x, *rest = batch
+    if not isinstance(model.heads, StackedHeads):
+        return batch
+    by_name = [
+        keras.tree.map_structure(np.asarray, model.arrangement.by_name(part))
+        if np.ndim(part) > 1
+        else dict.fromkeys(model.task_names, part)
+        for part in rest
+    ]
+    return (x, *by_name)
+
+
+def _heads(model):
+    heads = model.heads
+    if not isinstance(heads, StackedHeads):
+        return heads
+    return {
+        task: keras.layers.Dense(heads.units, heads.activation, heads.use_bias)
+        for task in model.task_names
+    }
+
+
+def _of_each(model, given):
+    """Returns what a stacked model has for all tasks, for each of them."""
+    if given is None or not isinstance(model.heads, StackedHeads):
+        return given
+    return dict.fromkeys(model.task_names, given)
 
 
 def _inputs(x, name=None):

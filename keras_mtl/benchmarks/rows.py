@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl import weighters
-from keras_mtl.benchmarks.plain_keras import as_plain_keras
+from keras_mtl.benchmarks.plain_keras import as_plain_batch, as_plain_keras
 from keras_mtl.data.feeding import needs_query
 from keras_mtl.data.support_query import SupportQuery
 
@@ -101,7 +101,8 @@ class PlainKerasRow:
     def __call__(self):
         """Returns a `KerasRunner`."""
         model, batch = self.blueprint.model(self.method), self.blueprint.batch
-        return _endless(as_plain_keras(model, batch[0]), batch)
+        plain = as_plain_keras(model, batch[0])
+        return _endless(plain, as_plain_batch(model, batch))
 
 
 def weighter_rows(blueprint, uniform, others) -> dict[str, WeighterRow]:

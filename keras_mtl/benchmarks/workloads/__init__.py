@@ -6,12 +6,14 @@ import inspect
 from keras_mtl.benchmarks.workloads.embedding import embedding
 from keras_mtl.benchmarks.workloads.mlp import mlp
 from keras_mtl.benchmarks.workloads.resnet import resnet
+from keras_mtl.benchmarks.workloads.stacked import stacked
 from keras_mtl.benchmarks.workloads.text_cnn import text_cnn
 from keras_mtl.benchmarks.workloads.three_tasks import SIZES, three_tasks
 from keras_mtl.benchmarks.workloads.workload import Workload
 
 WORKLOADS = {
     "mlp": (mlp,),
+    "stacked": (stacked,),
     "three_tasks": tuple(
         functools.partial(three_tasks, size) for size in SIZES
     ),
@@ -54,6 +56,7 @@ __all__ = [
     "makers",
     "mlp",
     "resnet",
+    "stacked",
     "text_cnn",
     "three_tasks",
 ]

@@ -15,13 +15,13 @@ class Workload(NamedTuple):
         name: String.
         model: Compiled `MultiTaskModel`.
         x: Inputs, or a dict of inputs by task name.
-        y: Dict from task name to labels.
+        y: Dict from task name to labels, or stacked labels.
     """
 
     name: str
     model: MultiTaskModel
     x: np.ndarray | dict[str, np.ndarray]
-    y: dict[str, np.ndarray]
+    y: dict[str, np.ndarray] | np.ndarray
 
 
 def binary(name, encoder, x, tasks, jit_compile) -> Workload:
