@@ -204,7 +204,7 @@ class TaskGradients:
         }
         mine = [v for v in variables if id(v) in found]
         found = {
-            id(v): weighted_sum([found[id(v)], gradient], [1.0, 1.0])
+            id(v): weighted_sum([found[id(v)], gradient])
             for v, gradient in zip(mine, local.of_own(mine), strict=True)
         }
         missing = [v for v in variables if id(v) not in found]

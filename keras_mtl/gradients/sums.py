@@ -37,27 +37,35 @@ def square(gradient):
     return tf.reduce_sum(tf.square(tf.cast(gradient, tf.float32)))
 
 
-def weighted_sum(gradients, coefficients):
+def weighted_sum(gradients, coefficients=None):
     """Returns the weighted sum of gradients of one variable, or `None`.
 
     Args:
         gradients: List of tensors, `tf.IndexedSlices` or `None`.
-        coefficients: List of as many scalars.
+        coefficients: List of as many scalars, or `None` for a plain sum.
     """
-    given = [
-        (gradient, tf.cast(coefficient, gradient.dtype))
-        for gradient, coefficient in zip(gradients, coefficients, strict=True)
-        if gradient is not None
-    ]
-    if not given:
-        return None
-    if all(isinstance(gradient, tf.IndexedSlices) for gradient, _ in given):
+    if coefficients is not None:
+        pairs = zip(gradients, coefficients, strict=True)
+        gradients = [None if g is None else _times(g, c) for g, c in pairs]
+    given = [gradient for gradient in gradients if gradient is not None]
+    if len(given) < 2:
+        return given[0] if given else None
+    if all(isinstance(gradient, tf.IndexedSlices) for gradient in given):
         return tf.IndexedSlices(
-            tf.concat([c * gradient.values for gradient, c in given], axis=0),
-            tf.concat([gradient.indices for gradient, _ in given], axis=0),
-            given[0][0].dense_shape,
+            tf.concat([gradient.values for gradient in given], axis=0),
+            tf.concat([gradient.indices for gradient in given], axis=0),
+            given[0].dense_shape,
         )
-    return tf.add_n([c * tf.convert_to_tensor(g) for g, c in given])
+    return tf.add_n([tf.convert_to_tensor(gradient) for gradient in given])
+
+
+def _times(gradient, factor):
+    factor = tf.cast(factor, gradient.dtype)
+    if isinstance(gradient, tf.IndexedSlices):
+        return tf.IndexedSlices(
+            gradient.values * factor, gradient.indices, gradient.dense_shape
+        )
+    return gradient * factor
 
 
 def _stack(gradients, zeros):
