@@ -245,7 +245,7 @@ class TaskGradients:
         if missing:
             tasks = range(self._local.num_tasks)
             pulled = [self._local.of_task(task, missing) for task in tasks]
-            if not tf.is_tensor(missing[0]):
+            if isinstance(missing[0], keras.Variable):
                 pulled = [distribution.all_sum(of_task) for of_task in pulled]
             columns = map(list, zip(*pulled, strict=True))
             self._at_hand |= zip(map(id, missing), columns, strict=True)

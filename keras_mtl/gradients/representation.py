@@ -125,7 +125,7 @@ class LinearHeadGradients:
         matrices = tf.cast(self._matrices, tf.float32)
         crossed = tf.matmul(deltas, deltas, transpose_a=True)
         crossed *= tf.matmul(matrices, matrices, transpose_a=True)
-        return self._sum_columns(tf.transpose(self._sum_columns(crossed)))
+        return self._sum_columns(self._sum_columns(crossed))
 
     def squared_norms(self):
         """Returns the `(K,)` squared norms on this replica."""

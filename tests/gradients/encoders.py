@@ -44,7 +44,7 @@ def swish(x):
 
 
 def _dense(x):
-    return layers.Dense(4, "tanh")(layers.Dense(9, "relu")(x))
+    return layers.Dense(20, "tanh")(layers.Dense(9, "relu")(x))
 
 
 def _wide(x):
