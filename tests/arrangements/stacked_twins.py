@@ -9,6 +9,7 @@ from keras_mtl.layers import StackedHeads
 # Not in alphabetical order: what is sorted must show.
 NAMES = ("tone", "age", "class", "stars")
 FEATURES = 4
+LOSSES = {1: "binary_crossentropy", 3: "sparse_categorical_crossentropy"}
 
 
 def encoder(seed=0):
@@ -75,3 +76,16 @@ def by_name(array, names=NAMES):
     """Returns the columns `(B, 1)` of a stacked array."""
     columns = np.split(np.asarray(array), len(names), axis=1)
     return dict(zip(names, columns, strict=True))
+
+
+def compiled(model, weighter="uniform", units=1, **kwargs):
+    """Returns the model, compiled in a plain graph by default."""
+    arguments = {
+        "loss": LOSSES[units],
+        "metrics": ["accuracy"],
+        "weighted_metrics": ["mse"] if units == 1 else None,
+        "jit_compile": False,
+        **kwargs,
+    }
+    model.compile(keras.optimizers.Adam(0.05), weighter=weighter, **arguments)
+    return model

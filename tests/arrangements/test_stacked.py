@@ -12,6 +12,7 @@ from keras_mtl.data import mask_missing
 from tests.arrangements.stacked_twins import (
     NAMES,
     by_name,
+    compiled,
     head_weights,
     make_data,
     named_twin,
@@ -20,21 +21,8 @@ from tests.arrangements.stacked_twins import (
 from tests.test_graph import operations
 from tests.training import read
 
-LOSSES = {1: "binary_crossentropy", 3: "sparse_categorical_crossentropy"}
 FIT = {"batch_size": 8, "shuffle": False, "verbose": 0}
 WEIGHTS = {"age": 0.5, "stars": 2.0}
-
-
-def compiled(model, weighter="uniform", units=1, **kwargs):
-    arguments = {
-        "loss": LOSSES[units],
-        "metrics": ["accuracy"],
-        "weighted_metrics": ["mse"] if units == 1 else None,
-        "jit_compile": False,
-        **kwargs,
-    }
-    model.compile(keras.optimizers.Adam(0.05), weighter=weighter, **arguments)
-    return model
 
 
 def assert_alike(stacked, named):
@@ -244,7 +232,9 @@ def test_export_names_the_tasks(tmp_path):
         np.testing.assert_allclose(value, expected[task], rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["constant", "slaw", "dwa", "uncertainty"])
+@pytest.mark.parametrize(
+    "name", ["constant", "slaw", "dwa", "uncertainty", "gradnorm"]
+)
 def test_the_graph_does_not_grow_with_the_tasks(name):
     counts = []
     for num_tasks in (4, 64):
