@@ -8,7 +8,12 @@ from keras_mtl.arrangements import arrangement
 from keras_mtl.export import export_saved_model
 from keras_mtl.layers.select import Select
 from keras_mtl.layers.stacked_heads import StackedHeads
-from keras_mtl.separate import check_alike, join_rows, split_rows
+from keras_mtl.separate import (
+    check_alike,
+    join_rows,
+    own_leaves,
+    split_rows,
+)
 from keras_mtl.trainer import TaskTrainer
 
 
@@ -139,6 +144,8 @@ class MultiTaskModel(TaskTrainer):
         """
         if not self.is_separate(inputs):
             representation = self.encoder(inputs, training=training)
+            if return_representation:
+                representation = own_leaves(representation)
             outputs = self.arrangement.predict(representation, training)
             return (
                 (outputs, representation) if return_representation else outputs
@@ -146,13 +153,15 @@ class MultiTaskModel(TaskTrainer):
         if apart and not (training and self._rows_share_a_state()):
             check_alike(inputs)
             representation = parts = {
-                task: self.encoder(part, training=training)
+                task: own_leaves(self.encoder(part, training=training))
                 for task, part in inputs.items()
             }
         else:
             check_alike(inputs)
             joined, sizes = join_rows(inputs)
             representation = self.encoder(joined, training=training)
+            if return_representation:
+                representation = own_leaves(representation)
             parts = split_rows(representation, sizes)
         heads = self.heads
         outputs = {

@@ -62,6 +62,24 @@ def split_rows(joined, sizes):
     }
 
 
+def own_leaves(representation):
+    """Returns the encoder's outputs as tensors that do not follow each other.
+
+    A gradient at one of two outputs is then not also that through the other.
+    """
+    return keras.tree.map_structure(_own, representation)
+
+
+def _own(tensor):
+    if isinstance(tensor, keras.KerasTensor):
+        return tensor
+    own = tf.identity(tensor)
+    mask = getattr(tensor, "_keras_mask", None)
+    if mask is not None:
+        own._keras_mask = mask
+    return own
+
+
 def _part(tensor, sizes, task):
     if isinstance(tensor, keras.KerasTensor):
         return keras.KerasTensor((sizes[task], *tensor.shape[1:]), tensor.dtype)

@@ -172,24 +172,22 @@ def make_parts(variables, uses, leaves, losses):
         if use.output is not None
     ]
     through = _reached(losses.tape.gradient(leaves, outputs), outputs)
+    values = [v.value for v in variables]
+    pulled = losses.tape.gradient(leaves, values)
+    reached = {
+        id(v)
+        for v, gradient in zip(variables, pulled, strict=True)
+        if gradient is not None
+    }
     anyhow = _reached(losses.of_sum(outputs), outputs)
     parts, past = [], []
     for variable in variables:
         found = noted[id(variable)]
-        if any(
-            use.output.name in anyhow - through
-            for use in found
-            if use.output is not None
-        ):
+        names = {use.output.name for use in found if use.output is not None}
+        if names & anyhow - through:
             past.append(variable)
-            continue
-        found = [
-            use
-            for use in found
-            if use.output is None or use.output.name in through
-        ]
-        if found:
-            parts.append(_make_part(variable, found, losses.num_tasks))
+        elif id(variable) in reached:
+            parts.append(_make_part(variable, found, through, losses.num_tasks))
     return parts, past
 
 
@@ -199,14 +197,31 @@ def _reached(gradients, outputs):
     return {output.name for gradient, output in pairs if gradient is not None}
 
 
-def _make_part(variable, uses, num_tasks):
-    kinds = {use.kind for use in uses}
-    if kinds == {"lookup"}:
-        return lookup_part(uses, variable)
+def _make_part(variable, uses, through, num_tasks):
+    """Returns the cheapest exact part of a variable.
+
+    Uses that the representation does not depend on, a regulariser's say, are
+    left out; but a product or lookup without a gradient is one whose gradient
+    is hidden, as by `tf.recompute_grad`.
+    """
+    found = [
+        use
+        for use in uses
+        if use.output is None
+        or use.output.name in through
+        or use.kind != "other"
+    ]
+    kinds = {use.kind for use in found}
+    hidden = any(
+        use.output is not None and use.output.name not in through
+        for use in found
+    )
     part = None
-    if kinds == {"product"}:
-        part = product_part(uses, num_tasks)
-    elif "other" in kinds and len(variable.shape) > 1:
+    if kinds == {"lookup"} and not hidden:
+        part = lookup_part(found, variable)
+    elif kinds == {"product"} and not hidden:
+        part = product_part(found, num_tasks)
+    elif len(variable.shape) > 1:
         logger.warning(
             "%s: no cheap form of its inner products; each task's gradient of "
             "it is computed.",

@@ -53,8 +53,8 @@ class TaskGradients:
         )
         self.labels, self.sample_weight = y, sample_weight
         self._model, self._scale = model, scale
-        self._at_hand, self._at_leaves, self._splits = {}, None, {}
-        self._uses = None
+        self._at_hand, self._splits = {}, {}
+        self._at_leaves = self._uses = None
         if scope is not None and not tf.executing_eagerly():
             self._uses = Uses(roles.task_variables(model))
         tape = tf.GradientTape(persistent=True)
@@ -66,7 +66,8 @@ class TaskGradients:
                 apart=scope is not None,
             )
             local = model.task_losses(y, self.outputs, sample_weight)
-            rows = tf.shape(keras.tree.flatten(x)[0])[0]
+            parts = x.values() if model.is_separate(x) else [x]
+            rows = sum(tf.shape(keras.tree.flatten(p)[0])[0] for p in parts)
             sums, self.counts, self.rows = _global_totals(local, rows)
             divided = tf.logical_and(self.counts > 0.0, local.divides)
             denominators = tf.where(divided, self.counts, 1.0)
@@ -115,10 +116,16 @@ class TaskGradients:
         """
         scale = self._scale * (self if other is None else other)._scale
         if scope == "representation":
-            if other is None and self._shares_representation:
+            if other is not None:
+                raise ValueError(
+                    "Query and support batch have no representation in common. "
+                    f"Pass scope='shared' to {self._model.weighter.name!r}. "
+                    f"Received: scope={scope!r}"
+                )
+            if self._shares_representation:
                 total = self._representation_pass.gramian()
             else:
-                total = self._products(self._reaching(scope), other)
+                total = self._products(self._reaching(scope))
             return distribution.all_sum(total) / scale
         if other is not None:
             return self._products(self._reaching(scope), other) / scale
@@ -139,7 +146,8 @@ class TaskGradients:
             squares = self._squares(variables)
             if layerwise:
                 squares += layerwise.squared_norms()
-        return tf.sqrt(squares) / self._scale
+        # Rounding may leave less than nothing of a vanishing gradient.
+        return tf.sqrt(tf.maximum(squares, 0.0)) / self._scale
 
     def pull_tasks(self, scope):
         """Computes each task's gradient, for `combined` to add up."""

@@ -69,11 +69,7 @@ class RepresentationGradients:
 
     def gramian(self):
         """Returns the `(K, K)` inner products on this replica."""
-        total = 0.0
-        for tensor in self.stacked:
-            flat = _flat(tensor)
-            total += tf.matmul(flat, flat, transpose_b=True)
-        return total
+        return _gramian(self.stacked)
 
     def squared_norms(self):
         """Returns the `(K,)` squared norms on this replica."""
@@ -112,6 +108,11 @@ class LinearHeadGradients:
             for delta in deltas
             for _ in range(num_tasks // len(deltas))
         ]
+        # A head may be of another precision than the encoder.
+        deltas, matrices = (
+            [tf.cast(tensor, tf.float32) for tensor in tensors]
+            for tensors in (deltas, matrices)
+        )
         self._deltas = tf.concat(deltas, axis=1)
         self._matrices = tf.concat(matrices, axis=1)
 
@@ -121,10 +122,10 @@ class LinearHeadGradients:
 
     def gramian(self):
         """Returns the `(K, K)` inner products on this replica."""
-        deltas = tf.cast(self._deltas, tf.float32)
-        matrices = tf.cast(self._matrices, tf.float32)
-        crossed = tf.matmul(deltas, deltas, transpose_a=True)
-        crossed *= tf.matmul(matrices, matrices, transpose_a=True)
+        if not _narrow(self._sizes, self.leaves):
+            return _gramian(self.stacked)
+        crossed = tf.matmul(self._deltas, self._deltas, transpose_a=True)
+        crossed *= tf.matmul(self._matrices, self._matrices, transpose_a=True)
         return self._sum_columns(self._sum_columns(crossed))
 
     def squared_norms(self):
@@ -134,8 +135,9 @@ class LinearHeadGradients:
     def combined(self, coefficients):
         """Returns the sum of the tasks' gradients with these coefficients."""
         of_column = tf.gather(coefficients, self._owner())
-        weighted = self._deltas * tf.cast(of_column, self._deltas.dtype)
-        return [tf.matmul(weighted, self._matrices, transpose_b=True)]
+        weighted = self._deltas * of_column
+        total = tf.matmul(weighted, self._matrices, transpose_b=True)
+        return [tf.cast(total, self.leaves[0].dtype)]
 
     @property
     def stacked(self):
@@ -144,14 +146,17 @@ class LinearHeadGradients:
             shape = (-1, len(self._sizes), self._sizes[0])
             deltas = tf.reshape(self._deltas, shape)
             matrices = tf.reshape(self._matrices, shape)
-            return [tf.einsum("bku,dku->kbd", deltas, matrices)]
-        pairs = zip(
-            tf.split(self._deltas, self._sizes, axis=1),
-            tf.split(self._matrices, self._sizes, axis=1),
-            strict=True,
-        )
-        products = [tf.matmul(a, b, transpose_b=True) for a, b in pairs]
-        return [tf.stack(products)]
+            stacked = tf.einsum("bku,dku->kbd", deltas, matrices)
+        else:
+            pairs = zip(
+                tf.split(self._deltas, self._sizes, axis=1),
+                tf.split(self._matrices, self._sizes, axis=1),
+                strict=True,
+            )
+            stacked = tf.stack(
+                [tf.matmul(a, b, transpose_b=True) for a, b in pairs]
+            )
+        return [tf.cast(stacked, self.leaves[0].dtype)]
 
     def _sum_columns(self, values):
         """Adds up each task's columns, and transposes: `(n, U)` to `(K, n)`."""
@@ -181,10 +186,22 @@ def _first_products(leaves, uses, heads):
         found.append((mine[0], uses.products[mine[0].name].inputs[1]))
     if len(found) != len(uses.products):
         return None
-    # U²(B + D) operations against K²BD; the batch is taken to be above D.
-    units = [matrix.shape[1] for _, matrix in found]
-    widest = max(units) if len(heads) > 1 else 1
-    return found if 2 * widest**2 <= leaves[0].shape[1] else None
+    # Stacked heads have no other way that does not run them once per task.
+    sizes = [matrix.shape[1] for _, matrix in found]
+    return found if len(heads) == 1 or _narrow(sizes, leaves) else None
+
+
+def _narrow(sizes, leaves):
+    """Whether products of units cost less than those of representations.
+
+    `U²(B + D)` operations against `K²BD`; the batch is taken to be above D.
+    """
+    return 2 * max(sizes) ** 2 <= leaves[0].shape[1]
+
+
+def _gramian(stacked):
+    flat = [_flat(tensor) for tensor in stacked]
+    return tf.add_n([tf.matmul(f, f, transpose_b=True) for f in flat])
 
 
 def _flat(tensor):

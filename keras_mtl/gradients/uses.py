@@ -113,7 +113,8 @@ def _uses_of_view(op, view, read):
     first = op.inputs[0] is view
     if first and op.type in VIEWS:
         return _uses(op, read)
-    if first and op.type == "GatherV2" and _gathers_rows(op):
+    same = view.shape == read.shape
+    if first and same and op.type == "GatherV2" and _gathers_rows(op):
         return [Use("lookup", op.outputs[0], None, _flat(op.inputs[1]))]
     if not first and _multiplies(op):
         rows = op.inputs[0]

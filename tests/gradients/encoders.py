@@ -92,6 +92,38 @@ def _map(x):
     return layers.Conv2D(3, 3, padding="same", activation="tanh")(x)
 
 
+def _several(x):
+    """Two outputs, one of which follows from the other."""
+    low = layers.Dense(6, "tanh")(x)
+    return {"low": low, "high": layers.Dense(4, "tanh")(low)}
+
+
+@keras.saving.register_keras_serializable("tests")
+class Both(layers.Layer):
+    """Joins what `_several` returns."""
+
+    def call(self, parts):
+        return keras.ops.concatenate([parts["low"], parts["high"]], axis=-1)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Recomputed(layers.Layer):
+    """Forgets its activations, and with them its products' gradients."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 4), name="kernel")
+
+    def call(self, x):
+        return tf.recompute_grad(lambda x: tf.tanh(x @ self.kernel))(x)
+
+    def compute_output_shape(self, shape):
+        return (*shape[:-1], 4)
+
+
+def _recomputed(x):
+    return Recomputed()(layers.Dense(6, "tanh")(x))
+
+
 def _tied(x):
     return Tied()(x)
 
@@ -112,12 +144,14 @@ ENCODERS = {
     "recurrent": ("tokens", _recurrent),
     "attention": ("tokens", _attention),
     "map": ("images", _map),
+    "several": ("vectors", _several),
+    "recomputed": ("vectors", _recomputed),
     "tied": ("tokens", _tied),
     "twice": ("vectors", None),
 }
 
 
-def build(name, dtype="float32", seed=0, linear_heads=True):
+def build(name, dtype="float32", seed=0, linear_heads=True, head_dtype=None):
     """Returns a compiled model with four tasks and the named encoder."""
     kind, make = ENCODERS[name]
     keras.utils.set_random_seed(seed)
@@ -131,8 +165,9 @@ def build(name, dtype="float32", seed=0, linear_heads=True):
         heads = {
             task: keras.Sequential(
                 [
+                    *([Both()] if name == "several" else []),
                     *([] if linear_heads else [layers.Activation("tanh")]),
-                    layers.Dense(units[task]),
+                    layers.Dense(units[task], dtype=head_dtype),
                 ]
             )
             for task in TASKS
@@ -175,11 +210,15 @@ def reference(model, data, variables=None):
         kept = sample_weight.get(task, np.ones(len(y[task]))) != 0.0
         with tf.GradientTape() as tape:
             representation = model.encoder(x, training=True)
-            tape.watch(representation)
+            # Copies, so that no leaf is upstream of another.
+            representation = keras.tree.map_structure(
+                tf.identity, representation
+            )
             output = model.heads[task](representation, training=True)
             errors = tf.reduce_mean((output - y[task]) ** 2, axis=-1)
             loss = tf.reduce_mean(errors[kept])
-        sources = [representation] if variables is None else variables
+        leaves = keras.tree.flatten(representation)
+        sources = leaves if variables is None else variables
         flat = [
             np.zeros(np.prod(source.shape))
             if gradient is None

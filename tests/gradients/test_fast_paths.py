@@ -117,6 +117,17 @@ def test_mixed_precision_agrees_with_the_plain_path(name, dtype):
     assert_same(measured(model, data, "shared"), expected, tolerance)
 
 
+@pytest.mark.parametrize("scope", ["representation", "shared"])
+def test_heads_of_another_precision_than_the_encoder(scope):
+    data = batch("dense")
+    model = build("dense", "mixed_float16", head_dtype="float32")
+    plain = TaskGradients(model, data, training=True, scope=scope)
+    expected = plain.gramian(scope).numpy()
+    assert_same(measured(model, data, scope), expected, 0.01)
+    history = model.fit(*data[:2], weighter="mgda", verbose=0).history
+    assert history["skipped_steps"] == [0]
+
+
 @pytest.mark.parametrize("name", ["wide", "deep_conv"])
 def test_no_gradient_of_a_cheap_layer_is_made(name):
     model, data = build(name), batch(name)
