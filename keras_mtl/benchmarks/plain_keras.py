@@ -19,10 +19,12 @@ def as_plain_keras(model, x) -> keras.Model:
         model: Compiled `MultiTaskModel`.
         x: Inputs, for their shapes.
     """
-    inputs = _inputs(x)
-    if model.is_separate(inputs):
-        parts = {task: model.encoder(inputs[task]) for task in inputs}
+    if model.is_separate(x):
+        # A tuple has no names, which could be those of heads.
+        inputs = tuple(_inputs(part) for part in x.values())
+        parts = dict(zip(x, map(model.encoder, inputs), strict=True))
     else:
+        inputs = _inputs(x)
         parts = dict.fromkeys(model.task_names, model.encoder(inputs))
     outputs = {task: head(parts[task]) for task, head in _heads(model).items()}
     config = keras.saving.deserialize_keras_object(model.get_compile_config())
@@ -50,6 +52,8 @@ def as_plain_batch(model, batch):
         batch: Tuple of arrays: inputs, labels and maybe sample weights.
     """
     x, *rest = batch
+    if model.is_separate(x):
+        return (tuple(x.values()), *rest)
     if not isinstance(model.heads, StackedHeads):
         return batch
     by_name = [
