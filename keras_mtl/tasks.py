@@ -59,13 +59,7 @@ class TaskLosses:
                 f"float. Received: loss_weights={loss_weights!r}"
             )
         check_tasks("loss weight", weights, task_names)
-        self.loss_weights = tf.constant(
-            [
-                at_least(f"loss_weights[{task!r}]", weights.get(task, 1.0), 0.0)
-                for task in task_names
-            ],
-            "float32",
-        )
+        self.loss_weights = fixed_weights(weights, task_names)
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -136,6 +130,25 @@ class TaskLosses:
                 f"labels or predictions. Received: {shapes}. {error}"
             ) from error
         return tf.cast(values, tf.float32)
+
+
+def fixed_weights(weights, task_names) -> tf.Tensor:
+    """Returns `compile`'s loss weights as `(K,)` float32, 1 by default.
+
+    Args:
+        weights: Dict from task name to float, for some or all tasks.
+        task_names: Tuple of K strings.
+
+    Raises:
+        ValueError: If a weight is negative or not finite.
+    """
+    return tf.constant(
+        [
+            at_least(f"loss_weights[{task!r}]", weights.get(task, 1.0), 0.0)
+            for task in task_names
+        ],
+        "float32",
+    )
 
 
 def check_tasks(what, given, task_names, complete=False):

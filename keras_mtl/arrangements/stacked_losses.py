@@ -6,10 +6,10 @@ import tensorflow as tf
 from keras import ops
 from keras.src.trainers.compile_utils import get_loss
 
-from keras_mtl.checks import at_least
 from keras_mtl.tasks import (
     TaskSums,
     check_tasks,
+    fixed_weights,
     loss_kind,
     weighted_sums,
     without_missing,
@@ -37,13 +37,7 @@ class StackedLosses:
             )
         self.loss = loss
         weights = _by_name(loss_weights, task_names)
-        self.loss_weights = tf.constant(
-            [
-                at_least(f"loss_weights[{task!r}]", weights.get(task, 1.0), 0.0)
-                for task in task_names
-            ],
-            "float32",
-        )
+        self.loss_weights = fixed_weights(weights, task_names)
 
     @property
     def kinds(self) -> dict[str, str]:
