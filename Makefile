@@ -21,6 +21,8 @@ lint: .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+# The tests turn oneDNN off for exact comparisons; users do not.
+bench: export TF_ENABLE_ONEDNN_OPTS := 1
 bench: .venv/installed
 	$(BIN)/keras-mtl bench
 

@@ -1,8 +1,10 @@
 """Fingerprints of molecules and many yes-or-no assays."""
 
-import numpy as np
-
-from keras_mtl.benchmarks.workloads.workload import binary, dense
+from keras_mtl.benchmarks.workloads.workload import (
+    binary,
+    dense,
+    fingerprints,
+)
 
 
 def mlp(
@@ -16,8 +18,6 @@ def mlp(
         jit_compile: Boolean or `"auto"`.
         widths: Tuple of integers: inputs, then units of the dense layers.
     """
-    rng = np.random.default_rng(0)
-    # ECFP fingerprints set a few bits in a hundred.
-    x = (rng.random((batch_size, widths[0])) < 0.03).astype("float32")
+    x = fingerprints(batch_size, widths[0])
     tasks = [f"assay_{index}" for index in range(num_tasks)]
     return binary("mlp", dense(widths), x, tasks, jit_compile)

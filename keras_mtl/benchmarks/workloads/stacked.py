@@ -3,7 +3,11 @@
 import keras
 import numpy as np
 
-from keras_mtl.benchmarks.workloads.workload import Workload, dense
+from keras_mtl.benchmarks.workloads.workload import (
+    Workload,
+    dense,
+    fingerprints,
+)
 from keras_mtl.layers import StackedHeads
 from keras_mtl.model import MultiTaskModel
 
@@ -19,8 +23,8 @@ def stacked(
         jit_compile: Boolean or `"auto"`.
         widths: Tuple of integers: inputs, then units of the dense layers.
     """
-    rng = np.random.default_rng(0)
-    x = (rng.random((batch_size, widths[0])) < 0.03).astype("float32")
+    x = fingerprints(batch_size, widths[0])
+    rng = np.random.default_rng(1)
     y = rng.integers(0, 2, (batch_size, num_tasks)).astype("float32")
     tasks = [f"assay_{index}" for index in range(num_tasks)]
     model = MultiTaskModel(

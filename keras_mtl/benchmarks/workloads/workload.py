@@ -54,3 +54,9 @@ def dense(widths) -> keras.Model:
     for width in units:
         outputs = keras.layers.Dense(width, "relu")(outputs)
     return keras.Model(inputs, outputs)
+
+
+def fingerprints(num_rows, num_bits) -> np.ndarray:
+    """Returns bits like those of ECFP fingerprints: a few in a hundred set."""
+    rng = np.random.default_rng(0)
+    return (rng.random((num_rows, num_bits)) < 0.03).astype("float32")
