@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from keras_mtl.checks import between, integer
@@ -79,8 +80,6 @@ class TextCNN(keras.layers.Layer):
             keras.layers.Conv1D(
                 num_filters,
                 size,
-                padding="same",
-                activation="relu",
                 dtype=self.dtype_policy,
                 name=f"words_{size}",
             )
@@ -98,16 +97,54 @@ class TextCNN(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         """Returns the texts' encodings."""
+        present = ops.not_equal(inputs, 0)[..., None]
         vectors = self._embed(inputs)
-        present = ops.cast(ops.not_equal(inputs, 0), vectors.dtype)[..., None]
-        vectors = vectors * present
-        # Where a filter is centred on padding only its bias would show. Zero
-        # never wins: rectified values are at least that.
-        strongest = [
-            ops.max(convolution(vectors) * present, axis=1)
+        vectors = vectors * ops.cast(present, vectors.dtype)
+        # Where a filter is centred on padding only its bias would show.
+        least = ops.cast(ops.where(present, 0.0, -float("inf")), vectors.dtype)
+        centres = [
+            # Keras' argmax passes over its input several times.
+            tf.argmax(
+                ops.conv(vectors, convolution.kernel, padding="same") + least,
+                axis=1,
+                output_type="int32",
+            )
             for convolution in self._convolutions
         ]
-        return self._drop(ops.concatenate(strongest, -1), training=training)
+        encoding = ops.concatenate(self._matches(vectors, centres), -1)
+        # Without a word there is no match.
+        encoding *= ops.cast(ops.any(present, axis=1), encoding.dtype)
+        return self._drop(encoding, training=training)
+
+    def _matches(self, vectors, centres):
+        """Returns the filters' outputs at their centres, by kernel size.
+
+        Gradients flow through these few words alone, which spares a backward
+        pass over all positions.
+
+        Args:
+            vectors: `(B, T, embedding_dim)`.
+            centres: List of `(B, num_filters)` int32 positions.
+        """
+        margin = max(self.kernel_sizes)
+        vectors = ops.pad(vectors, ((0, 0), (margin, margin), (0, 0)))
+        batch, length, dim = ops.shape(vectors)
+        vectors = ops.reshape(vectors, (-1, dim))
+        first = length * ops.arange(batch)[:, None] + margin
+        matches = []
+        for size, centre, convolution in zip(
+            self.kernel_sizes, centres, self._convolutions, strict=True
+        ):
+            start = first + centre - (size - 1) // 2
+            rows = start[..., None] + ops.arange(size)
+            words = ops.reshape(
+                tf.gather(vectors, rows), (batch, self.num_filters, size * dim)
+            )
+            filters = ops.transpose(convolution.kernel, (2, 0, 1))
+            filters = ops.reshape(filters, (self.num_filters, size * dim))
+            match = ops.sum(words * filters, axis=-1) + convolution.bias
+            matches.append(ops.relu(match))
+        return matches
 
     def compute_output_shape(self, inputs_shape):
         """Returns `(B, num_filters * len(kernel_sizes))`."""

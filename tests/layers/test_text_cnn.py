@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_mtl import MultiTaskModel
 from keras_mtl.layers import TextCNN
@@ -33,6 +34,50 @@ def test_output_is_the_strongest_match_of_each_filter():
     expected = np.maximum(windows @ kernel.reshape(8, 6) + bias, 0).max(axis=0)
     np.testing.assert_allclose(layer(TEXTS)[0, :6], expected, rtol=1e-5)
     assert layer(TEXTS).shape == layer.compute_output_shape(TEXTS.shape)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("seed", range(5))
+def test_gradients_are_those_of_rectified_convolutions(seed, dtype):
+    rng = np.random.default_rng(seed)
+    texts = rng.integers(1, 200, (6, 11))
+    for row, length in enumerate((11, 9, 4, 2, 1, 0)):
+        texts[row, length:] = 0
+    arguments = {**SMALL, "vocabulary_size": 200, "kernel_sizes": (1, 2, 5)}
+    layer = TextCNN(**arguments, dropout=0.0, dtype=dtype)
+    layer(texts)
+    for weight in layer.trainable_variables:
+        weight.assign(rng.normal(size=weight.shape))
+    cotangent = rng.normal(size=(6, 18))
+    table, *filters = [
+        tf.Variable(values.astype("float64")) for values in layer.get_weights()
+    ]
+    with tf.GradientTape() as tape:
+        present = tf.cast(texts != 0, "float64")[..., None]
+        vectors = tf.gather(table, texts) * present
+        matches = [
+            tf.nn.relu(tf.nn.conv1d(vectors, kernel, 1, "SAME") + bias)
+            for kernel, bias in zip(filters[::2], filters[1::2], strict=True)
+        ]
+        expected = tf.concat(
+            [tf.reduce_max(match * present, axis=1) for match in matches], -1
+        )
+    wanted = tape.gradient(expected, [table, *filters], cotangent)
+    with tf.GradientTape() as tape:
+        outputs = layer(texts)
+    cotangent = tf.cast(cotangent, dtype)
+    got = tape.gradient(
+        outputs, [v.value for v in layer.trainable_weights], cotangent
+    )
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    np.testing.assert_allclose(outputs, expected, tolerance, tolerance)
+    for gradient, reference in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(
+            tf.convert_to_tensor(gradient),
+            tf.convert_to_tensor(reference),
+            tolerance,
+            tolerance,
+        )
 
 
 @pytest.mark.parametrize("extra", [1, 4, 30])
