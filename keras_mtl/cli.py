@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from keras_mtl.benchmarks.command import bench
-from keras_mtl.terminal import console, guarded
+from keras_mtl.comparisons.command import compare
+from keras_mtl.terminal import console, guarded, parsed_object
 
 app = typer.Typer(
     help="Multi-task learning for Keras.",
@@ -79,7 +80,9 @@ def train(
 
     given = {
         "weighter": weighter,
-        "weighter_arguments": _parsed(weighter_arguments),
+        "weighter_arguments": parsed_object(
+            "--weighter-arguments", weighter_arguments
+        ),
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -112,18 +115,4 @@ def list_():
 
 
 command(bench)
-
-
-def _parsed(text):
-    if text is None:
-        return None
-    try:
-        arguments = json.loads(text)
-    except json.JSONDecodeError:
-        arguments = None
-    if not isinstance(arguments, dict):
-        raise ValueError(
-            "--weighter-arguments must be a JSON object such as "
-            f'{{"momentum": 0.9}}. Received: {text}'
-        )
-    return arguments
+command(compare)

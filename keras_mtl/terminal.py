@@ -1,6 +1,7 @@
 """What the command line prints besides results: errors and warnings."""
 
 import functools
+import json
 import os
 import sys
 import warnings
@@ -28,6 +29,26 @@ def guarded(function):
             raise typer.Exit(1) from error
 
     return run
+
+
+def parsed_object(option, text):
+    """Returns the dict that an option gives as JSON, or None.
+
+    Raises:
+        ValueError: If the text is not a JSON object.
+    """
+    if text is None:
+        return None
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError:
+        content = None
+    if not isinstance(content, dict):
+        raise ValueError(
+            f'{option} must be a JSON object such as {{"momentum": 0.9}}. '
+            f"Received: {text}"
+        )
+    return content
 
 
 def import_quietly():

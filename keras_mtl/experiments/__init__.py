@@ -1,15 +1,14 @@
 """The experiments of the papers, runnable from the command line."""
 
 
-def make_experiment(name, **settings):
-    """Returns the experiment `name`; settings not given are its defaults.
+def experiment_class(name):
+    """Returns the class of the experiment `name`.
 
     Args:
-        name: String, `"mtregression"`, `"topics"` or `"digits"`.
-        **settings: Fields of the experiment.
+        name: String, `"mtregression"`, `"topics"` or `"demo"`.
 
     Raises:
-        ValueError: If the name or a setting is unknown.
+        ValueError: If there is no such experiment.
     """
     # Here, since some experiments import optional dependencies.
     from keras_mtl.checks import one_of
@@ -25,11 +24,27 @@ def make_experiment(name, **settings):
             DigitsExperiment,
         )
     }
-    experiment = known[one_of("experiment", name, known)]
+    return known[one_of("experiment", name, known)]
+
+
+def make_experiment(name, **settings):
+    """Returns the experiment `name`; settings not given are its defaults.
+
+    Args:
+        name: String, as for `experiment_class`.
+        **settings: Fields of the experiment.
+
+    Raises:
+        ValueError: If the name or a setting is unknown.
+    """
+    from keras_mtl.checks import did_you_mean
+
+    experiment = experiment_class(name)
+    fields = experiment.__dataclass_fields__
     for setting in settings:
-        if setting not in experiment.__dataclass_fields__:
+        if setting not in fields:
             raise ValueError(
-                f"The experiment {name!r} has no setting {setting!r}. "
-                f"Settings: {[*experiment.__dataclass_fields__]}"
+                f"The experiment {name!r} has no setting {setting!r}."
+                f"{did_you_mean(setting, fields)} Settings: {[*fields]}"
             )
     return experiment(**settings)

@@ -6,13 +6,15 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-from keras_mtl.experiments.experiment import Experiment
+from keras_mtl.experiments.experiment import Experiment, Score
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassificationExperiment(Experiment):
     """Adam, cross entropies, and the accuracy of each task."""
 
+    score: ClassVar = Score("test_accuracy", "test accuracy", "%", 100.0)
+    monitor = "accuracy"
     jit_compile: ClassVar[Any] = "auto"
 
     def compile(self, model):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from keras_mtl import weighters
-from keras_mtl.checks import above, integer
+from keras_mtl.checks import above, integer, one_of
 from keras_mtl.weighters import Weighter
 
 
@@ -29,6 +29,25 @@ class Parts(NamedTuple):
     prepared: Any = None
 
 
+class Score(NamedTuple):
+    """What models of an experiment are compared by.
+
+    Attributes:
+        key: Name of the test metric in `metrics.json`; that of each task is
+            there under `<key>_by_task`.
+        label: The metric in words.
+        unit: String, after `factor`.
+        factor: Float, from the metric to the unit.
+        higher_is_better: Boolean.
+    """
+
+    key: str
+    label: str
+    unit: str = ""
+    factor: float = 1.0
+    higher_is_better: bool = True
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment:
     """Settings of a run, and how to load, build and evaluate.
@@ -46,11 +65,15 @@ class Experiment:
         learning_rate: Float, above 0.
         query_split: Float between 0 and 1, share of each task's training rows
             that a bilevel weighter learns from.
+        tasks: Tuple of names, to train some of the tasks only.
     """
 
     name: ClassVar[str]
     # Whether each task has inputs of its own.
     separate: ClassVar[bool] = False
+    score: ClassVar[Score]
+    # Names of weighters that only this experiment has.
+    own_weighters: ClassVar[tuple] = ()
     # Metric whose mean over the tasks' validation rows chooses the epoch.
     monitor: ClassVar[str | None] = None
     # Arguments of weighters that this experiment sets.
@@ -63,6 +86,7 @@ class Experiment:
     batch_size: int = 32
     learning_rate: float = 1e-3
     query_split: float = 0.1
+    tasks: tuple | None = None
 
     def __post_init__(self):
         integer("seed", self.seed, 0)
@@ -85,8 +109,33 @@ class Experiment:
                 f"arguments. Received: {arguments!r}. {error}"
             ) from error
 
+    def parts(self) -> Parts:
+        """Returns the data of `tasks`."""
+        parts = self.load()
+        if self.tasks is None:
+            return parts
+        for task in self.tasks:
+            one_of("tasks", task, parts.train[1])
+
+        def some(data):
+            if data is None:
+                return None
+            x, y = (
+                {task: side[task] for task in self.tasks}
+                if isinstance(side, dict) and side.keys() == data[1].keys()
+                else side
+                for side in data
+            )
+            return x, y
+
+        return parts._replace(
+            train=some(parts.train),
+            test=some(parts.test),
+            validation=some(parts.validation),
+        )
+
     def load(self) -> Parts:
-        """Returns the data."""
+        """Returns the data of all tasks."""
         raise NotImplementedError
 
     def build(self, parts):

@@ -68,11 +68,7 @@ class RunFolder:
 
     def write(self, name, content):
         """Writes a JSON file, whole or not at all; NaN becomes null."""
-        content = keras.tree.map_structure(_strict, content)
-        text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-        partial = self.path / f"{name}.partial"
-        partial.write_text(text, "utf-8")
-        os.replace(partial, self.path / name)
+        write_json(self.path / name, content)
 
     def begin(self):
         """Writes which run this is, by which versions."""
@@ -139,18 +135,11 @@ class RunFolder:
             ) from error
 
     def _check_same_run(self):
-        there = self.read(CONFIG)
-        names = [*there, *(name for name in self.config if name not in there)]
-        differences = [
-            f"{name} is {there.get(name)!r} there and "
-            f"{self.config.get(name)!r} here"
-            for name in names
-            if there.get(name) != self.config.get(name)
-        ]
-        if differences:
+        differs = difference(self.read(CONFIG), self.config)
+        if differs:
             raise ValueError(
-                f"The folder '{self.path}' holds another run: "
-                f"{'; '.join(differences)}. Pass another --out."
+                f"The folder '{self.path}' holds another run: {differs}. Pass "
+                "another --out."
             )
 
     def _check_resume(self, resume):
@@ -165,6 +154,25 @@ class RunFolder:
             f"The folder '{self.path}' holds this run, not finished. Pass "
             "--resume to go on, or another --out."
         )
+
+
+def difference(there, here) -> str:
+    """Returns in words how two configurations differ, or ""."""
+    names = [*there, *(name for name in here if name not in there)]
+    return "; ".join(
+        f"{name} is {there.get(name)!r} there and {here.get(name)!r} here"
+        for name in names
+        if there.get(name) != here.get(name)
+    )
+
+
+def write_json(path, content):
+    """Writes a JSON file, whole or not at all; NaN becomes null."""
+    content = keras.tree.map_structure(_strict, content)
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(text, "utf-8")
+    os.replace(partial, path)
 
 
 def _strict(value):

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_mtl import MultiTaskModel, weighters
 from keras_mtl.datasets.mt_regression import NUM_INPUTS, NUM_OUTPUTS, generate
-from keras_mtl.experiments.experiment import Experiment, Parts
+from keras_mtl.experiments.experiment import Experiment, Parts, Score
 
 IDEAL = "ideal_constant"
 # Steps after which the error of the weights is reported.
@@ -30,6 +30,8 @@ class MTRegressionExperiment(Experiment):
     """
 
     name = "mtregression"
+    score = Score("normalised_loss", "normalised loss", higher_is_better=False)
+    own_weighters = (IDEAL,)
 
     epochs: int = 300
     batch_size: int = 304
@@ -46,7 +48,8 @@ class MTRegressionExperiment(Experiment):
             (x[rows], {task: labels[rows] for task, labels in y.items()})
             for rows in (slice(self.num_train), slice(self.num_train, None))
         )
-        return Parts(train, test)
+        scales = {task: sigma for sigma, task in enumerate(y, start=1)}
+        return Parts(train, test, prepared=scales)
 
     def build(self, parts):
         """Returns four layers of 100 and a linear head for each task."""
@@ -88,11 +91,13 @@ class MTRegressionExperiment(Experiment):
 
     def evaluate(self, model, parts, task_weights):
         """Returns the normalised loss and the error of the weights."""
-        x, y = parts.test
+        (x, y), scales = parts.test, parts.prepared
         predictions = model.predict(x, batch_size=1_000, verbose=0)
         losses = {
-            task: float(_normalised_loss(predictions[task], labels, sigma))
-            for sigma, (task, labels) in enumerate(y.items(), start=1)
+            task: float(
+                _normalised_loss(predictions[task], labels, scales[task])
+            )
+            for task, labels in y.items()
         }
         errors = weight_errors(task_weights)
         return {

@@ -74,16 +74,21 @@ class Recorder(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         """Starts the clock."""
         self._began = time.monotonic()
+        self._ends = []
 
     def on_train_batch_end(self, batch, logs=None):
-        """Keeps the weights."""
+        """Keeps the weights, and the time."""
         weights = self.model.weighter.task_weights
         self._steps.append(np.asarray(weights).copy())
+        self._ends.append((time.monotonic(), time.process_time()))
 
     def on_epoch_end(self, epoch, logs=None):
         """Keeps the logs, and saves."""
         now = time.monotonic()
         logs = {**(logs or {}), "seconds": now - self._began}
+        if len(self._ends) > 1:
+            steps = np.median(np.diff(self._ends, axis=0), axis=0)
+            logs["step_seconds"], logs["step_processor_seconds"] = steps
         for name, value in logs.items():
             self.history.setdefault(name, []).append(float(value))
         self.epochs_done = epoch + 1

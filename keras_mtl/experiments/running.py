@@ -1,17 +1,27 @@
 """Runs one experiment with one weighter, from data to metrics."""
 
 import keras
+import numpy as np
 
 from keras_mtl.data import SupportQuery, support_query_split
 from keras_mtl.data.feeding import needs_query
 from keras_mtl.experiments.batches import epoch_batches, steps_per_epoch
+from keras_mtl.experiments.diagnostics import Diagnostics
 from keras_mtl.experiments.folder import METRICS, RunFolder
 from keras_mtl.experiments.recording import EpochSeeds, Recorder
 
 VALIDATION_BATCH = 256
 
 
-def train(experiment, out, resume=False, callbacks=(), save_seconds=10.0):
+def train(
+    experiment,
+    out,
+    resume=False,
+    callbacks=(),
+    save_seconds=10.0,
+    diagnose=False,
+    test=True,
+):
     """Trains into a folder; a run that was killed can go on.
 
     Writes `config.json`, `versions.json`, `history.json`, `metrics.json`,
@@ -27,6 +37,10 @@ def train(experiment, out, resume=False, callbacks=(), save_seconds=10.0):
         callbacks: Keras callbacks.
         save_seconds: Float. Epochs that end sooner after a checkpoint are not
             saved, unless the best yet.
+        diagnose: Boolean. Whether the history has what `Diagnostics` measures
+            after each epoch.
+        test: Boolean. Whether to measure the model on the test rows at the
+            end.
 
     Returns:
         Dict, the content of `metrics.json`.
@@ -37,7 +51,7 @@ def train(experiment, out, resume=False, callbacks=(), save_seconds=10.0):
     folder = RunFolder(out, experiment.config(), resume)
     if folder.finished:
         return folder.read(METRICS)
-    parts = experiment.load()
+    parts = experiment.parts()
     latest = folder.latest()
     if latest is None:
         model, recorder = compiled_model(experiment, parts), Recorder()
@@ -47,17 +61,27 @@ def train(experiment, out, resume=False, callbacks=(), save_seconds=10.0):
         model = folder.load_model(recorder.epochs_done)
     recorder.monitor, recorder.save_seconds = experiment.monitor, save_seconds
     recorder.folder = folder
-    fit(experiment, model, parts, recorder, callbacks)
+    fit(experiment, model, parts, recorder, callbacks, diagnose)
     if recorder.best_epoch is not None:
         model = folder.load_model(recorder.best_epoch)
-    task_weights = recorder.task_weights
+    task_weights, history = recorder.task_weights, recorder.history
+    judged = experiment.evaluate(model, parts, task_weights) if test else {}
     metrics = {
         **parts.facts,
-        **experiment.evaluate(model, parts, task_weights),
+        **judged,
+        "validation_score": recorder.best_score,
         "epoch": recorder.best_epoch or recorder.epochs_done,
-        "seconds": sum(recorder.history["seconds"]),
+        "seconds": sum(history["seconds"]),
+        **{
+            name: float(np.median(history[name]))
+            for name in ("step_seconds", "step_processor_seconds")
+            if name in history
+        },
+        "num_parameters": sum(
+            int(np.prod(v.shape)) for v in model.trainable_variables
+        ),
     }
-    folder.finish(model, recorder.history, task_weights, parts.files, metrics)
+    folder.finish(model, history, task_weights, parts.files, metrics)
     return metrics
 
 
@@ -69,15 +93,16 @@ def compiled_model(experiment, parts):
     return model
 
 
-def fit(experiment, model, parts, recorder, callbacks=()):
+def fit(experiment, model, parts, recorder, callbacks=(), diagnose=False):
     """Trains the epochs that are left, batches in an order by the seed.
 
     Args:
         experiment: `Experiment`.
         model: Compiled `MultiTaskModel`.
-        parts: Result of `experiment.load()`.
+        parts: Result of `experiment.parts()`.
         recorder: `Recorder`, which knows how many epochs are done.
         callbacks: Keras callbacks.
+        diagnose: Boolean, as in `train`.
     """
     if recorder.epochs_done >= experiment.epochs:
         return
@@ -96,6 +121,8 @@ def fit(experiment, model, parts, recorder, callbacks=()):
         experiment.seed,
         experiment.separate,
     )
+    # What they add to the logs is recorded.
+    measures = [Diagnostics(data, parts.test)] if diagnose else []
     model.fit(
         batches,
         epochs=experiment.epochs,
@@ -106,6 +133,11 @@ def fit(experiment, model, parts, recorder, callbacks=()):
         validation_data=parts.validation,
         validation_batch_size=VALIDATION_BATCH,
         shuffle=False,  # The batches are shuffled.
-        callbacks=[EpochSeeds(experiment.seed), recorder, *callbacks],
+        callbacks=[
+            EpochSeeds(experiment.seed),
+            *measures,
+            recorder,
+            *callbacks,
+        ],
         verbose=0,
     )

@@ -36,7 +36,6 @@ class TopicsExperiment(ClassificationExperiment):
 
     name = "topics"
     separate = True
-    monitor = "accuracy"
     # XLA's convolutions are the slower ones on CPUs.
     jit_compile = False
     weighter_defaults: ClassVar[dict] = {"meta_weighting": {"step_size": 0.5}}

@@ -1,0 +1,100 @@
+"""The cells of a comparison: a method, a seed, and what a sweep sets."""
+
+from typing import NamedTuple
+
+from keras_mtl.checks import finite
+from keras_mtl.comparisons.methods import METHODS, SINGLE_TASK, takes
+
+
+class Cell(NamedTuple):
+    """One run of a comparison.
+
+    Attributes:
+        method: Name of a method.
+        seed: Integer.
+        sweep: Tuple of `(parameter, value)`, empty outside a sweep.
+    """
+
+    method: str
+    seed: int
+    sweep: tuple = ()
+
+    @property
+    def group(self) -> str:
+        """The folder of its runs over seeds."""
+        return "@".join([self.method, *(f"{n}={v:g}" for n, v in self.sweep)])
+
+    @property
+    def name(self) -> str:
+        """Its path below a folder of cells."""
+        return f"{self.group}/seed_{self.seed}"
+
+    def settings(self, common, experiment) -> dict:
+        """Returns the experiment's settings.
+
+        Args:
+            common: Dict, the settings that all cells share.
+            experiment: Class of the experiment.
+        """
+        method = METHODS[self.method]
+        settings = {
+            **common,
+            **method.settings,
+            "weighter": method.weighter,
+            "seed": self.seed,
+        }
+        for name, value in self.sweep:
+            if name in experiment.__dataclass_fields__:
+                settings[name] = value
+            else:
+                arguments = settings.get("weighter_arguments", {})
+                settings["weighter_arguments"] = {**arguments, name: value}
+        return settings
+
+
+def plan(methods, seeds, sweeps) -> list[Cell]:
+    """Returns the cells, one seed after the other.
+
+    Args:
+        methods: List of names of methods.
+        seeds: Integer, number of seeds, from 0 on.
+        sweeps: Dict from parameter to list of values. A method that takes the
+            parameter runs with each value besides its own.
+    """
+    variants = [(method, ()) for method in methods]
+    variants += [
+        (method, ((parameter, value),))
+        for parameter, values in sweeps.items()
+        for method in methods
+        if method != SINGLE_TASK and takes(method, parameter)
+        for value in values
+    ]
+    return [
+        Cell(method, seed, sweep)
+        for seed in range(seeds)
+        for method, sweep in variants
+    ]
+
+
+def parse_sweeps(texts, methods) -> dict[str, list[float]]:
+    """Returns the sweeps that `name=value,value` describe.
+
+    Raises:
+        ValueError: If a text is not of that form, or no method takes the
+            parameter.
+    """
+    sweeps = {}
+    for text in texts:
+        name, _, values = text.partition("=")
+        if not name or not values:
+            raise ValueError(
+                "A sweep must be a parameter and its values, as in "
+                f"query_split=0.05,0.1. Received: {text!r}"
+            )
+        sweeps[name] = [finite(name, value) for value in values.split(",")]
+        if not any(takes(method, name) for method in methods):
+            raise ValueError(
+                f"None of the methods {list(methods)} takes {name!r}. Name a "
+                "parameter of a weighter, or query_split."
+            )
+    return sweeps

@@ -1,0 +1,73 @@
+"""The command `keras-mtl compare`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_mtl.terminal import console
+
+
+def compare(
+    experiment: Annotated[
+        str, typer.Argument(help="topics, sentiment, mtregression or demo.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the comparison.")],
+    methods: Annotated[
+        str, typer.Option(help="Names, with commas; all by default.")
+    ] = "",
+    seeds: Annotated[int, typer.Option(help="Runs of each method.")] = 1,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of a run.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="topics, sentiment: the archive.")
+    ] = None,
+    glove: Annotated[
+        Path | None, typer.Option(help="topics, sentiment: GloVe vectors.")
+    ] = None,
+    settings: Annotated[
+        str | None,
+        typer.Option(help="Further settings, as JSON: '{\"dropout\": 0.3}'."),
+    ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(help="query_split=0.05,0.1 or step_size=0.1,0.5"),
+    ] = None,
+    search: Annotated[
+        bool,
+        typer.Option(
+            "--search", help="Choose learning rates on validation rows first."
+        ),
+    ] = False,
+    jobs: Annotated[int, typer.Option(help="Runs at a time.")] = 1,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of a run; all cores shared.")
+    ] = None,
+):
+    """Run methods with several seeds; a second call goes on where it was."""
+    from keras_mtl.comparisons.comparing import compare as run
+    from keras_mtl.comparisons.table import score_table
+    from keras_mtl.terminal import parsed_object
+
+    given = {"epochs": epochs, "data": data, "glove": glove}
+    given = {name: value for name, value in given.items() if value is not None}
+    given |= parsed_object("--settings", settings) or {}
+    names = [name for name in methods.split(",") if name]
+    folder, cells, failed = run(
+        experiment,
+        names,
+        out,
+        console,
+        seeds,
+        given,
+        sweep or (),
+        search,
+        jobs,
+        threads,
+    )
+    console.print(score_table(folder, cells))
+    for cell in failed:
+        error = folder.read_cell(cell)["error"]
+        console.print(f"Failed: {cell.name}: {error}", markup=False)
+    console.print(f"Written to {out}. Draw it: keras-mtl report {out}")
+    if failed:
+        raise typer.Exit(1)

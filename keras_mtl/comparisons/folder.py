@@ -1,0 +1,144 @@
+"""The folder of a comparison: what it compares, and a file for each cell."""
+
+import fcntl
+import json
+import shlex
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from keras_mtl.experiments.folder import difference, write_json
+
+COMPARE, CELLS, RUNS = "compare.json", "cells", "runs"
+# What makes the cells of one folder comparable.
+SAME = ("experiment", "settings", "search")
+
+
+class ComparisonFolder:
+    """The files of one comparison.
+
+    `compare.json` says what is compared; `cells/` has a small file for every
+    run that is over; `runs/` what runs leave, and the checkpoints of those
+    that are not over.
+
+    Args:
+        path: String, the folder; it may not exist yet.
+
+    Attributes:
+        path: `Path`.
+        lock: The open file that keeps others out, inside `opened`.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+
+    @contextmanager
+    def opened(self, plan):
+        """Writes what is compared, and keeps others from running it too.
+
+        Args:
+            plan: Dict for `compare.json`. Methods, seeds and sweeps add to
+                those that are there.
+
+        Raises:
+            ValueError: If the folder holds another comparison, or another
+                process is at work in it.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise ValueError(
+                f"The output folder '{self.path}' is not writable: "
+                f"{error.strerror}. Pass another --out."
+            ) from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise ValueError(
+                    f"Another comparison is running in '{self.path}'. Wait "
+                    "for it, or pass another --out."
+                ) from error
+            write_json(self.path / COMPARE, self._joined(plan))
+            self.lock = lock
+            yield self
+
+    def _joined(self, plan):
+        plan = json.loads(json.dumps(plan))
+        if not (self.path / COMPARE).exists():
+            others = [p.name for p in self.path.iterdir() if p.name != ".lock"]
+            if others:
+                raise ValueError(
+                    f"The folder '{self.path}' is not empty and holds no "
+                    f"comparison. Found: {sorted(others)[:5]}. Pass another "
+                    "--out."
+                )
+            return plan
+        there = self.read(COMPARE)
+        differs = difference(
+            *({name: side.get(name) for name in SAME} for side in (there, plan))
+        )
+        if differs:
+            raise ValueError(
+                f"The folder '{self.path}' holds another comparison: "
+                f"{differs}. Pass another --out."
+            )
+        sweeps = {
+            name: sorted({*there["sweeps"].get(name, ()), *values})
+            for name, values in {**there["sweeps"], **plan["sweeps"]}.items()
+        }
+        methods = [*dict.fromkeys([*there["methods"], *plan["methods"]])]
+        seeds = max(there["seeds"], plan["seeds"])
+        return {**plan, "methods": methods, "seeds": seeds, "sweeps": sweeps}
+
+    def read(self, name):
+        """Returns the content of a JSON file of the folder."""
+        path = self.path / name
+        try:
+            return json.loads(path.read_text("utf-8"))
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ValueError(
+                f"'{path}' is not valid JSON: {error}. Remove it to run it "
+                "again."
+            ) from error
+
+    def part(self, name):
+        """Returns a folder within that the same process keeps."""
+        part = ComparisonFolder(self.path / name)
+        part.lock = self.lock
+        return part
+
+    def cell_path(self, cell):
+        """Returns the path of a cell's file."""
+        return self.path / CELLS / f"{cell.name}.json"
+
+    def run_path(self, cell):
+        """Returns the folder of what a cell's run leaves."""
+        return self.path / RUNS / cell.name
+
+    def read_cell(self, cell):
+        """Returns the content of a cell's file, or None."""
+        path = self.cell_path(cell)
+        return self.read(path.relative_to(self.path)) if path.exists() else None
+
+    def finished(self, cell) -> bool:
+        """Whether a cell has run to its end."""
+        return (self.read_cell(cell) or {}).get("status") == "finished"
+
+    def write(self, cell, content):
+        """Writes a cell's file."""
+        path = self.cell_path(cell)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        own = {
+            "method": cell.method,
+            "seed": cell.seed,
+            "sweep": dict(cell.sweep),
+        }
+        write_json(path, {**own, **content})
+
+
+def command_line() -> str:
+    """Returns the command that was typed, without folders of this machine."""
+    words = ["keras-mtl", *sys.argv[1:]]
+    return shlex.join(Path(w).name if "/" in w else w for w in words)

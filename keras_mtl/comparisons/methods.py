@@ -1,0 +1,93 @@
+"""The methods that can be compared, as settings of an experiment."""
+
+import inspect
+from typing import NamedTuple
+
+from keras_mtl import weighters
+from keras_mtl.checks import did_you_mean
+from keras_mtl.weighters import ALIASES, CATALOGUE
+
+SINGLE_TASK = "stl"
+BASELINE = "uniform"
+
+
+class Method(NamedTuple):
+    """How a method departs from hard sharing with equal weights.
+
+    Attributes:
+        weighter: Name of a weighter.
+        settings: Dict, further settings of the experiment.
+    """
+
+    weighter: str
+    settings: dict = {}
+
+
+METHODS = {
+    SINGLE_TASK: Method(BASELINE),
+    BASELINE: Method(BASELINE),
+    **{
+        name: Method(name) for name in CATALOGUE if name not in ALIASES.values()
+    },
+    "advmtl": Method(
+        BASELINE, {"architecture": "shared_private", "discriminator": 0.05}
+    ),
+    "tchebycheff_adv": Method(
+        "tchebycheff", {"discriminator": 0.05, "threshold": "chance"}
+    ),
+    # MTRegression alone knows the scales of its tasks.
+    "ideal_constant": Method("ideal_constant"),
+}
+
+
+def methods_for(experiment) -> dict[str, Method]:
+    """Returns the methods that an experiment can run.
+
+    Args:
+        experiment: Class of an experiment.
+    """
+    fields = experiment.__dataclass_fields__
+    return {
+        name: method
+        for name, method in METHODS.items()
+        if set(method.settings) <= set(fields)
+        and method.weighter in (*CATALOGUE, *ALIASES, *experiment.own_weighters)
+    }
+
+
+def check_methods(names, experiment) -> list[str]:
+    """Returns the names of methods, all by default, or raises.
+
+    Args:
+        names: List of strings.
+        experiment: Class of an experiment.
+
+    Raises:
+        ValueError: If there is no such method, or this experiment cannot run
+            it.
+    """
+    known = methods_for(experiment)
+    for name in names:
+        if name in known:
+            continue
+        if name in METHODS:
+            raise ValueError(
+                f"The method {name!r} cannot run on {experiment.name!r}. "
+                f"Methods that can: {list(known)}"
+            )
+        raise ValueError(
+            f"Unknown method {name!r}.{did_you_mean(name, known)} "
+            f"Methods: {list(known)}"
+        )
+    return list(dict.fromkeys(names)) or list(known)
+
+
+def takes(name, parameter) -> bool:
+    """Whether a sweep over `parameter` says anything about a method."""
+    weighter = METHODS[name].weighter
+    if weighter not in (*CATALOGUE, *ALIASES):
+        return False
+    weighter = weighters.get(weighter)
+    if parameter == "query_split":
+        return any(signal.startswith("query") for signal in weighter.observes)
+    return parameter in inspect.signature(type(weighter)).parameters

@@ -1,0 +1,135 @@
+"""Runs the cells of a comparison in processes of their own."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from keras_mtl.comparisons.folder import command_line
+from keras_mtl.comparisons.methods import SINGLE_TASK
+
+LAST_LINES = 20
+
+
+class Job:
+    """The run of one cell, in a process.
+
+    Args:
+        folder: `ComparisonFolder`.
+        cell: `Cell`.
+        experiment: Class of the experiment.
+        settings: Dict, the settings of the experiment.
+        threads: Integer, of TensorFlow.
+        test: Boolean, whether to measure on the test rows at the end.
+    """
+
+    def __init__(self, folder, cell, experiment, settings, threads, test=True):
+        self.folder, self.cell, self.test = folder, cell, test
+        self.threads = threads
+        self._order = {
+            "experiment": experiment.name,
+            "settings": settings,
+            "single_task": cell.method == SINGLE_TASK,
+            "threads": threads,
+            "test": test,
+            "out": str(folder.run_path(cell)),
+        }
+        self._process, self._stopped = None, False
+
+    def run(self, on_epoch) -> bool:
+        """Runs to the end, and writes the cell.
+
+        Args:
+            on_epoch: Function of the dict that the worker tells each epoch.
+
+        Returns:
+            Whether the run succeeded.
+        """
+        log = self.folder.run_path(self.cell).with_suffix(".log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        result = None
+        with log.open("a", encoding="utf-8") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "keras_mtl.comparisons.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                encoding="utf-8",
+                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+                # Of an interrupt only this process is to know; and no other
+                # is to start on the folder while one of its runs goes on.
+                start_new_session=True,
+                pass_fds=[self.folder.lock.fileno()],
+            )
+            with self._process as process:
+                json.dump(self._order, process.stdin)
+                process.stdin.close()
+                for line in process.stdout:
+                    told = _parsed(line)
+                    result = told.pop("result", result)
+                    if "epoch" in told:
+                        on_epoch(told)
+        if self._stopped:
+            return False
+        done = self._process.returncode == 0 and result is not None
+        own = {"status": "finished", "error": None}
+        if not done:
+            own = {"status": "failed", "error": self._reason(log)}
+        shared = {"command": command_line(), "threads": self.threads}
+        self.folder.write(self.cell, {**own, **shared, **(result or {})})
+        return done
+
+    def stop(self):
+        """Ends the process; its latest checkpoint stays."""
+        self._stopped = True
+        if self._process is not None:
+            self._process.terminate()
+
+    def _reason(self, log):
+        code = self._process.returncode
+        lines = log.read_text("utf-8").strip().splitlines()[-LAST_LINES:]
+        errors = [line for line in lines if line[:1].isalpha()]
+        last = errors[-1] if errors else "it wrote no error"
+        ended = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return f"{last} ({ended})"
+
+
+def run_jobs(jobs, num_processes, progress) -> list[Job]:
+    """Runs jobs, as many at a time as there are to be processes.
+
+    Args:
+        jobs: List of `Job`.
+        num_processes: Integer.
+        progress: `ComparisonProgress`.
+
+    Returns:
+        The jobs that failed.
+    """
+    stopped = threading.Event()
+
+    def run(job):
+        if stopped.is_set():
+            return False
+        with progress.job(job.cell.name) as on_epoch:
+            return job.run(on_epoch)
+
+    with ThreadPoolExecutor(num_processes) as pool:
+        try:
+            succeeded = [*pool.map(run, jobs)]
+        except BaseException:
+            stopped.set()
+            for job in jobs:
+                job.stop()
+            raise
+    return [j for j, good in zip(jobs, succeeded, strict=True) if not good]
+
+
+def _parsed(line):
+    try:
+        told = json.loads(line)
+    except json.JSONDecodeError:
+        return {}
+    return told if isinstance(told, dict) else {}

@@ -1,0 +1,90 @@
+"""Single-task learning: the model of a comparison, for each task alone.
+
+A run is a function of data, architecture and seed: its result is kept for
+every later comparison, below Keras' own folder.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import statistics
+from pathlib import Path
+
+from keras_mtl.comparisons.summary import summary
+from keras_mtl.experiments.folder import versions, write_json
+from keras_mtl.experiments.running import train
+
+SUMMED = ("seconds", "step_seconds", "step_processor_seconds")
+
+
+def train_single_tasks(experiment, out, callbacks) -> dict:
+    """Trains a model for each task, and returns the results as of one run.
+
+    Args:
+        experiment: `Experiment` of all tasks.
+        out: String, the folder of the runs.
+        callbacks: Keras callbacks.
+    """
+    tasks = experiment.tasks or [*experiment.parts().train[1]]
+    runs = {
+        task: _train_once(
+            dataclasses.replace(experiment, tasks=(task,)),
+            Path(out) / task,
+            callbacks,
+        )
+        for task in tasks
+    }
+    key = experiment.score.key
+    by_task = {task: run["metrics"][key] for task, run in runs.items()}
+    metrics = [run["metrics"] for run in runs.values()]
+    validated = [m["validation_score"] for m in metrics]
+    first = runs[tasks[0]]
+    history = {
+        name: values
+        for run in runs.values()
+        for name, values in run["history"].items()
+        if name.startswith(("val_", *tasks))
+    }
+    return {
+        **first,
+        "config": json.loads(json.dumps(experiment.config())),
+        "num_parameters": sum(run["num_parameters"] for run in runs.values()),
+        "metrics": {
+            key: statistics.mean(by_task.values()),
+            f"{key}_by_task": by_task,
+            "validation_score": (
+                None if None in validated else statistics.mean(validated)
+            ),
+            "epoch": max(m["epoch"] for m in metrics),
+            **{
+                name: sum(m[name] for m in metrics)
+                for name in SUMMED
+                if name in metrics[0]
+            },
+        },
+        "history": history,
+        "weights": None,
+        "conflicts": None,
+        "losses": None,
+    }
+
+
+def cache_folder() -> Path:
+    """Returns the folder of results of single-task runs."""
+    keras_home = os.environ.get("KERAS_HOME", Path.home() / ".keras")
+    return Path(keras_home) / "keras_mtl" / "single_task"
+
+
+def _train_once(experiment, out, callbacks):
+    """Returns the summary of a run, made or kept from an earlier one."""
+    what = json.dumps([experiment.config(), versions()], sort_keys=True)
+    name = hashlib.sha256(what.encode()).hexdigest()[:32]
+    kept = cache_folder() / f"{name}.json"
+    if kept.exists():
+        return json.loads(kept.read_text("utf-8"))
+    train(experiment, out, resume=True, callbacks=callbacks)
+    result = summary(experiment, out)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    write_json(kept, result)
+    return result

@@ -1,0 +1,71 @@
+"""What is measured beside training, for reports: conflicts, and losses."""
+
+import keras
+import numpy as np
+
+from keras_mtl.gradients.conflicts import ConflictMeter
+
+# Epochs whose losses are compared; later on, every tenth.
+LOSS_EPOCHS = (1, 2, 5)
+CONFLICT_ROWS = 64
+LOSS_ROWS = 1_000
+
+
+class Diagnostics(keras.callbacks.Callback):
+    """Adds conflicts of gradients, and losses on sets of rows, to the logs.
+
+    They are measured as in inference and choose nothing.
+
+    Args:
+        data: `SupportQuery` of arrays `(x, y, ...)`; losses are measured where
+            there is a query set.
+        test: `(x, y)`, the rows that stand for those not seen yet.
+    """
+
+    def __init__(self, data, test):
+        super().__init__()
+        self._batch = _spread(data.support, CONFLICT_ROWS)
+        self._sets = {}
+        if data.query is not None:
+            self._sets = {
+                name: _spread(rows, LOSS_ROWS)
+                for name, rows in (
+                    ("training", data.support),
+                    ("query", data.query),
+                    ("test", test),
+                )
+            }
+
+    def on_train_begin(self, logs=None):
+        """Prepares to measure conflicts."""
+        self._meter = ConflictMeter(self.model, self._batch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Adds to the logs."""
+        logs |= self._meter()._asdict()
+        done = epoch + 1
+        due = done in LOSS_EPOCHS or done % 10 == 0
+        for name, (x, y) in self._sets.items():
+            results = {}
+            if due:
+                results = self.model.evaluate(
+                    x, y, batch_size=256, verbose=0, return_dict=True
+                )
+            unknown = float("nan")
+            for task, labels in y.items():
+                rows = f"{name}_rows_{task}"
+                logs[f"{rows}_loss"] = results.get(f"{task}_loss", unknown)
+                accuracy = results.get(f"{task}_accuracy", unknown)
+                logs[f"{rows}_error"] = 1.0 - accuracy
+                logs[f"{rows}_count"] = len(labels)
+
+
+def _spread(data, count):
+    """Returns `count` rows of `(x, y)` from all over it, as it has an order."""
+    x, y, *_ = data
+
+    def some(rows):
+        taken = np.linspace(0, len(rows) - 1, min(count, len(rows)))
+        return rows[taken.astype(int)]
+
+    return keras.tree.map_structure(some, (x, y))
