@@ -70,6 +70,8 @@ def compare(
         for name, value in (settings or {}).items()
     }
     cells = plan(methods, seeds, sweeps)
+    for cell in cells:  # Bad settings are told before anything runs.
+        make_experiment(experiment, **cell.settings(asked, kind))
     folder = ComparisonFolder(out)
     described = {
         "experiment": kind.name,

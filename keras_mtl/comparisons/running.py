@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from keras_mtl.comparisons.folder import command_line
 from keras_mtl.comparisons.methods import SINGLE_TASK
 
-LAST_LINES = 20
+WORKER = (sys.executable, "-m", "keras_mtl.comparisons.worker")
 
 
 class Job:
@@ -52,7 +52,7 @@ class Job:
         result = None
         with log.open("a", encoding="utf-8") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "keras_mtl.comparisons.worker"],
+                WORKER,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -90,7 +90,8 @@ class Job:
 
     def _reason(self, log):
         code = self._process.returncode
-        lines = log.read_text("utf-8").strip().splitlines()[-LAST_LINES:]
+        lines = log.read_text("utf-8", "replace").strip().splitlines()
+        # The last line of a traceback that is not indented.
         errors = [line for line in lines if line[:1].isalpha()]
         last = errors[-1] if errors else "it wrote no error"
         ended = f"signal {-code}" if code < 0 else f"exit code {code}"

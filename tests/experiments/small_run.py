@@ -42,7 +42,7 @@ class SmallExperiment(ClassificationExperiment):
         inputs = hidden = keras.Input((4,))
         hidden = keras.layers.Dense(8, activation="tanh")(hidden)
         hidden = keras.layers.Dropout(0.5)(hidden)
-        heads = {t: keras.layers.Dense(2, "softmax") for t in ("a", "b")}
+        heads = {t: keras.layers.Dense(2, "softmax") for t in parts.train[1]}
         return MultiTaskModel(keras.Model(inputs, hidden), heads)
 
 

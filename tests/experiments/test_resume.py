@@ -35,6 +35,9 @@ def results(out):
     metrics = json.loads((out / "metrics.json").read_text())
     seconds = history.pop("seconds"), metrics.pop("seconds")
     assert abs(sum(seconds[0]) - seconds[1]) < 1e-6
+    for name in ("step_seconds", "step_processor_seconds"):
+        median = np.median(history.pop(name))
+        assert abs(median - metrics.pop(name)) < 1e-9
     weights = np.load(out / "weights.npy", allow_pickle=False)
     model = keras.saving.load_model(out / "model.keras")
     return history, metrics, weights, model.variables

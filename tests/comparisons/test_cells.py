@@ -1,0 +1,101 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_mtl.comparisons.cells import Cell, parse_sweeps, plan
+from keras_mtl.comparisons.methods import (
+    METHODS,
+    check_methods,
+    methods_for,
+    takes,
+)
+from keras_mtl.experiments import experiment_class, make_experiment
+
+DEMO = experiment_class("demo")
+NAMES = [*methods_for(DEMO)]
+
+
+@given(
+    st.lists(st.sampled_from(NAMES), unique=True, min_size=1),
+    st.integers(1, 4),
+    st.lists(st.floats(0.01, 0.9), unique=True, max_size=3),
+)
+def test_a_plan_has_every_cell_once(methods, seeds, values):
+    sweeps = {"query_split": values} if values else {}
+    cells = plan(methods, seeds, sweeps)
+    assert len(set(cells)) == len(cells)
+    swept = [m for m in methods if m == "meta_weighting"]
+    assert len(cells) == seeds * (len(methods) + len(swept) * len(values))
+    assert [c.seed for c in cells] == sorted(c.seed for c in cells)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_method_is_an_experiment(name):
+    experiment = make_experiment("demo", **Cell(name, 3).settings({}, DEMO))
+    assert experiment.seed == 3
+    assert experiment.weighter == METHODS[name].weighter
+
+
+def test_names_of_cells():
+    cell = Cell("meta_weighting", 1, (("step_size", 0.5),))
+    assert cell.group == "meta_weighting@step_size=0.5"
+    assert cell.name == "meta_weighting@step_size=0.5/seed_1"
+    assert Cell("slaw", 0).name == "slaw/seed_0"
+
+
+def test_a_sweep_sets_what_it_names():
+    common = {"epochs": 2, "weighter_arguments": {"project": True}}
+    own = Cell("meta_weighting", 0, (("step_size", 0.5),))
+    assert own.settings(common, DEMO)["weighter_arguments"] == {
+        "project": True,
+        "step_size": 0.5,
+    }
+    other = Cell("meta_weighting", 0, (("query_split", 0.3),))
+    assert other.settings(common, DEMO)["query_split"] == 0.3
+    assert common == {"epochs": 2, "weighter_arguments": {"project": True}}
+
+
+def test_who_takes_a_parameter():
+    assert takes("meta_weighting", "query_split")
+    assert takes("slaw", "momentum")
+    assert not takes("uniform", "query_split")
+    assert not takes("slaw", "step_size")
+
+
+def test_sweeps_are_read():
+    sweeps = parse_sweeps(
+        ["query_split=0.05,0.1", "step_size=1"], ["meta_weighting"]
+    )
+    assert sweeps == {"query_split": [0.05, 0.1], "step_size": [1.0]}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("query_split", "A sweep must be a parameter and its values"),
+        ("=1", "A sweep must be a parameter and its values"),
+        ("query_split=a", "`query_split` must be a finite number"),
+        ("momentum=0.5", "None of the methods ['meta_weighting'] takes"),
+    ],
+)
+def test_bad_sweeps(text, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse_sweeps([text], ["meta_weighting"])
+
+
+def test_bad_methods():
+    with pytest.raises(ValueError, match="Did you mean 'slaw'"):
+        check_methods(["slow"], DEMO)
+    with pytest.raises(ValueError, match="'advmtl' cannot run on 'demo'"):
+        check_methods(["advmtl"], DEMO)
+    with pytest.raises(ValueError, match="'ideal_constant' cannot run"):
+        check_methods(["ideal_constant"], DEMO)
+
+
+def test_all_methods_by_default():
+    assert check_methods([], DEMO) == NAMES
+    assert {"stl", "uniform", "slaw", "meta_weighting"} <= set(NAMES)
+    own = methods_for(experiment_class("mtregression"))
+    assert "ideal_constant" in own
