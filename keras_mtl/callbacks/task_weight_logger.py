@@ -125,7 +125,7 @@ class TaskWeightLogger(keras.callbacks.Callback):
         }
         counts = {"epoch": self._epoch, "step": self._step()}
         with self._path.open("a", encoding="utf-8", newline="") as file:
-            csv.DictWriter(file, self._columns).writerow({**counts, **row})
+            csv.DictWriter(file, self._columns).writerow({**counts, **known})
 
     def _tag(self, name):
         if name in CONFLICTS:

@@ -143,11 +143,13 @@ def test_one_task_has_no_conflicts(tmp_path):
 
 def test_bad_input(tmp_path):
     for given in ("batch", 0, 1.5):
-        with pytest.raises(ValueError, match="`update_freq`.*Received"):
+        with pytest.raises(ValueError, match=r"`update_freq`.*Received"):
             TaskWeightLogger(tmp_path, update_freq=given)
     plain = keras.Sequential([keras.layers.Dense(1)])
     plain.compile("sgd", "mse")
-    with pytest.raises(ValueError, match="tasks of a MultiTaskModel. Received"):
+    with pytest.raises(
+        ValueError, match=r"tasks of a MultiTaskModel. Received"
+    ):
         plain.fit(
             np.zeros((2, 1)),
             np.zeros((2, 1)),
@@ -155,7 +157,7 @@ def test_bad_input(tmp_path):
             verbose=0,
         )
     (tmp_path / "task_weights.csv").write_text("epoch,step,other_weight\n")
-    with pytest.raises(ValueError, match="other tasks.*Pass another log_dir"):
+    with pytest.raises(ValueError, match=r"other tasks.*Pass another log_dir"):
         new_model().fit(
             *make_data(), callbacks=[TaskWeightLogger(tmp_path)], verbose=0
         )
