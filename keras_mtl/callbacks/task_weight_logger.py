@@ -120,9 +120,7 @@ class TaskWeightLogger(keras.callbacks.Callback):
                 if name not in CONFLICTS or math.isfinite(value):
                     tf.summary.scalar(self._tag(name), value, abscissa)
         self._writer.flush()
-        row = {
-            n: "" if math.isnan(value) else value for n, value in row.items()
-        }
+        known = {n: v for n, v in row.items() if not math.isnan(v)}
         counts = {"epoch": self._epoch, "step": self._step()}
         with self._path.open("a", encoding="utf-8", newline="") as file:
             csv.DictWriter(file, self._columns).writerow({**counts, **known})
