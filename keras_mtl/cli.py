@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from keras_mtl.benchmarks.command import bench
+from keras_mtl.comparisons.report.command import report
 from keras_mtl.terminal import console, guarded
 
 app = typer.Typer(
@@ -112,6 +113,7 @@ def list_():
 
 
 command(bench)
+command(report)
 
 
 def _parsed(text):

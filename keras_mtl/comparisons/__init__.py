@@ -1,0 +1,1 @@
+"""Methods compared over seeds, on one experiment."""
