@@ -23,10 +23,11 @@ th, td { padding: 0.3rem 0.7rem; text-align: right; white-space: nowrap;
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0;
   background: var(--page); }
 tr:last-child td { border-bottom: 0; }
-thead th { background: var(--box); }
-thead th:first-child { background: var(--box); }
+thead th, thead th:first-child { background: var(--box);
+  white-space: normal; vertical-align: bottom; }
 td.apart { font-weight: 700; }
-td.wide { white-space: normal; text-align: left; min-width: 16rem; }
+figure .scroll { width: fit-content; max-width: 100%; }
+th.wide, td.wide { white-space: normal; text-align: left; min-width: 16rem; }
 figure { margin: 1rem 0; }
 figure img { display: block; width: 100%; background: #fff; }
 figcaption, .note { color: var(--soft); font-size: 0.9rem; }
@@ -80,21 +81,13 @@ def table(header, rows) -> str:
     """Returns a table that scrolls in a box of its own.
 
     Args:
-        header: List of strings.
-        rows: List of lists of strings, or of `(string, class)`.
+        header: List of strings, or of `(string, class)`.
+        rows: List of lists of the same.
     """
-    head = "".join(element("th", text) for text in header)
-    body = "\n".join(
-        "<tr>"
-        + "".join(
-            element("td", *((c,) if isinstance(c, str) else c)) for c in row
-        )
-        + "</tr>"
-        for row in rows
-    )
+    head, body = _row("th", header), "\n".join(_row("td", r) for r in rows)
     return (
         '<div class="scroll" tabindex="0"><table>\n'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n"
+        f"<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n"
         "</table></div>"
     )
 
@@ -143,3 +136,8 @@ def picture(png, width, alternative, caption) -> str:
         f'alt="{escape(alternative)}"></div>\n'
         f"{element('figcaption', caption)}\n</figure>"
     )
+
+
+def _row(name, cells):
+    texts = [(c,) if isinstance(c, str) else c for c in cells]
+    return f"<tr>{''.join(element(name, *text) for text in texts)}</tr>"

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from keras_mtl.comparisons.report import figures, html, tables, warnings
 from keras_mtl.comparisons.report.figures.curves import validation_curves
+from keras_mtl.comparisons.report.gaps import gaps
 from keras_mtl.comparisons.report.summary import summarise, verdict
 
 # Inches of a picture become so many pixels, in the file and on the page.
 FILE_DPI, PAGE_DPI = 130, 88
+LOSSES = "Training, query and test loss"
 PICTURES = (
     (
         "Scores of each task",
@@ -25,7 +27,7 @@ PICTURES = (
         "Means over seeds with 95 % t-intervals; dots are single seeds.",
     ),
     (
-        "Training, query and test loss",
+        LOSSES,
         "errors",
         figures.draw_errors,
         "0-1 loss of each task, means over seeds. The theorem's bound holds "
@@ -33,11 +35,11 @@ PICTURES = (
         "query rows taught neither parameters nor weights.",
     ),
     (
-        None,
+        LOSSES,
         "losses",
         figures.draw_losses,
-        "Cross entropy of the same; it has no upper limit, and the bound does "
-        "not hold for it.",
+        "The loss that is trained on, in classification the cross entropy. It "
+        "has no upper limit, and the bound does not hold for it.",
     ),
     (
         "Task weights",
@@ -92,19 +94,32 @@ def write_report(comparison, folder) -> tuple[Path, str]:
         figure = draw(comparison)
         if figure is None:
             continue
-        if heading:
+        if html.element("h2", heading) not in parts:
             parts.append(html.element("h2", heading))
-        if name == "errors":
-            parts.append(tables.gap_table(comparison))
+            parts += _gaps(comparison) if heading == LOSSES else []
         if name == "validation":
             caption += f" {flatness(comparison)}"
         png = _png(figure)
         path.write_bytes(png)
         width = round(PAGE_DPI * figure.get_figwidth())
-        parts.append(html.picture(png, width, heading or caption, caption))
+        parts.append(html.picture(png, width, heading, caption))
     page = folder / "index.html"
     page.write_text(html.page(title, parts), "utf-8")
     return page, sentence
+
+
+def gap_sentence(comparison) -> str:
+    """Returns a sentence: which loss stood nearer to the test's in the end."""
+    name, found = "0-1 loss", gaps(comparison, "error")
+    if not found:
+        name, found = "loss", gaps(comparison, "loss")
+    last = found[-1]
+    nearer = "query" if last.query < last.training else "training"
+    return (
+        f"After epoch {last.epoch} the {nearer} loss is the nearer to the test "
+        f"loss: query and test differ by {last.query:.4f} on average over "
+        f"tasks and seeds, training and test by {last.training:.4f} ({name})."
+    )
 
 
 def flatness(comparison) -> str:
@@ -168,6 +183,11 @@ def _cautions(comparison):
         parts.append(html.element("h2", "Runs without results"))
         parts.append(tables.trouble_table(comparison))
     return parts
+
+
+def _gaps(comparison):
+    sentence = html.element("p", gap_sentence(comparison))
+    return [sentence, tables.gap_table(comparison)]
 
 
 def _origin(comparison):

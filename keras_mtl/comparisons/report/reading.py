@@ -155,10 +155,10 @@ def read_comparison(folder) -> Comparison:
         if (name, f"seed_{seed}") not in seen
     ]
     troubles += [
-        Trouble(f"{parameter}={value}", "unfinished", "it has no run yet")
+        Trouble(f"{parameter}={value:g}", "unfinished", "it has no run yet")
         for parameter, values in sweeps.items()
         for value in values
-        if not any(name.endswith(f"@{parameter}={value}") for name in swept)
+        if not any(name.endswith(f"@{parameter}={value:g}") for name in swept)
     ]
     return Comparison(
         experiment=experiment,

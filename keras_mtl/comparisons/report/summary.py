@@ -107,7 +107,9 @@ def verdict(comparison, summaries) -> str:
         comparison: `Comparison`.
         summaries: List of `Summary`.
     """
-    label = f"average {comparison.score.label}"
+    label, unit = f"average {comparison.score.label}", ""
+    if comparison.score.difference_unit:
+        unit = f" (in {comparison.score.difference_unit})"
     others = [row for row in summaries if row.method != REFERENCE]
     if not others:
         return "There is no method yet to compare with uniform weights."
@@ -131,8 +133,8 @@ def verdict(comparison, summaries) -> str:
     if apart:
         verb = "differs" if len(apart) == 1 else "differ"
         sentence = (
-            f"{_listed(apart)} {verb} from uniform weights in {label} outside "
-            "the 95 % interval of the paired difference"
+            f"{_listed(apart)} {verb} from uniform weights in {label}{unit} "
+            "outside the 95 % interval of the paired difference"
         )
         rest = len(judged) - len(apart)
         if rest:

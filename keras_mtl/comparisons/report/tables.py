@@ -69,7 +69,7 @@ def difference_table(comparison, summaries) -> str:
 def gap_table(comparison) -> str:
     """Returns how well training and query losses stand for the test's."""
     rows = []
-    for measure, name in (("error", "0-1 loss"), ("loss", "cross entropy")):
+    for measure, name in (("error", "0-1 loss"), ("loss", "loss")):
         for gap in gaps(comparison, measure):
             within = "–" if gap.within is None else f"{100 * gap.within:.0f} %"
             rows.append(
@@ -94,7 +94,7 @@ def trouble_table(comparison) -> str:
     if not comparison.troubles:
         return ""
     rows = [[t.name, t.kind, (t.reason, "wide")] for t in comparison.troubles]
-    return html.table(["run", "state", "reason"], rows)
+    return html.table(["run", "state", ("reason", "wide")], rows)
 
 
 def write_results(path, comparison):

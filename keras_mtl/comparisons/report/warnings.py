@@ -51,7 +51,7 @@ def worse_than_single(comparison) -> list[str]:
             if difference.excludes_zero and sign * difference.mean < 0.0:
                 unit = f" {score.difference_unit}".rstrip()
                 lines.append(
-                    f"{method}: '{task}' is worse than alone by "
+                    f"{method}: '{task}' is worse than alone: "
                     f"{with_interval(difference, signed=True)}{unit}."
                 )
     return lines

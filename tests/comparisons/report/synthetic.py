@@ -136,5 +136,5 @@ def write_comparison(folder, methods=METHODS, tasks=TASKS, seeds=3, **given):
                     *("meta_weighting", seed, tasks, {parameter: value}),
                     gain=0.01 * np.sin(place),
                 )
-                name = f"meta_weighting@{parameter}={value}"
+                name = f"meta_weighting@{parameter}={value:g}"
                 write(folder, f"cells/{name}/seed_{seed}.json", content)

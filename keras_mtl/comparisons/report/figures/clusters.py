@@ -57,5 +57,5 @@ def draw_clusters(comparison):
         panel.set_ylim(len(methods) - 0.4, -0.6)
         panel.locator_params(axis="x", nbins=5)
         style.finish(panel)
-    figure.supxlabel(comparison.score.axis)
+    style.label_bottom(panels, comparison.score.axis)
     return figure

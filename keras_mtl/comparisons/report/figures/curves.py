@@ -81,8 +81,8 @@ def draw_conflicts(comparison):
         A matplotlib figure, or `None` without results.
     """
     labels = {
-        "mean_cosine": "mean cosine of the tasks' gradients (no unit)",
-        "negative_share": "share of pairs with a negative cosine (no unit)",
+        "mean_cosine": "mean cosine (no unit)",
+        "negative_share": "share of negative cosines (no unit)",
     }
     curves = {name: {} for name in labels}
     for method in comparison.methods:

@@ -5,7 +5,7 @@ import numpy as np
 from keras_mtl.comparisons.report.figures import style
 from keras_mtl.comparisons.report.gaps import SETS, chosen_epochs, mean_losses
 
-AXES = {"error": "0-1 loss (no unit)", "loss": "cross entropy (nats)"}
+AXES = {"error": "0-1 loss (no unit)", "loss": "loss (cross entropy: nats)"}
 HATCHES = {"training": "", "query": "///", "test": "..."}
 
 
@@ -26,7 +26,7 @@ def draw_errors(comparison):
 
 
 def draw_losses(comparison):
-    """Draws the cross entropy of each task, as `draw_errors` does.
+    """Draws the loss of each task that is trained on, as `draw_errors` does.
 
     It has no upper limit, so that the theorem's bound does not hold for it.
 
@@ -73,7 +73,7 @@ def _draw(comparison, measure):
         panel.set_xticks(at, tasks, **turned)
         style.finish(panel)
         panel.grid(visible=False, axis="x")
-    figure.supxlabel("task")
+    style.label_bottom(panels, "task")
     figure.supylabel(AXES[measure])
     style.legend_below(figure, panels[0], None)
     return figure

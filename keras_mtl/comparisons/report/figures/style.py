@@ -64,6 +64,23 @@ def panels(count, columns, width, height, **kwargs):
     return figure, list(grid[:count])
 
 
+def label_bottom(panels, text):
+    """Labels the horizontal axis of the panels that have none below.
+
+    A label of the whole figure would lie on a legend that is below it.
+    """
+    for panel in panels:
+        place = panel.get_subplotspec()
+        below = [
+            other
+            for other in panels
+            if other.get_subplotspec().colspan.start == place.colspan.start
+            and other.get_subplotspec().rowspan.start > place.rowspan.start
+        ]
+        if not below:
+            panel.set_xlabel(text)
+
+
 def finish(panel):
     """Draws a light grid, and no frame above and to the right."""
     panel.grid(alpha=0.3)

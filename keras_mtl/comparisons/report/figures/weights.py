@@ -41,7 +41,7 @@ def draw_weights(comparison):
         style.widen(panel)
         panel.set_title(f"{cell.method}, seed {cell.seed}")
         style.finish(panel)
-    figure.supxlabel("training step (batches)")
+    style.label_bottom(panels, "training step (batches)")
     figure.supylabel("task weight (no unit)")
     style.legend_below(figure, panels[0], "task")
     return figure
