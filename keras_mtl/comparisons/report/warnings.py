@@ -61,12 +61,9 @@ def mixed_conditions(comparison) -> list[str]:
     """Returns a line for each condition in which the runs differ."""
     lines = []
     for name in ("threads", "versions"):
-        found = []
-        for cell in comparison.cells:
-            if cell.facts[name] not in found:
-                found.append(cell.facts[name])
+        found = sorted({str(cell.facts[name]) for cell in comparison.cells})
         if len(found) > 1:
-            listed = "; ".join(str(value) for value in found)
+            listed = "; ".join(found)
             lines.append(f"The runs differ in their {name}: {listed}.")
     return lines
 

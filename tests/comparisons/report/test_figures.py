@@ -20,7 +20,7 @@ SWEEPS = {"query_split": [0.05, 0.1, 0.5], "step_size": [0.1, 0.5]}
 
 
 @functools.cache
-def comparison(num_tasks, num_methods=len(METHODS), seeds=2):
+def comparison(num_tasks, num_methods=12, seeds=2):
     with tempfile.TemporaryDirectory() as folder:
         write_comparison(
             Path(folder),
@@ -103,11 +103,8 @@ def test_losses_side_by_side_with_the_bound(num_tasks):
     runs = [run.losses for run in given.of_method("uniform").values()]
     for place, panel in enumerate(figure.axes):
         training, query, test, errors = panel.containers
-        for bars, name in (
-            (training, "training"),
-            (query, "query"),
-            (test, "test"),
-        ):
+        sets = {"training": training, "query": query, "test": test}
+        for name, bars in sets.items():
             expected = [
                 np.mean([run[name]["error"][task][place] for run in runs])
                 for task in TASKS[:num_tasks]

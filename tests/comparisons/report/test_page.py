@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from keras_mtl.cli import app
+from keras_mtl.comparisons.report import page as page_module
 from keras_mtl.comparisons.report import warnings
 from keras_mtl.comparisons.report.page import flatness, write_report
 from keras_mtl.comparisons.report.reading import read_comparison
@@ -18,6 +19,18 @@ from tests.comparisons.report.synthetic import cell, write, write_comparison
 
 METHODS, TASKS = ("stl", "uniform", "slaw"), ("a", "b")
 HOSTILE = "ValueError: <script>alert('x')</script> & \"more\""
+
+
+@pytest.fixture(autouse=True)
+def quick(request, monkeypatch):
+    """Pictures are drawn, and rendered where a test looks at them."""
+    if "rendered" not in request.fixturenames:
+        monkeypatch.setattr(page_module, "_png", lambda figure: b"")
+
+
+@pytest.fixture
+def rendered():
+    """Asks for real pictures."""
 
 
 class Outline(HTMLParser):
@@ -59,6 +72,7 @@ def outline(folder, comparison):
     return parsed
 
 
+@pytest.mark.usefixtures("rendered")
 def test_the_page_has_all_parts_and_needs_no_other_file(tmp_path):
     comparison = make(tmp_path, sweeps={"step_size": [0.1, 1.0]})
     page = outline(tmp_path, comparison)
@@ -76,6 +90,8 @@ def test_the_page_has_all_parts_and_needs_no_other_file(tmp_path):
     assert "keras_mtl 0.1.0, tensorflow 2.21.0" in page.texts["dd"]
     pictures = [s for s in page.sources if s.startswith("data:image/png")]
     assert len(pictures) == 7
+    # The start of any PNG file.
+    assert all("base64,iVBORw0KGgo" in picture for picture in pictures)
     assert all(source.startswith("data:") for source in page.sources)
     files = {path.name for path in (tmp_path / "report").iterdir()}
     assert {"index.html", "results.csv", "weights.png", "sweeps.png"} <= files
