@@ -42,10 +42,9 @@ class Cell:
     losses: dict[str, Any] | None
     facts: dict[str, Any]
 
-    @property
-    def step_seconds(self) -> float:
-        """Time of a training step in seconds, NaN where not known."""
-        return _number(self.metrics.get("seconds_per_step"))
+    def seconds(self, name) -> float:
+        """Returns a time among the metrics in seconds, NaN if not known."""
+        return _number(self.metrics.get(name))
 
     def mean_history(self, tasks, form) -> np.ndarray | None:
         """Returns the mean over the tasks of one of their curves.
@@ -62,6 +61,22 @@ class Cell:
         if len(lengths) > 1 or min(lengths) < 1:
             return None
         return np.mean(curves, axis=0)
+
+
+def first_tasks(paths, key) -> tuple[str, ...]:
+    """Returns the tasks of the first finished cell, in its order.
+
+    Args:
+        paths: Iterable of paths of cells.
+        key: String, name of the metric that methods are compared by.
+    """
+    for path in paths:
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            return tuple(content["metrics"][f"{key}_by_task"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return ()
 
 
 def read_cell(path, key, tasks) -> Cell | str:

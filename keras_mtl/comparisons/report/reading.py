@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from keras_mtl.comparisons.report.cells import Cell, read_cell
+from keras_mtl.comparisons.report.cells import Cell, first_tasks, read_cell
 
 FILE, CELLS = "compare.json", "cells"
 
@@ -123,7 +123,7 @@ def read_comparison(folder) -> Comparison:
     given = _read_declaration(folder / FILE)
     try:
         score = Score(*(given["score"][name] for name in Score._fields))
-        tasks, sweeps = tuple(given["tasks"]), given.get("sweeps") or {}
+        sweeps = given.get("sweeps") or {}
         methods, seeds = tuple(given["methods"]), range(given["seeds"])
         experiment = given["experiment"]
     except (KeyError, TypeError, AttributeError) as error:
@@ -132,8 +132,10 @@ def read_comparison(folder) -> Comparison:
             f"{type(error).__name__}: {error}. Write it anew by 'keras-mtl "
             "compare'."
         ) from error
+    paths = sorted((folder / CELLS).glob("*/seed_*.json"), key=_order)
+    tasks = given.get("tasks") or first_tasks(paths, score.key)
     cells, troubles, seen = [], [], set()
-    for path in sorted((folder / CELLS).glob("*/seed_*.json"), key=_order):
+    for path in paths:
         seen.add((path.parent.name, path.stem))
         name = f"{path.parent.name}, {path.stem.replace('_', ' ')}"
         try:
@@ -164,7 +166,7 @@ def read_comparison(folder) -> Comparison:
         experiment=experiment,
         score=score,
         methods=methods,
-        tasks=tasks,
+        tasks=tuple(tasks),
         seeds=tuple(seeds),
         sweeps=sweeps,
         settings=given.get("settings") or {},

@@ -28,6 +28,8 @@ class Summary(NamedTuple):
         delta_m: `Interval` of Δm in %, against single-task learning.
         cost: Float, time of a step divided by uniform's; NaN where the two
             cannot be compared.
+        processor_cost: Float, the same of processor time, which other work on
+            the machine hardly changes.
     """
 
     method: str
@@ -37,6 +39,7 @@ class Summary(NamedTuple):
     difference_by_task: dict[str, Interval]
     delta_m: Interval
     cost: float
+    processor_cost: float
 
 
 def summarise(comparison) -> list[Summary]:
@@ -65,7 +68,8 @@ def _summary(comparison, method):
         difference=difference(),
         difference_by_task={t: difference(t) for t in comparison.tasks},
         delta_m=_delta_m(comparison, method),
-        cost=_cost(comparison, method),
+        cost=_cost(comparison, method, "step_seconds"),
+        processor_cost=_cost(comparison, method, "step_processor_seconds"),
     )
 
 
@@ -80,7 +84,7 @@ def _delta_m(comparison, method):
     )
 
 
-def _cost(comparison, method):
+def _cost(comparison, method, name):
     """Returns the ratio of median step times on like terms.
 
     These are seeds that both ran, on as many threads.
@@ -88,7 +92,7 @@ def _cost(comparison, method):
     mine = comparison.of_method(method)
     theirs = comparison.of_method(REFERENCE)
     times = [
-        (mine[seed].step_seconds, theirs[seed].step_seconds)
+        (mine[seed].seconds(name), theirs[seed].seconds(name))
         for seed in mine
         if seed in theirs
         and mine[seed].facts["threads"] == theirs[seed].facts["threads"]

@@ -19,6 +19,7 @@ def summary_table(comparison, summaries) -> str:
         f"paired difference to uniform{_unit(score.difference_unit)}",
         "Δm against single-task (%)",
         "time of a step / uniform's",
+        "processor time of a step / uniform's",
     ]
     rows = [
         [
@@ -27,7 +28,8 @@ def summary_table(comparison, summaries) -> str:
             with_interval(row.average),
             _difference(row.difference),
             _difference(row.delta_m),
-            "not comparable" if math.isnan(row.cost) else f"{row.cost:.2f}",
+            _cost(row.cost),
+            _cost(row.processor_cost),
         ]
         for row in summaries
     ]
@@ -122,6 +124,10 @@ def _difference(interval):
     """Returns a cell, marked where the interval leaves out 0."""
     text = with_interval(interval, signed=True)
     return (text, "apart") if interval.excludes_zero else text
+
+
+def _cost(ratio):
+    return "not comparable" if math.isnan(ratio) else f"{ratio:.2f}"
 
 
 def _unit(unit):

@@ -12,7 +12,7 @@ def starved_tasks(comparison) -> list[str]:
     That is a mean weight over an epoch below 1 % of the sum of all weights
     (or, with more than fifty tasks, below half of an equal share).
     """
-    least = min(LEAST_SHARE, 0.5 / len(comparison.tasks))
+    least = min(LEAST_SHARE, 0.5 / max(1, len(comparison.tasks)))
     starved = {}
     for cell in comparison.cells:
         if cell.sweep:

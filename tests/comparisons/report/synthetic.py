@@ -73,7 +73,8 @@ def cell(method, seed, tasks=TASKS, sweep=None, gain=0.0):
             "validation_score": average,
             "epoch": 17,
             "seconds": 300.0,
-            "seconds_per_step": 0.2 + 0.01 * len(method),
+            "step_seconds": 0.2 + 0.01 * len(method),
+            "step_processor_seconds": 0.1 * len(method),
         },
         "history": history,
         "weights": None

@@ -63,6 +63,16 @@ def test_runs_without_results_are_listed(tmp_path):
     assert sorted(read.of_method("slaw")) == [1]
 
 
+def test_tasks_may_be_known_from_the_cells_only(tmp_path):
+    write_comparison(tmp_path, **{**SMALL, "tasks": ("b", "a")}, seeds=1)
+    declared = declaration(SMALL["methods"], (), 1)
+    write(tmp_path, "compare.json", declared)
+    write(tmp_path, "cells/slaw/seed_0.json", "{")
+    assert read_comparison(tmp_path).tasks == ("b", "a")
+    (tmp_path / "cells").rename(tmp_path / "gone")
+    assert read_comparison(tmp_path).tasks == ()
+
+
 def test_a_sweep_that_has_not_begun(tmp_path):
     sweeps = {"query_split": [0.1, 1.0]}
     write(
