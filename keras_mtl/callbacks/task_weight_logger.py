@@ -97,7 +97,7 @@ class TaskWeightLogger(keras.callbacks.Callback):
             self._rows_due = due
             weights = self.model.task_weights
             latest = {f"{task}_weight": w for task, w in weights.items()}
-            self._write({**logs, **latest}, self._step())
+            self._write({**(logs or {}), **latest}, self._step())
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the means over the epoch."""

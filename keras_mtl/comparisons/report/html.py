@@ -19,6 +19,7 @@ h1 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums;
   font-size: 0.9rem; width: 100%; }
 th, td { padding: 0.3rem 0.7rem; text-align: right; white-space: nowrap;
+  overflow-wrap: normal;
   border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0;
   background: var(--page); }
@@ -27,7 +28,8 @@ thead th, thead th:first-child { background: var(--box);
   white-space: normal; vertical-align: bottom; }
 td.apart { font-weight: 700; }
 figure .scroll { width: fit-content; max-width: 100%; }
-th.wide, td.wide { white-space: normal; text-align: left; min-width: 16rem; }
+th.wide, td.wide { white-space: normal; overflow-wrap: anywhere;
+  text-align: left; min-width: 16rem; }
 figure { margin: 1rem 0; }
 figure img { display: block; width: 100%; background: #fff; }
 figcaption, .note { color: var(--soft); font-size: 0.9rem; }

@@ -105,6 +105,8 @@ def draw_conflicts(comparison):
 
 
 def _draw(panel, methods, curves, late=False):
+    from matplotlib.ticker import MaxNLocator
+
     for method, (epochs, values) in curves.items():
         start = len(epochs) // 2 if late else 0
         epochs, values = epochs[start:], values[start:]
@@ -112,5 +114,5 @@ def _draw(panel, methods, curves, late=False):
         panel.plot(
             epochs, values, label=method, **style.marked(index, len(epochs))
         )
-    panel.xaxis.get_major_locator().set_params(integer=True)
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     style.finish(panel)
