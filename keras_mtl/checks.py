@@ -1,6 +1,7 @@
 """Argument checks whose errors say what was expected and received."""
 
 import difflib
+import importlib.util
 import math
 from collections.abc import Iterable
 
@@ -86,3 +87,19 @@ def task_name(name: str) -> str:
             f"Received: {name!r}"
         )
     return name
+
+
+def need(asked: str, packages: Iterable[str], extra: str):
+    """Raises if a package that is not always installed is missing.
+
+    Args:
+        asked: What the user asked for, such as `--plot`.
+        packages: Names to import.
+        extra: Name of the extra that installs them.
+    """
+    missing = [p for p in packages if importlib.util.find_spec(p) is None]
+    if missing:
+        raise ValueError(
+            f"{asked} needs {' and '.join(missing)}, not installed here. Run: "
+            f'pip install "keras-mtl[{extra}]"'
+        )

@@ -9,6 +9,7 @@ import typer
 
 from keras_mtl.benchmarks.command import bench
 from keras_mtl.comparisons.command import compare
+from keras_mtl.comparisons.report.command import report
 from keras_mtl.terminal import console, guarded, parsed_object
 
 app = typer.Typer(
@@ -116,3 +117,4 @@ def list_():
 
 command(bench)
 command(compare)
+command(report)

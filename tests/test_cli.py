@@ -25,7 +25,7 @@ def one_line(text):
 def test_help_names_all_commands():
     result = run("--help")
     assert result.exit_code == 0
-    for command in ("demo", "train", "list"):
+    for command in ("demo", "train", "compare", "report", "list"):
         assert re.search(rf"\b{command}\b", result.output)
 
 

@@ -1,6 +1,5 @@
 """The command `keras-mtl bench`."""
 
-import importlib.util
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from keras_mtl.checks import integer
+from keras_mtl.checks import integer, need
 
 
 def bench(
@@ -137,7 +136,7 @@ def _check_peers(peers, workload):
             "--peers has rows for the workload 'mlp' only. Leave it out. "
             f"Received: --workload {workload}"
         )
-    _need("--peers", ("torch", "torchjd"), "peers")
+    need("--peers", ("torch", "torchjd"), "peers")
 
 
 def _check_plot(plot, numbers):
@@ -157,16 +156,7 @@ def _check_plot(plot, numbers):
         raise ValueError(
             f"--plot must name a file in a folder that exists. Received: {plot}"
         )
-    _need("--plot", ("matplotlib",), "report")
-
-
-def _need(option, packages, extra):
-    missing = [p for p in packages if importlib.util.find_spec(p) is None]
-    if missing:
-        raise ValueError(
-            f"{option} needs {' and '.join(missing)}, not installed here. Run: "
-            f'pip install "keras-mtl[{extra}]"'
-        )
+    need("--plot", ("matplotlib",), "report")
 
 
 def _peers(work, threads):

@@ -1,4 +1,4 @@
-"""Callbacks of multi-task training."""
+"""What Keras tells a multi-task model of its own training."""
 
 import math
 import warnings

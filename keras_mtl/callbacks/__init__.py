@@ -1,0 +1,6 @@
+"""Callbacks of multi-task training."""
+
+from keras_mtl.callbacks.task_weight_logger import TaskWeightLogger
+from keras_mtl.callbacks.training_monitor import TrainingMonitor
+
+__all__ = ["TaskWeightLogger", "TrainingMonitor"]

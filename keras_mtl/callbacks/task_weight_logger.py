@@ -1,0 +1,156 @@
+"""Weights, losses and conflicts of the tasks, for TensorBoard and as CSV."""
+
+import csv
+import math
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from keras_mtl.checks import integer
+from keras_mtl.gradients.conflicts import ConflictMeter
+
+FILE = "task_weights.csv"
+CONFLICTS = ("mean_cosine", "negative_share")
+
+
+class TaskWeightLogger(keras.callbacks.Callback):
+    """Writes how the tasks fare during `fit`.
+
+    To TensorBoard, and to `task_weights.csv` with the columns `epoch`, `step`,
+    `<task>_weight`, `<task>_loss`, `mean_cosine` and `negative_share`. Epochs
+    count as finished, from 1, and go on where an earlier `fit` of the model
+    ended: rows of later epochs, which an interrupted run left, make way.
+
+    The training step is not touched. Conflicts cost a pass over their batch
+    each time that they are written.
+
+    Example:
+
+    >>> logger = TaskWeightLogger("logs", conflict_data=(x[:256], y_256))
+    >>> model.fit(x, y, epochs=5, callbacks=[logger])
+
+    Args:
+        log_dir: String, the folder to write to.
+        conflict_data: Tuple `(x, y)` or `(x, y, sample_weight)`, one fixed
+            batch. On it is measured how far the tasks' gradients over the
+            shared variables point against each other: the mean cosine over
+            pairs of tasks, and the share of pairs with a negative one. Both
+            are empty without a batch, and for a single task.
+        update_freq: `"epoch"` for one row per epoch, the means that History
+            has; or an integer N for a row every N steps, the latest weights
+            and the mean losses of the epoch so far.
+
+    Raises:
+        ValueError: If an argument is not usable, or `log_dir` holds a log of
+            other tasks.
+    """
+
+    def __init__(self, log_dir, conflict_data=None, update_freq="epoch"):
+        super().__init__()
+        self.log_dir = Path(log_dir)
+        self.conflict_data = conflict_data
+        if update_freq != "epoch":
+            if isinstance(update_freq, str):
+                raise ValueError(
+                    "Argument `update_freq` must be 'epoch' or a number of "
+                    f"steps. Received: update_freq={update_freq!r}"
+                )
+            update_freq = integer("update_freq", update_freq, 1)
+        self.update_freq = update_freq
+        # Keras need not wait for steps that nothing is read of.
+        self.async_safe = update_freq == "epoch"
+
+    def on_train_begin(self, logs=None):
+        """Opens the files, and checks the batch."""
+        tasks = getattr(self.model, "task_names", None)
+        if tasks is None:
+            raise ValueError(
+                "TaskWeightLogger logs the tasks of a MultiTaskModel. "
+                f"Received: a model of type {type(self.model).__name__}"
+            )
+        weights = [f"{task}_weight" for task in tasks]
+        losses = [f"{task}_loss" for task in tasks]
+        self._columns = ["epoch", "step", *weights, *losses, *CONFLICTS]
+        self._meter = None
+        if self.conflict_data is not None:
+            self._meter = ConflictMeter(self.model, self.conflict_data)
+        self._epoch = None
+        self._path = self.log_dir / FILE
+        self._writer = tf.summary.create_file_writer(str(self.log_dir))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Finds where the log goes on."""
+        finished = float(tf.convert_to_tensor(self.model.epoch))
+        started = max(epoch, int(finished))
+        if self._epoch is None:
+            self._keep_rows_until(started)
+        self._epoch, self._rows_due = started + 1, 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Writes a row every `update_freq` steps."""
+        if self.update_freq == "epoch":
+            return
+        # Several steps may have run since the last call.
+        due = (batch + 1) // self.update_freq
+        if due > self._rows_due:
+            self._rows_due = due
+            weights = self.model.task_weights
+            latest = {f"{task}_weight": w for task, w in weights.items()}
+            self._write({**(logs or {}), **latest}, self._step())
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Writes the means over the epoch."""
+        if self.update_freq == "epoch":
+            self._write(logs, self._epoch)
+
+    def on_train_end(self, logs=None):
+        """Closes the files."""
+        self._writer.close()
+
+    def _step(self):
+        return int(tf.convert_to_tensor(self.model.optimizer.iterations))
+
+    def _write(self, logs, abscissa):
+        row = {name: logs[name] for name in self._columns[2:-2]}
+        if self._meter is not None:
+            row |= self._meter()._asdict()
+        with self._writer.as_default():
+            for name, value in row.items():
+                if name not in CONFLICTS or math.isfinite(value):
+                    tf.summary.scalar(self._tag(name), value, abscissa)
+        self._writer.flush()
+        known = {n: v for n, v in row.items() if not math.isnan(v)}
+        counts = {"epoch": self._epoch, "step": self._step()}
+        with self._path.open("a", encoding="utf-8", newline="") as file:
+            csv.DictWriter(file, self._columns).writerow({**counts, **known})
+
+    def _tag(self, name):
+        if name in CONFLICTS:
+            return f"gradient_conflicts/{name}"
+        task, _, kind = name.rpartition("_")
+        return f"task_{kind}/{task}"
+
+    def _keep_rows_until(self, epoch):
+        """Starts the file, or goes on with the rows of finished epochs."""
+        rows = []
+        if self._path.exists():
+            with self._path.open(encoding="utf-8", newline="") as file:
+                reader = csv.DictReader(file)
+                if reader.fieldnames != self._columns:
+                    raise ValueError(
+                        f"The file '{self._path}' is a log of other tasks. "
+                        f"Expected the columns {self._columns}. Received: "
+                        f"{reader.fieldnames}. Pass another log_dir."
+                    )
+                rows = [row for row in reader if _finished(row, epoch)]
+        with self._path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, self._columns)
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def _finished(row, epoch):
+    """Whether a row is whole, and of the first `epoch` epochs."""
+    whole = None not in row.values() and row["epoch"].isdigit()
+    return whole and int(row["epoch"]) <= epoch

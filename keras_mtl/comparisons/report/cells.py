@@ -1,0 +1,159 @@
+"""One cell of a comparison: a method with a seed, and what it measured."""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a finished run measured.
+
+    Args:
+        method: String.
+        seed: Integer.
+        sweep: Dict from a swept parameter to its value; empty outside sweeps.
+        average: Float, mean score over the tasks.
+        by_task: Dict from task name to score.
+        metrics: Dict of all metrics.
+        history: Dict from name to `(epochs,)` float64 array.
+        weights: `(steps, K)` float64 array, or `None`.
+        weight_steps: `(steps,)` array, the steps of `weights`, or `None`.
+        conflicts: Dict of `epochs`, `mean_cosine` and `negative_share`, arrays
+            of one length, or `None`.
+        losses: Dict as it was written, or `None`.
+        facts: Dict of `command`, `threads`, `versions`, `config` and
+            `num_parameters`, as far as known.
+    """
+
+    method: str
+    seed: int
+    sweep: dict[str, Any]
+    average: float
+    by_task: dict[str, float]
+    metrics: dict[str, Any]
+    history: dict[str, np.ndarray]
+    weights: np.ndarray | None
+    weight_steps: np.ndarray | None
+    conflicts: dict[str, np.ndarray] | None
+    losses: dict[str, Any] | None
+    facts: dict[str, Any]
+
+    def seconds(self, name) -> float:
+        """Returns a time among the metrics in seconds, NaN if not known."""
+        return _number(self.metrics.get(name))
+
+    def mean_history(self, tasks, form) -> np.ndarray | None:
+        """Returns the mean over the tasks of one of their curves.
+
+        Args:
+            tasks: Iterable of strings.
+            form: String such as `"val_{}_accuracy"`.
+
+        Returns:
+            `(epochs,)` array, or `None` where a task has none.
+        """
+        curves = [self.history.get(form.format(task)) for task in tasks]
+        lengths = {-1 if curve is None else len(curve) for curve in curves}
+        if len(lengths) > 1 or min(lengths) < 1:
+            return None
+        return np.mean(curves, axis=0)
+
+
+def first_tasks(paths, key) -> tuple[str, ...]:
+    """Returns the tasks of the first finished cell, in its order.
+
+    Args:
+        paths: Iterable of paths of cells.
+        key: String, name of the metric that methods are compared by.
+    """
+    for path in paths:
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            return tuple(content["metrics"][f"{key}_by_task"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return ()
+
+
+def read_cell(path, key, tasks) -> Cell | str:
+    """Reads the file of a cell.
+
+    Args:
+        path: Path.
+        key: String, name of the metric that methods are compared by.
+        tasks: Tuple of strings.
+
+    Returns:
+        A `Cell`, or the error of a run that failed.
+
+    Raises:
+        ValueError: If the file is not that of a cell.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        if content["status"] == "failed":
+            return str(content.get("error") or "no error was noted")
+        if content["status"] != "finished":
+            raise ValueError(f"its status is {content['status']!r}")
+        return _finished(content, key, tasks)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"not the file of a cell: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _finished(content, key, tasks):
+    metrics = content["metrics"]
+    by_task = metrics[f"{key}_by_task"]
+    scores = {"the average": metrics[key], **{t: by_task[t] for t in tasks}}
+    for name, score in scores.items():
+        if not math.isfinite(_number(score)):
+            raise ValueError(f"the {key} of {name} is {score!r}")
+    weights, steps = content.get("weights"), None
+    if weights is not None:
+        weights, steps = _array(weights["values"]), _array(weights["steps"])
+        if weights.shape != (len(steps), len(tasks)):
+            raise ValueError(
+                f"weights of the shape {weights.shape} for {len(steps)} steps "
+                f"and {len(tasks)} tasks"
+            )
+    conflicts = content.get("conflicts")
+    if conflicts is not None:
+        names = ("epochs", "mean_cosine", "negative_share")
+        conflicts = {name: _array(conflicts[name]) for name in names}
+        if len({values.shape for values in conflicts.values()}) > 1:
+            raise ValueError("conflicts of unlike lengths")
+    names = ("command", "threads", "versions", "config", "num_parameters")
+    return Cell(
+        method=str(content["method"]),
+        seed=int(content["seed"]),
+        sweep=dict(content.get("sweep") or {}),
+        average=float(metrics[key]),
+        by_task={task: float(by_task[task]) for task in tasks},
+        metrics=metrics,
+        history={
+            name: _array(values)
+            for name, values in (content.get("history") or {}).items()
+        },
+        weights=weights,
+        weight_steps=steps,
+        conflicts=conflicts,
+        losses=content.get("losses"),
+        facts={name: content.get(name) for name in names},
+    )
+
+
+def _array(values):
+    """Returns a float64 array; null, which JSON has for NaN, becomes NaN."""
+    return np.array(values, "float64")
+
+
+def _number(value):
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if known else math.nan

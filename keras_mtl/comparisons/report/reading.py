@@ -1,0 +1,199 @@
+"""Reads the folder of a comparison, whatever state its runs are in."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from keras_mtl.comparisons.report.cells import Cell, first_tasks, read_cell
+
+FILE, CELLS = "compare.json", "cells"
+
+
+class Score(NamedTuple):
+    """What the methods are compared by.
+
+    Args:
+        key: String, name of the metric in a cell.
+        label: String, what the axes say.
+        unit: String, such as `"%"`, or empty.
+        factor: Float, from the metric to that unit.
+        higher_is_better: Boolean.
+    """
+
+    key: str
+    label: str
+    unit: str
+    factor: float
+    higher_is_better: bool
+
+    @property
+    def axis(self) -> str:
+        """The label of an axis."""
+        return f"{self.label} ({self.unit or 'no unit'})"
+
+    @property
+    def difference_unit(self) -> str:
+        """The unit of a difference."""
+        return "percentage points" if self.unit == "%" else self.unit
+
+
+class Trouble(NamedTuple):
+    """A run that the report has no results of.
+
+    Args:
+        name: String, method, sweep and seed.
+        kind: `"failed"`, `"unfinished"` or `"unreadable"`.
+        reason: String.
+    """
+
+    name: str
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The finished cells of a comparison, and what is missing.
+
+    Args:
+        experiment: String.
+        score: `Score`.
+        methods: Tuple of strings.
+        tasks: Tuple of K strings.
+        seeds: Tuple of integers, those that were asked for.
+        sweeps: Dict from the name of a parameter to its values.
+        settings: Dict.
+        command: String, what the user typed.
+        cells: Tuple of finished `Cell`.
+        troubles: Tuple of `Trouble`.
+    """
+
+    experiment: str
+    score: Score
+    methods: tuple[str, ...]
+    tasks: tuple[str, ...]
+    seeds: tuple[int, ...]
+    sweeps: dict[str, list]
+    settings: dict[str, Any]
+    command: str
+    cells: tuple[Cell, ...]
+    troubles: tuple[Trouble, ...]
+
+    def of_method(self, method) -> dict[int, Cell]:
+        """Returns the finished cells outside sweeps, by seed."""
+        return {
+            cell.seed: cell
+            for cell in self.cells
+            if cell.method == method and not cell.sweep
+        }
+
+    def scores(self, method, task=None) -> dict[int, float]:
+        """Returns scores in the score's unit, by seed.
+
+        Args:
+            method: String.
+            task: String, or `None` for the average over the tasks.
+        """
+        return {
+            seed: self.scaled(cell, task)
+            for seed, cell in self.of_method(method).items()
+        }
+
+    def scaled(self, cell, task=None) -> float:
+        """Returns the score of a cell in the score's unit."""
+        score = cell.average if task is None else cell.by_task[task]
+        return self.score.factor * score
+
+
+def read_comparison(folder) -> Comparison:
+    """Reads a folder that `keras-mtl compare` writes to.
+
+    Args:
+        folder: Path.
+
+    Returns:
+        A `Comparison`; of runs without results, it says which and why.
+
+    Raises:
+        ValueError: If the folder holds no comparison.
+    """
+    folder = Path(folder)
+    given = _read_declaration(folder / FILE)
+    try:
+        score = Score(*(given["score"][name] for name in Score._fields))
+        sweeps = given.get("sweeps") or {}
+        methods, seeds = tuple(given["methods"]), range(given["seeds"])
+        experiment = given["experiment"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"The file '{folder / FILE}' does not describe a comparison: "
+            f"{type(error).__name__}: {error}. Write it anew by 'keras-mtl "
+            "compare'."
+        ) from error
+    paths = sorted((folder / CELLS).glob("*/seed_*.json"), key=_order)
+    tasks = given.get("tasks") or first_tasks(paths, score.key)
+    cells, troubles, seen = [], [], set()
+    for path in paths:
+        seen.add((path.parent.name, path.stem))
+        name = f"{path.parent.name}, {path.stem.replace('_', ' ')}"
+        try:
+            cell = read_cell(path, score.key, tasks)
+        except ValueError as error:
+            troubles.append(Trouble(name, "unreadable", str(error)))
+            continue
+        if isinstance(cell, Cell):
+            cells.append(cell)
+        else:
+            troubles.append(Trouble(name, "failed", cell))
+    found = [cell.method for cell in cells if not cell.sweep]
+    methods = tuple(dict.fromkeys([*methods, *found]))
+    swept = {folder for folder, _ in seen if "@" in folder}
+    troubles += [
+        Trouble(f"{name}, seed {seed}", "unfinished", "it may be going on")
+        for name in [*methods, *sorted(swept)]
+        for seed in seeds
+        if (name, f"seed_{seed}") not in seen
+    ]
+    troubles += [
+        Trouble(f"{parameter}={value:g}", "unfinished", "it has no run yet")
+        for parameter, values in sweeps.items()
+        for value in values
+        if not any(name.endswith(f"@{parameter}={value:g}") for name in swept)
+    ]
+    return Comparison(
+        experiment=experiment,
+        score=score,
+        methods=methods,
+        tasks=tuple(tasks),
+        seeds=tuple(seeds),
+        sweeps=sweeps,
+        settings=given.get("settings") or {},
+        command=given.get("command") or "",
+        cells=tuple(cells),
+        troubles=tuple(troubles),
+    )
+
+
+def _read_declaration(path):
+    try:
+        given = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"The folder '{path.parent}' holds no comparison: it has no "
+            f"{path.name}. Pass the folder that 'keras-mtl compare' wrote to."
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"'{path}' is not valid JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise ValueError(
+            f"'{path}' must hold a JSON object. Received: "
+            f"{type(given).__name__}"
+        )
+    return given
+
+
+def _order(path):
+    number = path.stem.removeprefix("seed_")
+    return path.parent.name, float(number) if number.isdigit() else math.inf

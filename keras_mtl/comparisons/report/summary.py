@@ -1,0 +1,173 @@
+"""What each method reached, against uniform weights and single tasks."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_mtl.comparisons.report.statistics import (
+    Interval,
+    delta_m,
+    paired_difference,
+    t_interval,
+)
+
+# What methods are compared with: equal weights, and each task on its own.
+REFERENCE, SINGLE = "uniform", "stl"
+
+
+class Summary(NamedTuple):
+    """One method over its seeds, in the score's unit.
+
+    Args:
+        method: String.
+        average: `Interval` of the mean score over the tasks.
+        by_task: Dict from task name to `Interval`.
+        difference: `Interval` of the average minus uniform's, seed by seed.
+        difference_by_task: The same for each task.
+        delta_m: `Interval` of Δm in %, against single-task learning.
+        cost: Float, time of a step divided by uniform's; NaN where the two
+            cannot be compared.
+        processor_cost: Float, the same of processor time, which other work on
+            the machine hardly changes.
+    """
+
+    method: str
+    average: Interval
+    by_task: dict[str, Interval]
+    difference: Interval
+    difference_by_task: dict[str, Interval]
+    delta_m: Interval
+    cost: float
+    processor_cost: float
+
+
+def summarise(comparison) -> list[Summary]:
+    """Returns a summary of each method that has results."""
+    return [
+        _summary(comparison, method)
+        for method in comparison.methods
+        if comparison.of_method(method)
+    ]
+
+
+def _summary(comparison, method):
+    def difference(task=None):
+        reference = {}
+        if method != REFERENCE:
+            reference = comparison.scores(REFERENCE, task)
+        return paired_difference(comparison.scores(method, task), reference)
+
+    return Summary(
+        method=method,
+        average=t_interval(comparison.scores(method).values()),
+        by_task={
+            task: t_interval(comparison.scores(method, task).values())
+            for task in comparison.tasks
+        },
+        difference=difference(),
+        difference_by_task={t: difference(t) for t in comparison.tasks},
+        delta_m=_delta_m(comparison, method),
+        cost=_cost(comparison, method, "step_seconds"),
+        processor_cost=_cost(comparison, method, "step_processor_seconds"),
+    )
+
+
+def _delta_m(comparison, method):
+    cells = comparison.of_method(method)
+    single = comparison.of_method(SINGLE) if method != SINGLE else {}
+    better = comparison.score.higher_is_better
+    return t_interval(
+        delta_m(cells[seed].by_task, single[seed].by_task, better)
+        for seed in cells
+        if seed in single
+    )
+
+
+def _cost(comparison, method, name):
+    """Returns the ratio of median step times on like terms.
+
+    These are seeds that both ran, on as many threads.
+    """
+    mine = comparison.of_method(method)
+    theirs = comparison.of_method(REFERENCE)
+    times = [
+        (mine[seed].seconds(name), theirs[seed].seconds(name))
+        for seed in mine
+        if seed in theirs
+        and mine[seed].facts["threads"] == theirs[seed].facts["threads"]
+    ]
+    times = [pair for pair in times if all(second > 0.0 for second in pair)]
+    if not times:
+        return math.nan
+    own, reference = np.median(times, axis=0)
+    return float(own / reference)
+
+
+def verdict(comparison, summaries) -> str:
+    """Returns a sentence: which methods differ from uniform weights.
+
+    Args:
+        comparison: `Comparison`.
+        summaries: List of `Summary`.
+    """
+    label, unit = f"average {comparison.score.label}", ""
+    if comparison.score.difference_unit:
+        unit = f" (in {comparison.score.difference_unit})"
+    others = [row for row in summaries if row.method != REFERENCE]
+    if not others:
+        return "There is no method yet to compare with uniform weights."
+    if not comparison.of_method(REFERENCE):
+        return (
+            f"There is no finished run of '{REFERENCE}': no method can be "
+            "compared with uniform weights."
+        )
+    judged = [row for row in others if row.difference.count > 1]
+    if not judged:
+        return (
+            "No method has two seeds in common with uniform weights: there is "
+            f"no interval, and no difference in {label} can be told from "
+            "chance."
+        )
+    apart = [
+        f"{row.method} ({with_interval(row.difference, signed=True)})"
+        for row in judged
+        if row.difference.excludes_zero
+    ]
+    if apart:
+        verb = "differs" if len(apart) == 1 else "differ"
+        sentence = (
+            f"{_listed(apart)} {verb} from uniform weights in {label}{unit} "
+            "outside the 95 % interval of the paired difference"
+        )
+        rest = len(judged) - len(apart)
+        if rest:
+            plural = "other method does" if rest == 1 else "other methods do"
+            sentence += f"; the {rest} {plural} not."
+        else:
+            sentence += "."
+    else:
+        sentence = (
+            f"No method differs from uniform weights in {label} outside the "
+            f"95 % interval of the paired difference ({len(judged)} methods)."
+        )
+    unjudged = [row.method for row in others if row.difference.count < 2]
+    if unjudged:
+        sentence += f" Too few seeds in common: {_listed(unjudged)}."
+    return sentence
+
+
+def with_interval(interval, signed=False) -> str:
+    """Returns `"93.10 ± 0.24"`, or the mean alone where no interval is."""
+    if interval.count == 0 or math.isnan(interval.mean):
+        return "–"
+    mean = f"{interval.mean:{'+' if signed else ''}.2f}".replace("-", "−")
+    if math.isnan(interval.half_width):
+        return mean
+    return f"{mean} ± {interval.half_width:.2f}"
+
+
+def _listed(names):
+    if len(names) == 1:
+        return names[0]
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,76 @@
+"""What a reader of the report should be wary of."""
+
+from keras_mtl.comparisons.report.statistics import paired_difference
+from keras_mtl.comparisons.report.summary import SINGLE, with_interval
+
+LEAST_SHARE = 0.01
+
+
+def starved_tasks(comparison) -> list[str]:
+    """Returns a line for each method and task whose weight all but vanished.
+
+    That is a mean weight over an epoch below 1 % of the sum of all weights
+    (or, with more than fifty tasks, below half of an equal share).
+    """
+    least = min(LEAST_SHARE, 0.5 / max(1, len(comparison.tasks)))
+    starved = {}
+    for cell in comparison.cells:
+        if cell.sweep:
+            continue
+        weights = [cell.history.get(f"{t}_weight") for t in comparison.tasks]
+        if any(weight is None for weight in weights):
+            continue
+        total = sum(weights)
+        for task, weight in zip(comparison.tasks, weights, strict=True):
+            epochs = int((weight < least * total).sum())
+            if epochs:
+                starved.setdefault((cell.method, task), {})[cell.seed] = epochs
+    return [
+        f"{method}: the weight of '{task}' was below {100 * least:g} % of all "
+        f"weights together for {_by_seed(epochs)}."
+        for (method, task), epochs in starved.items()
+    ]
+
+
+def worse_than_single(comparison) -> list[str]:
+    """Returns a line for each task that is better off alone.
+
+    That is where the paired difference to single-task learning is negative
+    (or positive, where lower is better) with 0 outside its 95 % interval.
+    """
+    score = comparison.score
+    sign = 1.0 if score.higher_is_better else -1.0
+    lines = []
+    for method in comparison.methods:
+        if method == SINGLE:
+            continue
+        for task in comparison.tasks:
+            difference = paired_difference(
+                comparison.scores(method, task), comparison.scores(SINGLE, task)
+            )
+            if difference.excludes_zero and sign * difference.mean < 0.0:
+                unit = f" {score.difference_unit}".rstrip()
+                lines.append(
+                    f"{method}: '{task}' is worse than alone: "
+                    f"{with_interval(difference, signed=True)}{unit}."
+                )
+    return lines
+
+
+def mixed_conditions(comparison) -> list[str]:
+    """Returns a line for each condition in which the runs differ."""
+    lines = []
+    for name in ("threads", "versions"):
+        found = sorted({str(cell.facts[name]) for cell in comparison.cells})
+        if len(found) > 1:
+            listed = "; ".join(found)
+            lines.append(f"The runs differ in their {name}: {listed}.")
+    return lines
+
+
+def _by_seed(epochs):
+    parts = [
+        f"{count} {'epoch' if count == 1 else 'epochs'} with seed {seed}"
+        for seed, count in sorted(epochs.items())
+    ]
+    return ", ".join(parts)
