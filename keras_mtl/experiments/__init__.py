@@ -5,7 +5,8 @@ def make_experiment(name, **settings):
     """Returns the experiment `name`; settings not given are its defaults.
 
     Args:
-        name: String, `"mtregression"`, `"topics"` or `"digits"`.
+        name: String, `"mtregression"`, `"topics"`, `"sentiment"` or
+            `"digits"`.
         **settings: Fields of the experiment.
 
     Raises:
@@ -15,6 +16,7 @@ def make_experiment(name, **settings):
     from keras_mtl.checks import one_of
     from keras_mtl.experiments.digits import DigitsExperiment
     from keras_mtl.experiments.mtregression import MTRegressionExperiment
+    from keras_mtl.experiments.sentiment import SentimentExperiment
     from keras_mtl.experiments.topics import TopicsExperiment
 
     known = {
@@ -22,6 +24,7 @@ def make_experiment(name, **settings):
         for experiment in (
             MTRegressionExperiment,
             TopicsExperiment,
+            SentimentExperiment,
             DigitsExperiment,
         )
     }

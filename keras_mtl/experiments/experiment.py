@@ -107,6 +107,15 @@ class Experiment:
         """
         raise NotImplementedError
 
+    def export(self, model, parts, folder):
+        """Writes what serves the model; by default, nothing.
+
+        Args:
+            model: The trained model.
+            parts: Result of `load`.
+            folder: `Path` of the run.
+        """
+
     def config(self) -> dict:
         """Returns all that decides the result, for JSON."""
         config = {"experiment": self.name, **dataclasses.asdict(self)}

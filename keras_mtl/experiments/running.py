@@ -16,7 +16,8 @@ def train(experiment, out, resume=False, callbacks=(), save_seconds=10.0):
 
     Writes `config.json`, `versions.json`, `history.json`, `metrics.json`,
     `weights.npy` (`(steps, K)`, the weights after each step), `model.keras`
-    and the experiment's own files.
+    and the experiment's own files, for texts `served/`, a SavedModel that
+    takes strings.
 
     Args:
         experiment: `Experiment`.
@@ -57,6 +58,7 @@ def train(experiment, out, resume=False, callbacks=(), save_seconds=10.0):
         "epoch": recorder.best_epoch or recorder.epochs_done,
         "seconds": sum(recorder.history["seconds"]),
     }
+    experiment.export(model, parts, folder.path)
     folder.finish(model, recorder.history, task_weights, parts.files, metrics)
     return metrics
 

