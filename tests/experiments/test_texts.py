@@ -51,22 +51,25 @@ def small(archive, **settings):
     )
 
 
+# A few domains, since the step of fourteen takes long to trace.
+TASKS = ("books", "dvd")
+
+
 @pytest.fixture(scope="module")
 def run(archive, tmp_path_factory):
     """The folder of a run that knows great from awful, and its metrics."""
     out = tmp_path_factory.mktemp("run") / "out"
-    experiment = small(archive, epochs=12, learning_rate=1e-2)
+    experiment = small(archive, tasks=TASKS, epochs=12, learning_rate=1e-2)
     return out, train(experiment, out)
 
 
-def test_all_domains_are_learned(run):
+def test_reviews_are_learned(run):
     out, metrics = run
-    assert list(metrics["test_accuracy_by_task"]) == list(DOMAINS)
-    assert metrics["test_accuracy"] == 1.0
-    assert metrics["training_rows"] == dict.fromkeys(DOMAINS, 16)
+    assert metrics["test_accuracy_by_task"] == dict.fromkeys(TASKS, 1.0)
+    assert metrics["training_rows"] == dict.fromkeys(TASKS, 16)
     config = json.loads((out / "config.json").read_text())
     assert config["encoder"] == "text_cnn"
-    assert config["tasks"] is None
+    assert config["tasks"] == list(TASKS)
 
 
 def test_settings_of_the_paper():
@@ -77,6 +80,7 @@ def test_settings_of_the_paper():
 
 def test_a_task_alone_has_the_same_words(archive, tmp_path):
     whole = small(archive).load()
+    assert list(whole.train[0]) == list(whole.test[1]) == list(DOMAINS)
     experiment = small(archive, tasks=["books"], epochs=1)
     parts = experiment.load()
     assert parts.files == whole.files
@@ -157,7 +161,7 @@ def test_served_predictions_are_those_of_the_model(run, archive):
     served = tf.saved_model.load(out / "served")
     for name in ("serve", "serving_default"):
         predictions = served.signatures[name](text=texts)
-        assert set(predictions) == set(DOMAINS)
+        assert set(predictions) == set(TASKS)
         for task, values in predictions.items():
             np.testing.assert_allclose(values, expected[task], atol=1e-6)
     alone = served.signatures["books"](text=texts)
@@ -198,4 +202,4 @@ def test_served_where_keras_is_not_installed(run):
     command = [sys.executable, "-c", textwrap.dedent(script)]
     command.append(str(run[0] / "served"))
     output = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert output.stdout.split("\n")[:3] == ["1 0", "1 0", "14"]
+    assert output.stdout.split("\n")[:3] == ["1 0", "1 0", "2"]
