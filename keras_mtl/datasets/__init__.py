@@ -6,5 +6,7 @@ It needs the extra: `pip install "keras_mtl[data]"`.
 
 from keras_mtl.datasets.digits import overlaid_digits as overlaid_digits
 from keras_mtl.datasets.mt_regression import MTRegression as MTRegression
+from keras_mtl.datasets.sentiment import Sentiment as Sentiment
+from keras_mtl.datasets.sentiment import load_sentiment as load_sentiment
 from keras_mtl.datasets.topics import Topics as Topics
 from keras_mtl.datasets.topics import load_topics as load_topics

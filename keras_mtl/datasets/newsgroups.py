@@ -1,12 +1,8 @@
 """Reads posts from a 20 Newsgroups archive, without unpacking it."""
 
-import lzma
-import tarfile
-import zlib
-from pathlib import PureWindowsPath
 from typing import NamedTuple
 
-import tensorflow as tf
+from keras_mtl.datasets.archives import read_members
 
 URL = "http://qwone.com/~jason/20Newsgroups/20news-bydate.tar.gz"
 
@@ -33,14 +29,6 @@ TASK_GROUPS = {
     ),
 }
 SPLIT_FOLDERS = {"20news-bydate-train": "train", "20news-bydate-test": "test"}
-# What reading a damaged file raises, by the layer that notices.
-DAMAGES = (
-    EOFError,
-    lzma.LZMAError,
-    tarfile.TarError,
-    tf.errors.OutOfRangeError,
-    zlib.error,
-)
 _PLACES = {
     group: (task, label)
     for task, groups in TASK_GROUPS.items()
@@ -83,72 +71,31 @@ def read_posts(path, headers=True):
         `Post`, in the order of the archive.
 
     Raises:
-        ValueError: If the archive is damaged or truncated, has a member that
-            no archive of posts has (an absolute path, "..", a link, a device),
-            or lacks one of the 16 groups in one of the splits.
+        ValueError: If the archive is damaged or not to be trusted, as
+            `read_members` says, or lacks one of the 16 groups in one of the
+            splits.
     """
     missing = {
         (split, group) for split in SPLIT_FOLDERS.values() for group in _PLACES
     }
-    try:
-        with (
-            tf.io.gfile.GFile(path, "rb") as file,
-            tarfile.open(fileobj=file, mode="r:*") as archive,
-        ):
-            for member in archive:
-                parts = _safe_parts(member, path)
-                if not member.isfile() or len(parts) < 3:
-                    continue
-                split = SPLIT_FOLDERS.get(parts[-3])
-                if split is None or parts[-2] not in _PLACES:
-                    continue
-                text = archive.extractfile(member).read().decode("latin-1")
-                if not headers:
-                    text = text.partition("\n\n")[2]
-                missing.discard((split, parts[-2]))
-                yield Post(
-                    split, parts[-2], *_PLACES[parts[-2]], parts[-1], text
-                )
-            _check_end(archive)
-    except DAMAGES as error:
-        raise ValueError(
-            f"The archive {str(path)!r} is damaged or truncated: {error}. "
-            f"Fetch it again from {URL}"
-        ) from error
+
+    def wanted(parts):
+        return (
+            len(parts) >= 3
+            and parts[-3] in SPLIT_FOLDERS
+            and parts[-2] in _PLACES
+        )
+
+    for parts, content in read_members(path, wanted, URL):
+        folder, group, number = parts[-3:]
+        split, text = SPLIT_FOLDERS[folder], content.decode("latin-1")
+        if not headers:
+            text = text.partition("\n\n")[2]
+        missing.discard((split, group))
+        yield Post(split, group, *_PLACES[group], number, text)
     if missing:
         raise ValueError(
             f"The archive {str(path)!r} must hold posts of all 16 newsgroups, "
             f"as 20news-bydate-train/GROUP/NUMBER. Missing: {sorted(missing)}. "
             f"Fetch it again from {URL}"
         )
-
-
-def _safe_parts(member, path):
-    """Returns the parts of a member's path, or raises on one to distrust."""
-    # Windows' rules know both kinds of slashes, and drives.
-    name = PureWindowsPath(member.name)
-    if not (member.isfile() or member.isdir()):
-        problem = "is neither a file nor a directory"
-    elif name.anchor:
-        problem = "has an absolute path"
-    elif ".." in name.parts:
-        problem = "has a path with '..'"
-    else:
-        return name.parts
-    raise ValueError(
-        f"The archive {str(path)!r} is refused: its member {member.name!r} "
-        f"{problem}. Use the archive from {URL}"
-    )
-
-
-def _check_end(archive):
-    """Raises unless the archive ends as tar and compression demand.
-
-    `tarfile` also stops, without a word, at a damaged header and where there
-    is no more data. An end is two blocks of zeros; it has read the first.
-    """
-    if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-        raise tarfile.ReadError("no end-of-archive mark")
-    # Decompressors compare their checksum at the end of the data.
-    while archive.fileobj.read(1 << 20):
-        pass

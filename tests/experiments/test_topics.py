@@ -7,7 +7,8 @@ import pytest
 
 from keras_mtl.datasets.newsgroups import TASK_GROUPS
 from keras_mtl.experiments.running import train
-from keras_mtl.experiments.topics import TopicsExperiment, words_only
+from keras_mtl.experiments.text_encoders import words_only
+from keras_mtl.experiments.topics import TopicsExperiment
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept:DeprecationWarning"
@@ -47,15 +48,15 @@ def test_words_become_ids_and_vectors(files):
     assert x["sci"].dtype == np.int32
     vocabulary = parts.files["vocabulary.txt"].split("\n")
     row = vocabulary.index("sci")
-    size, matrix = parts.prepared
-    assert (size, matrix.shape) == (len(vocabulary) - 1, (size, 3))
-    np.testing.assert_array_equal(matrix[row], [7, 8, 9])
     assert np.all(np.any(x["sci"] == row, axis=1))
     assert not np.any(x["rec"] == row)
-    assert 0.1 < parts.facts["tokens_known_to_glove"] < 0.5
+    known = parts.facts["tokens_known_to_glove"]
+    assert 0.1 < known < 0.5
+    assert parts.facts["unknown_word_share"] == 1.0 - known
     model = small(files).build(parts)
-    layer = model.encoder.layers[1]
-    np.testing.assert_array_equal(layer.get_weights()[0], matrix)
+    matrix = model.encoder.layers[1].get_weights()[0]
+    assert matrix.shape == (len(vocabulary) - 1, 3)
+    np.testing.assert_array_equal(matrix[row], [7, 8, 9])
 
 
 def test_words_only():

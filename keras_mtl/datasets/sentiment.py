@@ -1,0 +1,149 @@
+"""Sentiment: Amazon reviews of 14 domains, each a task of two classes."""
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from keras_mtl.checks import above, between, integer
+from keras_mtl.data.stratify import stratified_split
+from keras_mtl.datasets.archives import manual_archive
+from keras_mtl.datasets.reviews import (
+    DOMAINS,
+    FILES,
+    SPLITS,
+    URL,
+    read_reviews,
+)
+
+ARCHIVES = ("fdu_mtl.tar.xz", "fdu_mtl.tar.gz", "fudan-mtl-dataset.tar.gz")
+
+
+class Sentiment(tfds.core.GeneratorBasedBuilder):
+    """The 14 Amazon domains of FDU-MTL: is a review positive?
+
+    The splits are those of the source, about 1,600 reviews of each domain to
+    train on and 400 to test.
+
+    Example:
+
+    >>> train = tfds.load("sentiment", split="train")
+
+    Reference:
+        - [Liu et al., 2017](https://aclanthology.org/P17-1001)
+        - [Chen and Cardie, 2018](https://aclanthology.org/N18-1111), whose
+          copy of the files is downloaded
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = (
+        "Optional. The files are downloaded unless the folder holds "
+        f"{' or '.join(ARCHIVES)}."
+    )
+
+    def _info(self):
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description="Amazon reviews of 14 domains, positive or negative.",
+            features=tfds.features.FeaturesDict(
+                {
+                    "text": tfds.features.Text(),
+                    "task": tfds.features.ClassLabel(names=list(DOMAINS)),
+                    "label": tfds.features.ClassLabel(
+                        names=["negative", "positive"]
+                    ),
+                }
+            ),
+            homepage="https://aclanthology.org/P17-1001",
+        )
+
+    def _split_generators(self, dl_manager):
+        source = manual_archive(dl_manager, ARCHIVES)
+        source = source or dl_manager.download({f: URL + f for f in FILES})
+        return {
+            split: self._generate_examples(source, split) for split in SPLITS
+        }
+
+    def _generate_examples(self, source, split):
+        for review in read_reviews(source):
+            if review.split == split:
+                yield (
+                    f"{review.domain}/{review.number}",
+                    {
+                        "text": review.text,
+                        "task": review.domain,
+                        "label": review.label,
+                    },
+                )
+
+
+def load_sentiment(data=None, validation=0.2, seed=0):
+    """Reads the reviews, and takes validation sets out of the training sets.
+
+    The test sets are those of the source. Both classes keep their shares in
+    the validation sets.
+
+    Example:
+
+    >>> sentiment = load_sentiment("fdu_mtl.tar.xz")
+    >>> texts, labels = sentiment["train"]["books"]
+
+    Args:
+        data: String, the path of an archive of the FDU-MTL files; or None, to
+            download and prepare `Sentiment` through TensorFlow Datasets.
+        validation: Float between 0 and 1, share of each domain's training
+            reviews.
+        seed: Integer. The same seed gives the same sets, wherever the reviews
+            come from.
+
+    Returns:
+        `{"train": {task: (texts, labels)}, "validation": ..., "test": ...}`:
+        `(n,)` string objects and `(n,)` int32 labels, 1 for a positive review.
+        The tasks are `keras_mtl.datasets.reviews.DOMAINS`.
+
+    Raises:
+        ValueError: If `validation` or `seed` is out of range, or the archive
+            is damaged or not to be trusted.
+    """
+    share = between("validation", validation, 0.0, 1.0)
+    above("validation", share, 0.0)
+    rng = np.random.default_rng(integer("seed", seed, 0))
+    given = _prepared() if data is None else _read(data)
+    sets = {"train": {}, "validation": {}, "test": given["test"]}
+    for task, (texts, labels) in given["train"].items():
+        rest, taken = stratified_split(labels, share, rng)
+        for name, rows in (("train", rest), ("validation", taken)):
+            sets[name][task] = texts[rows], labels[rows]
+    return sets
+
+
+def _read(path):
+    reviews = read_reviews(path)
+    return _by_task((r.split, r.domain, r.label, r.text) for r in reviews)
+
+
+def _prepared():
+    """Reads from TFDS, which downloads where needed."""
+    builder = Sentiment()
+    builder.download_and_prepare()
+    return _by_task(
+        (split, DOMAINS[row["task"]], int(row["label"]), row["text"].decode())
+        for split in SPLITS
+        for row in tfds.as_numpy(builder.as_dataset(split=split))
+    )
+
+
+def _by_task(reviews):
+    """Returns `{split: {task: (texts, labels)}}`."""
+    rows = {split: {domain: [] for domain in DOMAINS} for split in SPLITS}
+    for split, domain, label, text in reviews:
+        rows[split][domain].append((label, text))
+
+    def arrays(pairs):
+        # Sorted, since archives and prepared files differ in their order.
+        labels, texts = zip(*sorted(pairs), strict=True)
+        return np.array(texts, object), np.array(labels, "int32")
+
+    return {
+        split: {domain: arrays(pairs) for domain, pairs in tasks.items()}
+        for split, tasks in rows.items()
+    }

@@ -1,0 +1,111 @@
+"""What experiments on texts have in common: each task has its own texts."""
+
+import dataclasses
+from pathlib import Path
+from typing import ClassVar
+
+import keras
+
+from keras_mtl import MultiTaskModel
+from keras_mtl.checks import one_of
+from keras_mtl.datasets.glove import PACKAGE
+from keras_mtl.experiments.classification import ClassificationExperiment
+from keras_mtl.experiments.experiment import Parts, existing
+from keras_mtl.experiments.text_encoders import text_cnn_recipe, token_ids
+
+ENCODERS = ("text_cnn",)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextExperiment(ClassificationExperiment):
+    """One encoder of texts and a softmax head for each task.
+
+    A subclass says what the tasks are and reads the texts. A run also writes
+    `served/`, a SavedModel that takes strings.
+
+    Args:
+        data: Path of the archive of the texts; downloaded without it.
+        glove: Path of GloVe vectors, or the name of their package; without it
+            words start at random.
+        encoder: String, kind of encoder: `"text_cnn"`.
+        num_tokens: Integer, words of a text that are read.
+        vocabulary_size: Integer, most frequent words that are kept, of the
+            training texts of all tasks.
+        dropout: Float in [0, 1).
+        **kwargs: As in `Experiment`. A batch has `batch_size` rows of each
+            task.
+    """
+
+    separate = True
+    # XLA's convolutions are the slower ones on CPUs.
+    jit_compile = False
+    num_classes: ClassVar[int]
+
+    data: Path | None = None
+    glove: Path | str | None = None
+    encoder: str = "text_cnn"
+    num_tokens: int = 256
+    vocabulary_size: int = 30_000
+    dropout: float = 0.5
+
+    def __post_init__(self):
+        super().__post_init__()
+        one_of("encoder", self.encoder, ENCODERS)
+        installed = str(self.glove) == PACKAGE
+        own = {
+            "data": existing("data", self.data),
+            "glove": PACKAGE if installed else existing("glove", self.glove),
+        }
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
+
+    def load_texts(self, archive):
+        """Returns `{set: {task: (texts, labels)}}`, split by the seed.
+
+        Args:
+            archive: String, path of the archive, or None to download.
+        """
+        raise NotImplementedError
+
+    def load(self):
+        """Reads the texts and turns them into token ids."""
+        sets = self.load_texts(None if self.data is None else str(self.data))
+        texts = [text for texts, _ in sets["train"].values() for text in texts]
+        recipe = text_cnn_recipe(
+            texts,
+            None if self.glove is None else str(self.glove),
+            self.num_tokens,
+            self.vocabulary_size,
+            self.dropout,
+            self.seed,
+        )
+        parts = {
+            name: (
+                {
+                    task: token_ids(recipe.preprocessing, texts.tolist())
+                    for task, (texts, _) in own.items()
+                },
+                {task: labels for task, (_, labels) in own.items()},
+            )
+            for name, own in sets.items()
+        }
+        return Parts(
+            **parts, facts=recipe.facts, files=recipe.files, prepared=recipe
+        )
+
+    def build(self, parts):
+        """Returns the recipe's encoder with a softmax head for each task."""
+        encoder = parts.prepared.make_encoder()
+        heads = {
+            task: keras.layers.Dense(self.num_classes, "softmax", name=task)
+            for task in parts.train[1]
+        }
+        return MultiTaskModel(encoder, heads)
+
+    def export(self, model, parts, folder):
+        """Writes `served/`, a SavedModel that takes strings."""
+        model.export(
+            str(folder / "served"),
+            preprocessing=parts.prepared.preprocessing,
+            verbose=False,
+        )

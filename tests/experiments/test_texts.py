@@ -1,0 +1,200 @@
+"""Experiments on texts: subsets of tasks, and what serves their models."""
+
+import io
+import json
+import subprocess
+import sys
+import tarfile
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_mtl.datasets.glove import PACKAGE
+from keras_mtl.datasets.reviews import DOMAINS, FILES
+from keras_mtl.experiments import make_experiment
+from keras_mtl.experiments.running import train
+from keras_mtl.experiments.sentiment import SentimentExperiment
+from keras_mtl.experiments.topics import TopicsExperiment
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept:DeprecationWarning"
+)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sentiment") / "fdu_mtl.tar"
+    with tarfile.open(path, "w") as tar:
+        for name in FILES:
+            domain = name.split(".")[0]
+            lines = [
+                f"{n % 2}\t{domain} {n} was {['awful', 'great'][n % 2]}\n"
+                for n in range(20)
+            ]
+            content = "".join(lines).encode()
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def small(archive, **settings):
+    return SentimentExperiment(
+        data=archive,
+        num_tokens=8,
+        vocabulary_size=50,
+        batch_size=8,
+        **settings,
+    )
+
+
+# A few domains, since the step of fourteen takes long to trace.
+TASKS = ("books", "dvd")
+
+
+@pytest.fixture(scope="module")
+def run(archive, tmp_path_factory):
+    """The folder of a run that knows great from awful, and its metrics."""
+    out = tmp_path_factory.mktemp("run") / "out"
+    experiment = small(archive, tasks=TASKS, epochs=12, learning_rate=1e-2)
+    return out, train(experiment, out)
+
+
+def test_reviews_are_learned(run):
+    out, metrics = run
+    assert metrics["test_accuracy_by_task"] == dict.fromkeys(TASKS, 1.0)
+    assert metrics["training_rows"] == dict.fromkeys(TASKS, 16)
+    config = json.loads((out / "config.json").read_text())
+    assert config["encoder"] == "text_cnn"
+    assert config["tasks"] == list(TASKS)
+
+
+def test_settings_of_the_paper():
+    experiment = make_experiment("sentiment", weighter="meta_weighting")
+    assert experiment.make_weighter().step_size == 0.1
+    assert len(experiment.all_tasks) == 14
+
+
+def test_a_task_alone_has_the_same_words(archive, tmp_path):
+    whole = small(archive).parts()
+    assert list(whole.train[0]) == list(whole.test[1]) == list(DOMAINS)
+    experiment = small(archive, tasks=["books"], epochs=1)
+    parts = experiment.parts()
+    assert parts.files == whole.files
+    for mine, theirs in zip(
+        (parts.train, parts.validation, parts.test),
+        (whole.train, whole.validation, whole.test),
+        strict=True,
+    ):
+        assert list(mine[0]) == list(mine[1]) == ["books"]
+        np.testing.assert_array_equal(mine[0]["books"], theirs[0]["books"])
+        np.testing.assert_array_equal(mine[1]["books"], theirs[1]["books"])
+    metrics = train(experiment, tmp_path / "run")
+    assert list(metrics["test_accuracy_by_task"]) == ["books"]
+    served = tf.saved_model.load(tmp_path / "run" / "served")
+    assert set(served.serve(tf.constant(["great"]))) == {"books"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"tasks": ("comp", "sic")},
+            "Argument `tasks` must be one of ['comp', 'rec', 'sci', 'talk']. "
+            "Received: tasks='sic'. Did you mean 'sci'?",
+        ),
+        (
+            {"tasks": ()},
+            "Argument `tasks` must be names of tasks, at least one. Received: "
+            "tasks=()",
+        ),
+        (
+            {"tasks": "comp"},
+            "Argument `tasks` must be names of tasks, at least one. Received: "
+            "tasks='comp'",
+        ),
+        (
+            {"encoder": "text_rnn"},
+            "Argument `encoder` must be one of ['text_cnn']. Received: "
+            "encoder='text_rnn'. Did you mean 'text_cnn'?",
+        ),
+    ],
+)
+def test_settings_that_are_refused(settings, message):
+    with pytest.raises(ValueError) as error:
+        TopicsExperiment(**settings)
+    assert str(error.value) == message
+
+
+def test_glove_by_the_name_of_its_package(archive):
+    experiment = small(archive, glove=PACKAGE)
+    assert experiment.config()["glove"] == PACKAGE
+
+
+TEXTS = [b"it was great", b"it was awful", b"Great, GREAT!"]
+DEGENERATE = [
+    b"",
+    b"\n \t",
+    b"qwertz uiop",
+    b"\xff\xfe\x00 \xc3",
+    b"caf\xe9 great",
+    b"was " * (1 << 18),
+    b"x" * (1 << 20),
+]
+
+
+def test_served_predictions_are_those_of_the_model(run, archive):
+    out, _ = run
+    parts = small(archive).load()
+    model = keras.saving.load_model(out / "model.keras")
+    texts = tf.constant(TEXTS + DEGENERATE)
+    ids = parts.prepared.preprocessing(texts)
+    expected = model(ids, training=False)
+    served = tf.saved_model.load(out / "served")
+    for name in ("serve", "serving_default"):
+        predictions = served.signatures[name](text=texts)
+        assert set(predictions) == set(TASKS)
+        for task, values in predictions.items():
+            np.testing.assert_allclose(values, expected[task], atol=1e-6)
+    alone = served.signatures["books"](text=texts)
+    assert set(alone) == {"books"}
+    np.testing.assert_allclose(alone["books"], expected["books"], atol=1e-6)
+    classes = np.argmax(predictions["books"][:3], axis=1)
+    np.testing.assert_array_equal(classes, [1, 0, 1])
+
+
+@pytest.mark.parametrize("text", DEGENERATE, ids=lambda text: repr(text[:9]))
+def test_degenerate_texts_are_served(run, text):
+    served = tf.saved_model.load(run[0] / "served")
+    for task, values in served.serve(tf.constant([text])).items():
+        assert values.shape == (1, 2), task
+        np.testing.assert_allclose(np.sum(values), 1.0, rtol=1e-5)
+    assert served.serve(tf.zeros([0], tf.string))["books"].shape == (0, 2)
+
+
+def test_texts_without_words_are_served_alike(run):
+    """Nothing at all is what padding is."""
+    served = tf.saved_model.load(run[0] / "served")
+    values = served.serve(tf.constant(["", "  ", "?!"]))["dvd"].numpy()
+    np.testing.assert_array_equal(values, values[:1].repeat(3, axis=0))
+
+
+def test_served_where_keras_is_not_installed(run):
+    script = """
+        import sys
+        sys.modules["keras_mtl"] = sys.modules["keras"] = None
+        import tensorflow as tf
+        served = tf.saved_model.load(sys.argv[1])
+        texts = tf.constant(["it was great", "it was awful"])
+        for name in ("serve", "serving_default"):
+            values = served.signatures[name](text=texts)["books"]
+            print(*tf.argmax(values, axis=1).numpy())
+        print(len(served.serve(texts)))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    command.append(str(run[0] / "served"))
+    output = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert output.stdout.split("\n")[:3] == ["1 0", "1 0", "2"]
