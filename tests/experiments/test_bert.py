@@ -46,7 +46,7 @@ def save_bert(folder, **settings):
     )
     keras_hub.models.BertBackbone(
         vocabulary_size=len(VOCABULARY),
-        num_layers=2,
+        num_layers=1,
         num_heads=2,
         hidden_dim=8,
         intermediate_dim=16,
