@@ -112,12 +112,11 @@ def bert_recipe(texts, *, preset, num_tokens=256, dropout=0.1, pooling="mean"):
     one_of("pooling", pooling, ("mean", "cls"))
     tokenizer = _from_preset("BertTokenizer", preset)
     plan = _from_preset("BertBackbone", preset, load_weights=False)
-    if integer("num_tokens", num_tokens, FEWEST_TOKENS) > (
-        plan.max_sequence_length
-    ):
+    most_tokens = plan.max_sequence_length
+    if integer("num_tokens", num_tokens, FEWEST_TOKENS) > most_tokens:
         raise ValueError(
             "Argument `num_tokens` must be at most the number of positions "
-            f"that this BERT knows, {plan.max_sequence_length}. "
+            f"that this BERT knows, {most_tokens}. "
             f"Received: num_tokens={num_tokens}"
         )
     preprocessing = BertTokens(tokenizer, num_tokens)

@@ -240,10 +240,14 @@ def test_saved_and_exported_with_its_tokenizer(recipe, tmp_path):
     model.save(tmp_path / "model.keras")
     script = """
         import sys
+        absent = dict.fromkeys(("keras", "keras_hub", "keras_mtl"))
+        sys.modules.update(absent)
         import tensorflow as tf, tensorflow_text
         served = tf.saved_model.load(sys.argv[1] + "/served")
         texts = tf.constant(["The unaffable café.", "", "zebra " * 2_000])
         print(served.serve(texts)["rec"].numpy().tolist())
+        for name in absent:
+            del sys.modules[name]
         import keras, keras_mtl
         model = keras.saving.load_model(sys.argv[1] + "/model.keras")
         print([float(keras.ops.sum(keras.ops.abs(w))) for w in model.weights])
