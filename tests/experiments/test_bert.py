@@ -240,7 +240,7 @@ def test_saved_and_exported_with_its_tokenizer(recipe, tmp_path):
     model.save(tmp_path / "model.keras")
     script = """
         import sys
-        absent = dict.fromkeys(("keras", "keras_hub", "keras_mtl"))
+        absent = dict.fromkeys(("keras_hub", "keras_mtl"))
         sys.modules.update(absent)
         import tensorflow as tf, tensorflow_text
         served = tf.saved_model.load(sys.argv[1] + "/served")
@@ -303,6 +303,9 @@ def test_presets_that_lead_nowhere(preset, tmp_path):
             bert_recipe([], preset=wrong)
         assert f"Received: preset={str(wrong)!r}" in str(error.value)
     recipe = bert_recipe([], preset=weightless, num_tokens=8)
+    with pytest.raises(ValueError, match="must lead to a BERT"):
+        recipe.make_encoder()
+    (weightless / "model.weights.h5").write_bytes(b"damaged")
     with pytest.raises(ValueError, match="must lead to a BERT"):
         recipe.make_encoder()
 
