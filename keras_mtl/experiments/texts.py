@@ -9,11 +9,10 @@ import keras
 from keras_mtl import MultiTaskModel
 from keras_mtl.checks import one_of
 from keras_mtl.datasets.glove import PACKAGE
+from keras_mtl.experiments.bert import bert_recipe
 from keras_mtl.experiments.classification import ClassificationExperiment
 from keras_mtl.experiments.experiment import Parts, existing
 from keras_mtl.experiments.text_encoders import text_cnn_recipe, token_ids
-
-ENCODERS = ("text_cnn",)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,8 +26,9 @@ class TextExperiment(ClassificationExperiment):
         data: Path of the archive of the texts; downloaded without it.
         glove: Path of GloVe vectors, or the name of their package; without it
             words start at random.
-        encoder: String, kind of encoder: `"text_cnn"`.
-        num_tokens: Integer, words of a text that are read.
+        encoder: String, kind of encoder: `"text_cnn"` or `"bert"`.
+        preset: String, the pretrained BERT, as in `bert_recipe`.
+        num_tokens: Integer, words (of BERT: tokens) of a text that are read.
         vocabulary_size: Integer, most frequent words that are kept, of the
             training texts of all tasks.
         dropout: Float in [0, 1).
@@ -44,13 +44,14 @@ class TextExperiment(ClassificationExperiment):
     data: Path | None = None
     glove: Path | str | None = None
     encoder: str = "text_cnn"
+    preset: str = "bert_base_en"
     num_tokens: int = 256
     vocabulary_size: int = 30_000
     dropout: float = 0.5
 
     def __post_init__(self):
         super().__post_init__()
-        one_of("encoder", self.encoder, ENCODERS)
+        one_of("encoder", self.encoder, self._recipes())
         installed = str(self.glove) == PACKAGE
         own = {
             "data": existing("data", self.data),
@@ -71,14 +72,7 @@ class TextExperiment(ClassificationExperiment):
         """Reads the texts and turns them into token ids."""
         sets = self.load_texts(None if self.data is None else str(self.data))
         texts = [text for texts, _ in sets["train"].values() for text in texts]
-        recipe = text_cnn_recipe(
-            texts,
-            None if self.glove is None else str(self.glove),
-            self.num_tokens,
-            self.vocabulary_size,
-            self.dropout,
-            self.seed,
-        )
+        recipe = self._recipes()[self.encoder](texts)
         parts = {
             name: (
                 {
@@ -92,6 +86,21 @@ class TextExperiment(ClassificationExperiment):
         return Parts(
             **parts, facts=recipe.facts, files=recipe.files, prepared=recipe
         )
+
+    def _recipes(self):
+        return {
+            "text_cnn": lambda texts: text_cnn_recipe(
+                texts,
+                None if self.glove is None else str(self.glove),
+                self.num_tokens,
+                self.vocabulary_size,
+                self.dropout,
+                self.seed,
+            ),
+            "bert": lambda texts: bert_recipe(
+                texts, preset=self.preset, num_tokens=self.num_tokens
+            ),
+        }
 
     def build(self, parts):
         """Returns the recipe's encoder with a softmax head for each task."""
