@@ -105,7 +105,7 @@ def test_meta_weighting_learns_from_task_gradients_alone():
     )
     weights = np.array(list(model.task_weights.values()))
     np.testing.assert_allclose(weights - 1, expected - 1, rtol=1e-3)
-    assert np.max(np.abs(weights - 1)) > 1e-3
+    assert np.max(np.abs(weights - 1)) > 1e-4
 
 
 def test_mgda_reads_the_gramian_of_the_shared_part():

@@ -128,7 +128,10 @@ def test_each_replica_adds_the_difference_of_its_own_rows(strategy):
 def test_xla_and_mixed_precision():
     keras.config.set_dtype_policy("mixed_float16")
     model = build(True, TaskDiscriminator(threshold=0.1))
-    model.compile("sgd", loss="mse", jit_compile=True)
+    optimizer = keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.SGD(0.01), initial_scale=2.0**6
+    )
+    model.compile(optimizer, loss="mse", jit_compile=True)
     x, y = data()
     logs = model.train_on_batch(x, y, return_dict=True)
     assert logs["skipped_steps"] == 0.0
@@ -156,7 +159,7 @@ CASES = [
     (
         lambda: MultiTaskModel(private(TASKS[:2]), heads()),
         "The model has heads for the tasks ['class'], which have no "
-        "representation. Received: representation for ('tone', 'stars').",
+        "representation. Received: representation for ['tone', 'stars'].",
     ),
     (
         lambda: SharedPrivate(Dense(5), {}),
