@@ -230,7 +230,7 @@ class TaskTrainer(TaskEvaluator):
             Dict from task name to symbolic prediction, and the symbolic
             representation.
         """
-        outputs, representation, _ = backend.compute_output_spec(
+        found = backend.compute_output_spec(
             self, inputs, training=False, return_representation=True
         )
         self.built = True
@@ -239,7 +239,7 @@ class TaskTrainer(TaskEvaluator):
             separate = self.is_separate(inputs)
             parts = inputs.values() if separate else [inputs]
             self.input_structure = next(iter(parts))
-        return outputs, representation
+        return found[:2]
 
     def _build_optimizer(self):
         optimizer = optimizers.build(
