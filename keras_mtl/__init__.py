@@ -1,12 +1,20 @@
 """Multi-task learning for Keras: one model, many tasks, learned weights."""
 
-from keras_mtl import callbacks, data, layers, solvers, weighters
+from keras_mtl import (
+    architectures,
+    callbacks,
+    data,
+    layers,
+    solvers,
+    weighters,
+)
 from keras_mtl.model import MultiTaskModel
 
 __version__ = "0.1.0"
 
 __all__ = [
     "MultiTaskModel",
+    "architectures",
     "benchmark",
     "callbacks",
     "data",

@@ -23,22 +23,28 @@ class TaskMeans(keras.metrics.Metric):
     Args:
         task_names: Tuple of K strings.
         loss_weights: `(K,)` float32, the fixed weights.
+        discriminates: Boolean, whether a task discriminator has a loss too.
     """
 
-    def __init__(self, task_names, loss_weights, name="loss"):
+    def __init__(
+        self, task_names, loss_weights, discriminates=False, name="loss"
+    ):
         super().__init__(name=name)
         losses = [f"{task}_loss" for task in task_names]
         weights = [f"{task}_weight" for task in task_names]
         # Names of the entries of each row; no task's name has a slash.
+        others = ["skipped_steps"]
+        if discriminates:
+            others.append("discriminator_loss")
         self.rows = {
-            "/training": ("loss", *losses, *weights, "skipped_steps"),
+            "/training": ("loss", *losses, *weights, *others),
             "/evaluation": ("loss", *losses),
         }
         self._loss_weights = loss_weights
         # Signals are global, so any replica holds the whole.
         whole = {"initializer": "zeros", "aggregation": "only_first_replica"}
         self._tasks = self.add_variable((3, len(task_names)), **whole)
-        self._totals = self.add_variable((5,), **whole)
+        self._totals = self.add_variable((6,), **whole)
 
     def update_state(self, batch, weights=None, penalty=0.0, finite=True):
         """Adds one step.
@@ -60,8 +66,9 @@ class TaskMeans(keras.metrics.Metric):
             batch.rows,
             1.0,
             0.0,
+            batch.discriminator_loss * batch.rows,
         ]
-        skipped = [0.0, 0.0, 0.0, 0.0, 1.0]
+        skipped = [0.0, 0.0, 0.0, 0.0, 1.0, 0.0]
         self._tasks.assign_add(tf.where(finite, tf.stack(tasks), 0.0))
         self._totals.assign_add(tf.where(finite, tf.stack(totals), skipped))
 
@@ -76,11 +83,15 @@ class TaskMeans(keras.metrics.Metric):
 
     def training_logs(self):
         """Returns the row of all means, for `StepLogs`."""
-        objective, _, rows, steps, skipped = tf.unstack(self._totals.value)
+        totals = tf.unstack(self._totals.value)
+        objective, _, rows, steps, skipped, discriminator = totals
         loss = tf.math.divide_no_nan(objective, rows)
         weights = self._tasks[2] / tf.maximum(steps, 1.0)
         losses = self._losses(float("nan"))
-        return {"/training": as_row([loss, losses, weights, skipped])}
+        row = [loss, losses, weights, skipped]
+        if "discriminator_loss" in self.rows["/training"]:
+            row.append(tf.math.divide_no_nan(discriminator, rows))
+        return {"/training": as_row(row)}
 
     def evaluation_logs(self):
         """Returns the row of losses only, without the learned weights.

@@ -4,16 +4,13 @@ import keras
 import numpy as np
 
 from keras_mtl import random_state
+from keras_mtl.architectures.fitting import check_discriminator, check_encoder
+from keras_mtl.architectures.task_encoder import TaskEncoder
 from keras_mtl.arrangements import arrangement
 from keras_mtl.export import export_saved_model
 from keras_mtl.layers.select import Select
 from keras_mtl.layers.stacked_heads import StackedHeads
-from keras_mtl.separate import (
-    check_alike,
-    join_rows,
-    own_leaves,
-    split_rows,
-)
+from keras_mtl.separate import encode_rows, own_leaves
 from keras_mtl.trainer import TaskTrainer
 
 
@@ -44,12 +41,22 @@ class MultiTaskModel(TaskTrainer):
             prediction. Or `keras_mtl.layers.StackedHeads`.
         representation_known: Boolean. Whether the encoder's output is the
             representation; `from_functional` sets it.
+        discriminator: `keras_mtl.architectures.TaskDiscriminator` to train
+            the shared features against, or `None`. Tasks then need inputs of
+            their own.
 
     Raises:
         ValueError: If there is no head, or a name or layer is not usable.
     """
 
-    def __init__(self, encoder, heads, representation_known=True, **kwargs):
+    def __init__(
+        self,
+        encoder,
+        heads,
+        representation_known=True,
+        discriminator=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.arrangement = arrangement(heads)
         if not isinstance(encoder, keras.layers.Layer):
@@ -59,12 +66,19 @@ class MultiTaskModel(TaskTrainer):
             )
         self.encoder = encoder
         self.task_names = self.arrangement.task_names
-        self.representation_known = representation_known
+        self.has_task_encoder = isinstance(encoder, TaskEncoder)
+        # One in common, that is.
+        self.representation_known = (
+            representation_known and not self.has_task_encoder
+        )
         # Attributes are saved by name, a dict by position. In sorted order,
         # the optimizer's variables do not depend on the order of the heads.
         layers = self.arrangement.head_layers
         for name in sorted(layers):
             setattr(self, f"head_{name}", layers[name])
+        self.discriminator = discriminator
+        check_encoder(self)
+        check_discriminator(self)
         if encoder.built and getattr(encoder, "inputs", None):
             sequential = isinstance(encoder, keras.Sequential)
             self.build_from_inputs(
@@ -138,49 +152,46 @@ class MultiTaskModel(TaskTrainer):
             inputs: Inputs of the encoder, or a dict of them by task name.
             training: Boolean, passed to the layers.
             return_representation: Boolean. If true, returns a tuple of the
-                predictions and the encoder's output.
+                predictions, the encoder's output, and a dict from task name
+                to the features that it shares with the others.
             apart: Boolean. Whether separate inputs may pass the encoder task
                 by task, so that a task's gradient costs its own rows only.
         """
-        if not self.is_separate(inputs):
+        parts = shared = None
+        if self.has_task_encoder:
+            returns = {"return_shared": self.discriminator is not None}
+            parts = self.encoder(
+                inputs,
+                training=training,
+                apart=apart,
+                **(returns if self.encoder.shares_features else {}),
+            )
+            if self.discriminator is not None:
+                parts, shared = parts
+            representation = parts
+        elif self.is_separate(inputs):
+            representation, parts = encode_rows(
+                self.encoder, inputs, training, apart
+            )
+        else:
             representation = self.encoder(inputs, training=training)
             if return_representation:
                 representation = own_leaves(representation)
+        if parts is None:
             outputs = self.arrangement.predict(representation, training)
-            return (
-                (outputs, representation) if return_representation else outputs
-            )
-        if apart and not (training and self._rows_share_a_state()):
-            check_alike(inputs)
-            representation = parts = {
-                task: own_leaves(self.encoder(part, training=training))
-                for task, part in inputs.items()
-            }
+            parts = dict.fromkeys(self.task_names, representation)
         else:
-            check_alike(inputs)
-            joined, sizes = join_rows(inputs)
-            representation = self.encoder(joined, training=training)
-            if return_representation:
-                representation = own_leaves(representation)
-            parts = split_rows(representation, sizes)
-        heads = self.heads
-        outputs = {
-            task: heads[task](parts[task], training=training)
-            for task in self.task_names
-            if task in parts
-        }
-        return (outputs, representation) if return_representation else outputs
-
-    def _rows_share_a_state(self):
-        """Whether training rows act on something in common.
-
-        That is a state, as in batch-norm, or a regulariser of activities.
-        """
-        return any(
-            layer.activity_regularizer is not None
-            or any("float" in v.dtype for v in layer._non_trainable_variables)
-            for layer in self.encoder._flatten_layers()
-        )
+            outputs = {
+                task: self.heads[task](parts[task], training=training)
+                for task in self.task_names
+                if task in parts
+            }
+        shared = shared or parts
+        if self.discriminator is not None and not self.discriminator.built:
+            self.discriminator.build_for(next(iter(shared.values())))
+        if return_representation:
+            return outputs, representation, shared
+        return outputs
 
     def export(self, filepath, format="tf_saved_model", **kwargs):
         """Writes a SavedModel for serving, without the weighter.
@@ -209,6 +220,9 @@ class MultiTaskModel(TaskTrainer):
             "encoder": keras.saving.serialize_keras_object(self.encoder),
             "heads": keras.saving.serialize_keras_object(self.heads),
             "representation_known": self.representation_known,
+            "discriminator": keras.saving.serialize_keras_object(
+                self.discriminator
+            ),
         }
 
     def get_build_config(self):
@@ -258,9 +272,9 @@ class MultiTaskModel(TaskTrainer):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """Returns the model of `get_config()`, not compiled."""
+        names = ("encoder", "heads", "discriminator")
         parts = keras.saving.deserialize_keras_object(
-            {"encoder": config.pop("encoder"), "heads": config.pop("heads")},
-            custom_objects,
+            {name: config.pop(name, None) for name in names}, custom_objects
         )
         return cls(**parts, **config)
 

@@ -23,6 +23,43 @@ def check_alike(inputs):
             )
 
 
+def encode_rows(encoder, inputs, training, apart):
+    """Passes the rows of all tasks through one encoder, each once.
+
+    Args:
+        encoder: Layer or model.
+        inputs: Dict from task name to inputs.
+        training: Boolean, passed to the encoder.
+        apart: Boolean. Whether they may pass task by task.
+
+    Returns:
+        The encoder's outputs as it gave them, joined or a dict by task name,
+        and that dict.
+    """
+    check_alike(inputs)
+    if apart and not (training and _rows_share_a_state(encoder)):
+        parts = {
+            task: own_leaves(encoder(part, training=training))
+            for task, part in inputs.items()
+        }
+        return parts, parts
+    joined, sizes = join_rows(inputs)
+    outputs = own_leaves(encoder(joined, training=training))
+    return outputs, split_rows(outputs, sizes)
+
+
+def _rows_share_a_state(encoder):
+    """Whether training rows act on something in common.
+
+    That is a state, as in batch-norm, or a regulariser of activities.
+    """
+    return any(
+        layer.activity_regularizer is not None
+        or any("float" in v.dtype for v in layer._non_trainable_variables)
+        for layer in encoder._flatten_layers()
+    )
+
+
 def join_rows(inputs):
     """Stacks the tasks' inputs along the batch.
 

@@ -32,7 +32,8 @@ def train_step(model, data):
     data = data if isinstance(data, SupportQuery) else SupportQuery(data, None)
     batch = keras.utils.unpack_x_y_sample_weight(data.support)
     weighter, optimizer = model.weighter, model.optimizer
-    scope = _resolve_scope(weighter, model.is_separate(batch[0]))
+    common = not (model.has_task_encoder or model.is_separate(batch[0]))
+    scope = _resolve_scope(weighter, common)
     scale, learning_rate = loss_scale(optimizer), _learning_rate(optimizer)
     states = _states(model)
     before = [tf.convert_to_tensor(state) for state in states]
@@ -51,7 +52,9 @@ def train_step(model, data):
         v for v in model.trainable_variables if id(v) not in weighter_gradients
     ]
     gradients = support.combined(weights, shared, weighter.scales_heads)
-    finite = all_finite([*signals.values(), support.losses, weights])
+    finite = all_finite(
+        [*signals.values(), support.losses, weights, support.regularisation]
+    )
     if is_dynamic(optimizer):
         # Local gradients may overflow on one replica only.
         finite = distribution.everywhere(finite & all_finite(gradients))
@@ -81,10 +84,11 @@ def train_step(model, data):
     return support, finite
 
 
-def _resolve_scope(weighter, separate):
+def _resolve_scope(weighter, common):
+    """Returns whose gradients, given if there is a common representation."""
     scope = getattr(weighter, "scope", None)
     if scope == "auto":
-        return "shared" if separate else "representation"
+        return "representation" if common else "shared"
     return scope
 
 

@@ -8,6 +8,7 @@ from keras.src import backend
 from keras.src.utils.tracking import no_automatic_dependency_tracking
 
 from keras_mtl import optimizers, step, weighters
+from keras_mtl.architectures import TaskDiscriminator
 from keras_mtl.arrangements import NamedTasks, StackedTasks
 from keras_mtl.callbacks import TrainingMonitor
 from keras_mtl.data import feeding
@@ -22,12 +23,13 @@ from keras_mtl.precision import is_dynamic, keep_if
 class TaskTrainer(TaskEvaluator):
     """What `MultiTaskModel` does in `compile` and `fit`.
 
-    A subclass provides `task_names`, `arrangement`, `is_separate(inputs)` and
-    `call(inputs, training, return_representation)`.
+    A subclass provides `task_names`, `arrangement`, `discriminator`,
+    `is_separate(inputs)` and `call(inputs, training, return_representation)`.
     """
 
     task_names: tuple[str, ...]
     arrangement: NamedTasks | StackedTasks
+    discriminator: TaskDiscriminator | None
 
     weighter = None
     input_structure = None
@@ -83,7 +85,9 @@ class TaskTrainer(TaskEvaluator):
                 synchronization="on_read",
             )
             self._loss_tracker = TaskMeans(
-                self.task_names, self.task_losses.loss_weights
+                self.task_names,
+                self.task_losses.loss_weights,
+                discriminates=self.discriminator is not None,
             )
             self._compile_metrics = self.arrangement.metrics(
                 metrics, weighted_metrics
@@ -226,13 +230,16 @@ class TaskTrainer(TaskEvaluator):
             Dict from task name to symbolic prediction, and the symbolic
             representation.
         """
-        outputs = backend.compute_output_spec(
+        found = backend.compute_output_spec(
             self, inputs, training=False, return_representation=True
         )
         self.built = True
-        if self.input_structure is None and not self.is_separate(inputs):
-            self.input_structure = inputs
-        return outputs
+        if self.input_structure is None:
+            # Separate inputs are alike, and may be served as shared ones.
+            separate = self.is_separate(inputs)
+            parts = inputs.values() if separate else [inputs]
+            self.input_structure = next(iter(parts))
+        return found[:2]
 
     def _build_optimizer(self):
         optimizer = optimizers.build(

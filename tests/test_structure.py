@@ -24,6 +24,7 @@ ABOVE = {
     "weighters": ["gradients", "step", "trainer", "model", "data", "layers"],
     "signals": ["gradients", "step", "trainer", "model", "weighters"],
     "layers": ["tasks", "metrics", "arrangements", "trainer", "model"],
+    "architectures": ["gradients", "step", "trainer", "model", "weighters"],
     "arrangements": ["gradients", "step", "trainer", "model", "weighters"],
     "step": ["trainer", "model", "weighters", "experiments", "cli"],
     "evaluator": ["trainer", "model", "step", "weighters"],

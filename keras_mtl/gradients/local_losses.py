@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from keras_mtl import distribution
+
 
 class LocalLosses:
     """The tasks' losses on a tape; their gradients carry the loss scale.
@@ -10,7 +12,8 @@ class LocalLosses:
         tape: Persistent `tf.GradientTape` of the forward pass.
         sums: List of K scalars, or a `(K,)` tensor for stacked tasks.
         denominators: `(K,)` tensor that divides the sums.
-        own: Float scalar, the layers' own losses on all replicas.
+        own: Float scalar, the losses that belong to no task: those of layers
+            and of a discriminator. Its mean over replicas counts.
         scale: Float scalar, the optimizer's loss scale.
         num_replicas: Integer.
     """
@@ -69,3 +72,25 @@ class LocalLosses:
             sources,
             output_gradients=[*cotangents, self._share],
         )
+
+
+def global_totals(local, rows, own):
+    """Returns what the replicas have together, without gradients.
+
+    Args:
+        local: `TaskSums` of this replica.
+        rows: Integer scalar, its number of rows.
+        own: Float scalar, its layers' own losses.
+
+    Returns:
+        `(K,)` sums and `(K,)` counts of the tasks, number of rows, and the
+        mean of `own`.
+    """
+    sums, counts = (tf.convert_to_tensor(v) for v in (local.sums, local.counts))
+    others = [tf.cast(rows, tf.float32), own / distribution.num_replicas()]
+    totals = distribution.all_sum(tf.concat([sums, counts, others], axis=0))
+    num_tasks = sums.shape[0]
+    sums, counts, others = tf.split(
+        tf.stop_gradient(totals), [num_tasks, num_tasks, 2]
+    )
+    return sums, counts, *tf.unstack(others)

@@ -6,9 +6,10 @@ import keras
 import tensorflow as tf
 
 from keras_mtl import distribution
+from keras_mtl.architectures.fitting import check_separate
 from keras_mtl.gradients import roles
 from keras_mtl.gradients.layerwise import LayerwiseGradients
-from keras_mtl.gradients.local_losses import LocalLosses
+from keras_mtl.gradients.local_losses import LocalLosses, global_totals
 from keras_mtl.gradients.parts import make_parts
 from keras_mtl.gradients.representation import representation_pass
 from keras_mtl.gradients.sums import inner_products, square, weighted_sum
@@ -44,7 +45,10 @@ class TaskGradients:
         counts: `(K,)` float32, global number of labels.
         present: `(K,)` float32, 1 where `counts` is above 0.
         rows: Float scalar, global number of rows.
-        regularisation: Float scalar, the layers' own losses.
+        regularisation: Float scalar, the layers' own losses, the mean over
+            replicas, and the discriminator's, weighted.
+        discriminator_loss: Float scalar, global and not weighted; 0 where
+            none is trained.
     """
 
     def __init__(self, model, batch, training, scale=1.0, scope=None):
@@ -59,20 +63,29 @@ class TaskGradients:
             self._uses = Uses(roles.task_variables(model))
         tape = tf.GradientTape(persistent=True)
         with tape:
-            self.outputs, self._representation = model(
+            self.outputs, self._representation, shared = model(
                 x,
                 training=training,
                 return_representation=True,
                 apart=scope is not None,
             )
+            # At once: where replicas meet, another's layers take their turn.
+            own = [tf.cast(loss, tf.float32) for loss in model.losses]
+            own = tf.add_n([tf.constant(0.0), *own])
             local = model.task_losses(y, self.outputs, sample_weight)
             parts = x.values() if model.is_separate(x) else [x]
             rows = sum(tf.shape(keras.tree.flatten(p)[0])[0] for p in parts)
-            sums, self.counts, self.rows = _global_totals(local, rows)
+            totals = global_totals(local, rows, own)
+            sums, self.counts, self.rows, self.regularisation = totals
             divided = tf.logical_and(self.counts > 0.0, local.divides)
             denominators = tf.where(divided, self.counts, 1.0)
-            own = [tf.cast(loss, tf.float32) for loss in model.losses]
-            own = tf.add_n([tf.constant(0.0), *own])
+            self.discriminator_loss = tf.constant(0.0)
+            if training and model.discriminator is not None:
+                check_separate(model, x)
+                found = model.discriminator.losses_of(shared)
+                self.discriminator_loss, adversarial = found
+                self.regularisation += tf.stop_gradient(adversarial)
+                own += adversarial
             self._local = LocalLosses(
                 *(tape, local.sums, denominators, own, scale),
                 distribution.num_replicas(),
@@ -81,7 +94,6 @@ class TaskGradients:
             self._uses.note(self._leaves)
         self.losses = sums / denominators
         self.present = tf.cast(self.counts > 0.0, tf.float32)
-        self.regularisation = tf.stop_gradient(own)
 
     def combined(self, weights, variables, scales_heads=True):
         """Returns this replica's share of the gradient of the objective.
@@ -273,28 +285,9 @@ class TaskGradients:
     def _sources(self, scope):
         if scope != "representation":
             return roles.scope_variables(self._model, scope)
-        if not self._model.representation_known:
-            raise ValueError(
-                f"{type(self._model.weighter).__name__} needs gradients of the "
-                "representation, but the model does not say which tensor that "
-                'is. Pass representation="layer_name" to from_functional(), or '
-                'scope="shared" to the weighter.'
-            )
+        roles.check_representation(self._model)
         return self._leaves
 
 
 def _tensor(leaf):
     return None if leaf is None else tf.convert_to_tensor(leaf)
-
-
-def _global_totals(local, rows):
-    """Returns sums and counts of each task and the rows, over replicas."""
-    local = [tf.convert_to_tensor(v) for v in (local.sums, local.counts)]
-    num_tasks = local[0].shape[0]
-    totals = distribution.all_sum(
-        tf.concat([*local, [tf.cast(rows, tf.float32)]], axis=0)
-    )
-    sums, counts, rows = tf.split(
-        tf.stop_gradient(totals), [num_tasks, num_tasks, 1]
-    )
-    return sums, counts, rows[0]

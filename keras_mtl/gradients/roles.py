@@ -5,9 +5,15 @@ import tensorflow as tf
 
 
 def task_variables(model) -> list:
-    """Returns all trainable variables but the weighter's."""
-    weighter = {id(v) for v in model.weighter.trainable_variables}
-    return [v for v in model.trainable_variables if id(v) not in weighter]
+    """Returns all trainable variables but weighter's and discriminator's."""
+    others = [model.weighter, model.discriminator]
+    not_mine = {
+        id(v)
+        for layer in others
+        if layer is not None
+        for v in layer.trainable_variables
+    }
+    return [v for v in model.trainable_variables if id(v) not in not_mine]
 
 
 def shared_variables(model) -> list:
@@ -16,9 +22,12 @@ def shared_variables(model) -> list:
     With one task, these are the encoder's.
     """
     owners = _owners(model)
-    always = set()
-    if model.representation_known or len(model.task_names) == 1:
-        always = {id(v) for v in model.encoder.trainable_variables}
+    known = model.representation_known or len(model.task_names) == 1
+    always = {
+        id(v)
+        for v in model.encoder.trainable_variables
+        if known or not owners[id(v)]
+    }
     return [
         variable
         for variable in task_variables(model)
@@ -49,7 +58,7 @@ def variables_by_head(model) -> list[list]:
     mine = {id(v) for v in head_variables(model)}
     return [
         [v for v in layer.trainable_variables if id(v) in mine]
-        for layer in _task_layers(model).values()
+        for (layer,) in _task_layers(model).values()
     ]
 
 
@@ -81,6 +90,29 @@ def scope_variables(model, scope) -> list:
     return variables
 
 
+def check_representation(model):
+    """Raises if there is no representation that all heads start from.
+
+    Raises:
+        ValueError: With what to do about it.
+    """
+    if model.representation_known:
+        return
+    weighter = type(model.weighter).__name__
+    if model.has_task_encoder:
+        raise ValueError(
+            f"{weighter} needs gradients of the representation, but "
+            f"{type(model.encoder).__name__} gives each task one of its own. "
+            'Pass scope="shared" to the weighter.'
+        )
+    raise ValueError(
+        f"{weighter} needs gradients of the representation, but the model does "
+        "not say which tensor that is. Pass "
+        'representation="layer_name" to from_functional(), or scope="shared" '
+        "to the weighter."
+    )
+
+
 def check_heads_reach(model, representation):
     """Raises if a head's prediction does not depend on the representation.
 
@@ -101,10 +133,11 @@ def check_heads_reach(model, representation):
 
     def check(values):
         for task, head in model.arrangement.head_layers.items():
+            mine = values[task] if model.has_task_encoder else values
             with tf.GradientTape() as tape:
-                tape.watch(values)
-                output = head(values, training=False)
-            pulled = tape.gradient(output, keras.tree.flatten(values))
+                tape.watch(mine)
+                output = head(mine, training=False)
+            pulled = tape.gradient(output, keras.tree.flatten(mine))
             if all(gradient is None for gradient in pulled):
                 raise ValueError(unreached(task, "representation"))
 
@@ -123,17 +156,22 @@ def unreached(task, scope) -> str:
 
 def _owners(model):
     owners = {id(v): set() for v in task_variables(model)}
-    for task, layer in _task_layers(model).items():
-        for variable in layer.trainable_variables:
-            owners[id(variable)].add(task)
+    for task, layers in _task_layers(model).items():
+        for layer in layers:
+            for variable in layer.trainable_variables:
+                owners[id(variable)].add(task)
     return owners
 
 
 def _task_layers(model):
+    heads = model.arrangement.head_layers
+    if model.has_task_encoder:
+        paths = {task: model.encoder.layers_of(task) for task in heads}
+        return {task: [head, *paths[task]] for task, head in heads.items()}
     if model.representation_known:
-        return model.arrangement.head_layers
+        return {task: [head] for task, head in heads.items()}
     inputs, outputs = model.encoder.inputs, model.encoder.output
-    return {task: keras.Model(inputs, outputs[task]) for task in outputs}
+    return {task: [keras.Model(inputs, outputs[task])] for task in outputs}
 
 
 def _last_layer(layer, shared):

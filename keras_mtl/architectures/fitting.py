@@ -1,0 +1,79 @@
+"""Whether encoder, discriminator and heads of a model fit together."""
+
+from keras_mtl.architectures.task_discriminator import TaskDiscriminator
+from keras_mtl.layers.stacked_heads import StackedHeads
+from keras_mtl.tasks import check_tasks
+
+
+def check_encoder(model):
+    """Raises if an encoder's representations are not those of the heads.
+
+    Args:
+        model: `MultiTaskModel`.
+
+    Raises:
+        ValueError: If names differ, or the heads are stacked.
+    """
+    if not model.has_task_encoder:
+        return
+    if isinstance(model.heads, StackedHeads):
+        raise ValueError(
+            "Stacked heads take one representation for all tasks, but "
+            f"{type(model.encoder).__name__} gives each task one of its own. "
+            "Give MultiTaskModel a dict of heads."
+        )
+    check_tasks(
+        *("representation", model.encoder.task_names, model.task_names),
+        complete=True,
+    )
+
+
+def check_discriminator(model):
+    """Binds the discriminator of a model, if any, to its tasks.
+
+    Args:
+        model: `MultiTaskModel`.
+
+    Raises:
+        ValueError: If the model shares no features for it to read, or does not
+            have its tasks.
+    """
+    discriminator, encoder = model.discriminator, model.encoder
+    if discriminator is None:
+        return
+    if not isinstance(discriminator, TaskDiscriminator):
+        raise ValueError(
+            "Argument `discriminator` must be a "
+            "keras_mtl.architectures.TaskDiscriminator or None. Received: "
+            f"discriminator={discriminator!r} (of type "
+            f"{type(discriminator).__name__})"
+        )
+    if isinstance(model.heads, StackedHeads):
+        raise ValueError(
+            "Stacked heads take the same inputs for every task, whose rows no "
+            "task discriminator can tell apart. Give MultiTaskModel a dict of "
+            "heads and separate inputs, or no discriminator."
+        )
+    if model.has_task_encoder and not encoder.shares_features:
+        raise ValueError(
+            f"{type(encoder).__name__} has no shared features for a task "
+            "discriminator. Set its `shares_features` and return them from "
+            "call(return_shared=True), or drop the discriminator."
+        )
+    if not (model.has_task_encoder or model.representation_known):
+        raise ValueError(
+            "A task discriminator reads the representation, but the model does "
+            "not say which tensor that is. Pass "
+            'representation="layer_name" to from_functional().'
+        )
+    discriminator.bind(model.task_names)
+
+
+def check_separate(model, inputs):
+    """Raises if inputs give a task discriminator nothing to tell apart."""
+    if not model.is_separate(inputs):
+        raise ValueError(
+            "A task discriminator tells tasks apart by their rows. Received: "
+            "shared inputs, whose rows belong to every task. Pass "
+            "x={task: inputs}, or make the model without a discriminator."
+        )
