@@ -1,13 +1,15 @@
 """What experiments on texts have in common: each task has its own texts."""
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import ClassVar
 
 import keras
 
 from keras_mtl import MultiTaskModel
-from keras_mtl.checks import one_of
+from keras_mtl.architectures import SharedPrivate, TaskDiscriminator
+from keras_mtl.checks import at_least, one_of
 from keras_mtl.datasets.glove import PACKAGE
 from keras_mtl.experiments.bert import bert_recipe
 from keras_mtl.experiments.classification import ClassificationExperiment
@@ -32,6 +34,12 @@ class TextExperiment(ClassificationExperiment):
         vocabulary_size: Integer, most frequent words that are kept, of the
             training texts of all tasks.
         dropout: Float in [0, 1).
+        architecture: String, `"shared"`: one encoder for all tasks; or
+            `"shared_private"`: one besides for each.
+        discriminator: Float, at least 0, weight of the loss of an adversary
+            that tells the tasks apart; 0 for none.
+        threshold: Float between 0 and 1, share of this loss by chance above
+            which the encoder trains against it; always by default.
         **kwargs: As in `Experiment`. A batch has `batch_size` rows of each
             task.
     """
@@ -48,10 +56,17 @@ class TextExperiment(ClassificationExperiment):
     num_tokens: int = 256
     vocabulary_size: int = 30_000
     dropout: float = 0.5
+    architecture: str = "shared"
+    discriminator: float = 0.0
+    threshold: float | None = None
 
     def __post_init__(self):
         super().__post_init__()
         one_of("encoder", self.encoder, self._recipes())
+        one_of("architecture", self.architecture, ("shared", "shared_private"))
+        at_least("discriminator", self.discriminator, 0.0)
+        if self.threshold is not None:
+            at_least("threshold", self.threshold, 0.0)
         installed = str(self.glove) == PACKAGE
         own = {
             "data": existing("data", self.data),
@@ -104,12 +119,24 @@ class TextExperiment(ClassificationExperiment):
 
     def build(self, parts):
         """Returns the recipe's encoder with a softmax head for each task."""
-        encoder = parts.prepared.make_encoder()
+        tasks, make_encoder = [*parts.train[1]], parts.prepared.make_encoder
+        encoder = make_encoder()
+        if self.architecture == "shared_private":
+            private = {task: make_encoder() for task in tasks}
+            encoder = SharedPrivate(encoder, private)
         heads = {
             task: keras.layers.Dense(self.num_classes, "softmax", name=task)
-            for task in parts.train[1]
+            for task in tasks
         }
-        return MultiTaskModel(encoder, heads)
+        discriminator = None
+        if self.discriminator:
+            threshold = self.threshold
+            if threshold is not None:
+                threshold *= math.log(len(tasks))
+            discriminator = TaskDiscriminator(
+                weight=self.discriminator, threshold=threshold
+            )
+        return MultiTaskModel(encoder, heads, discriminator=discriminator)
 
     def export(self, model, parts, folder):
         """Writes `served/`, a SavedModel that takes strings."""

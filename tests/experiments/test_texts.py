@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_mtl.architectures import SharedPrivate
+from keras_mtl.comparisons.cells import Cell
 from keras_mtl.datasets.glove import PACKAGE
 from keras_mtl.datasets.reviews import DOMAINS, FILES
 from keras_mtl.experiments import make_experiment
@@ -198,3 +200,34 @@ def test_served_where_keras_is_not_installed(run):
     command.append(str(run[0] / "served"))
     output = subprocess.run(command, capture_output=True, text=True, check=True)
     assert output.stdout.split("\n")[:3] == ["1 0", "1 0", "2"]
+
+
+@pytest.mark.parametrize("method", ["advmtl", "tchebycheff_adv"])
+def test_adversarial_methods(archive, tmp_path, method):
+    settings = Cell(method, 0).settings({}, SentimentExperiment)
+    experiment = small(archive, tasks=TASKS, epochs=1, **settings)
+    model = experiment.build(experiment.parts())
+    assert model.discriminator.weight == 0.05
+    if method == "advmtl":
+        assert model.discriminator.threshold is None
+        assert isinstance(model.encoder, SharedPrivate)
+        assert model.encoder.difference_weight == 0.01
+        # A shared extractor, and one for each task.
+        assert len(model.encoder.trainable_variables) == 3 * 7
+    else:
+        assert model.discriminator.threshold == pytest.approx(np.log(2) / 2)
+        assert len(model.encoder.trainable_variables) == 7
+    metrics = train(experiment, tmp_path / "run")
+    assert set(metrics["test_accuracy_by_task"]) == set(TASKS)
+    history = json.loads((tmp_path / "run" / "history.json").read_text())
+    assert history["discriminator_loss"][0] > 0.0
+    served = tf.saved_model.load(str(tmp_path / "run" / "served"))
+    predictions = served.serve(tf.constant(["books 1 was great"]))
+    assert set(predictions) == set(TASKS)
+
+
+def test_bad_adversaries():
+    with pytest.raises(ValueError, match="`architecture` must be one of"):
+        TopicsExperiment(architecture="private")
+    with pytest.raises(ValueError, match="`discriminator` must be at least 0"):
+        TopicsExperiment(discriminator=-1.0)
