@@ -128,20 +128,17 @@ class TextCNN(keras.layers.Layer):
         """
         margin = max(self.kernel_sizes)
         vectors = ops.pad(vectors, ((0, 0), (margin, margin), (0, 0)))
-        batch, length, dim = ops.shape(vectors)
-        vectors = ops.reshape(vectors, (-1, dim))
-        first = length * ops.arange(batch)[:, None] + margin
         matches = []
         for size, centre, convolution in zip(
             self.kernel_sizes, centres, self._convolutions, strict=True
         ):
-            start = first + centre - (size - 1) // 2
-            rows = start[..., None] + ops.arange(size)
-            words = ops.reshape(
-                tf.gather(vectors, rows), (batch, self.num_filters, size * dim)
-            )
+            start = centre + margin - (size - 1) // 2
+            positions = start[..., None] + ops.arange(size)
+            words = tf.gather(vectors, positions, batch_dims=1)
+            length = size * self.embedding_dim
+            words = ops.reshape(words, (-1, self.num_filters, length))
             filters = ops.transpose(convolution.kernel, (2, 0, 1))
-            filters = ops.reshape(filters, (self.num_filters, size * dim))
+            filters = ops.reshape(filters, (self.num_filters, length))
             match = ops.sum(words * filters, axis=-1) + convolution.bias
             matches.append(ops.relu(match))
         return matches
