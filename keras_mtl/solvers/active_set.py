@@ -4,6 +4,10 @@ import tensorflow as tf
 
 # A pivot below this is the rounding of a float32 matrix, not information.
 SMALLEST_PIVOT = 1e-7
+# And below this a coordinate nearly follows from others: not to start with.
+SMALLEST_START = 1e-3
+# Up to this K, a pivot costs less than choosing the best one.
+LARGEST_START = 16
 
 
 def nonnegative_minimum(matrix, vector, allowed, threshold, max_steps):
@@ -12,7 +16,8 @@ def nonnegative_minimum(matrix, vector, allowed, threshold, max_steps):
     Each step lets the coordinate of steepest descent become positive, or one
     that would turn negative return to 0, and solves exactly for the positive
     ones: a pivot on the tableau `[matrix, vector]`, `O(K^2)`. Every `x` on
-    the way is feasible, and none is worse than the one before.
+    the way is feasible, and none is worse than the one before. For small K,
+    the first K steps take the coordinates in turn, steepest or not.
 
     Args:
         matrix: `(K, K)` float64, positive semi-definite up to rounding, its
@@ -31,6 +36,7 @@ def nonnegative_minimum(matrix, vector, allowed, threshold, max_steps):
     """
     index = tf.range(vector.shape[0])
     never = tf.constant(float("-inf"), tf.float64)
+    nothing = tf.zeros_like(vector)
 
     def sweep_of(tableau, pivot):
         hit = tf.range(vector.shape[0] + 1) == pivot
@@ -40,6 +46,16 @@ def nonnegative_minimum(matrix, vector, allowed, threshold, max_steps):
         diagonal = tf.maximum(tf.gather(row, pivot), SMALLEST_PIVOT)
         row = tf.where(hit, diagonal + 1.0, row) / diagonal
         return tf.where(hit[:-1], diagonal - 1.0, column), row
+
+    def take_in_turn(steps, tableau, column, row, active):
+        tableau -= column[:, None] * row
+        pivot = steps + 1
+        column, row = sweep_of(tableau, pivot)
+        own = tf.gather(tableau, pivot)
+        enters = (own[-1] > 0.0) & (tf.gather(own, pivot) > SMALLEST_START)
+        enters &= tf.gather(allowed, pivot)
+        active |= (index == pivot) & enters
+        return pivot, tableau, tf.where(enters, column, nothing), row, active
 
     def exchange(steps, tableau, column, row, pivot, active, x, _):
         # Sweeping twice undoes itself: coordinates enter and leave alike.
@@ -62,9 +78,15 @@ def nonnegative_minimum(matrix, vector, allowed, threshold, max_steps):
         return steps + 1, tableau, *sweep, pivot, active, x, more
 
     tableau = tf.concat([matrix, vector[:, None]], 1)
-    nothing, nowhere = tf.zeros_like(vector), tf.zeros_like(tableau[0])
-    # The first pass only finds where to enter: it changes nothing.
-    state = (-1, tableau, nothing, nowhere, -1, nothing > 0, nothing, True)
+    state = (-1, tableau, nothing, tf.zeros_like(tableau[0]), nothing > 0)
+    if vector.shape[0] <= LARGEST_START:
+        in_turn = tf.minimum(max_steps, vector.shape[0])
+        state = tf.while_loop(
+            lambda steps, *_: steps < in_turn - 1, take_in_turn, state
+        )
+    *state, active = state
+    # The first pass ends the last of these steps, and finds the next pivot.
+    state = (*state, -1, active, tf.cast(active, tf.float64), True)
     steps, *_, x, _ = tf.while_loop(
         lambda steps, *state: (steps < max_steps) & state[-1], exchange, state
     )

@@ -84,6 +84,18 @@ def min_norm_point(
     tolerance = above("tolerance", tolerance, 0.0)
     one_of("method", method, METHODS)
 
+    def solve(gramian, mask):
+        return _solve(gramian, mask, steps, tolerance, method)
+
+    if not tf.executing_eagerly():
+        # Hundreds of small operations, which XLA makes one of: also where
+        # what calls this is not compiled.
+        solve = tf.function(solve, jit_compile=True, autograph=False)
+    return solve(gramian, mask)
+
+
+def _solve(gramian, mask, steps, tolerance, method):
+    size = gramian.shape[0]
     # float64: a gap of 1e-6 is a few float32 roundings of these sums.
     gramian = tf.cast(gramian, tf.float64)
     gramian = tf.where(mask[:, None] & mask, gramian, 0.0)
