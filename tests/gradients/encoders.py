@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mtl import MultiTaskModel
+from keras_mtl.layers import TextCNN
 
 layers = keras.layers
 TASKS = ("first", "second", "third", "fourth")
@@ -71,6 +72,11 @@ def _text(x):
     hidden = layers.Embedding(11, 6)(x)
     hidden = layers.Conv1D(5, 3, activation="relu")(hidden)
     return layers.GlobalMaxPooling1D()(hidden)
+
+
+def _text_cnn(x):
+    """Its kernels are read by a product without a gradient, too."""
+    return TextCNN(11, 6, num_filters=5, kernel_sizes=(2, 3), dropout=0.0)(x)
 
 
 def _recurrent(x):
@@ -141,6 +147,7 @@ ENCODERS = {
     "conv": ("images", _conv),
     "deep_conv": ("deep", _deep_conv),
     "text": ("tokens", _text),
+    "text_cnn": ("tokens", _text_cnn),
     "recurrent": ("tokens", _recurrent),
     "attention": ("tokens", _attention),
     "map": ("images", _map),
