@@ -56,11 +56,10 @@ def steps_function(strategy, step, steps, eagerly):
     def one_step(batch):
         return tf.nest.map_structure(mean, strategy.run(step, args=(batch,)))
 
-    one_step = one_step if eagerly else graph(one_step)
-
     def next_step(iterator, number, _, logs):
         batch = iterator.get_next_as_optional()
         more = batch.has_value()
+        # Not a `tf.function`: called in a branch, it loses its arguments.
         logs = tf.cond(more, lambda: one_step(batch.get_value()), lambda: logs)
         return number + 1, more, logs
 
@@ -76,12 +75,15 @@ def steps_function(strategy, step, steps, eagerly):
         )
         return logs
 
-    distributed = several_steps if eagerly else graph(several_steps)
+    on_batch, on_iterator = (
+        function if eagerly else graph(function)
+        for function in (one_step, several_steps)
+    )
 
     def run(iterator):
         if isinstance(iterator, tf.distribute.DistributedIterator):
-            return distributed(iterator)
-        return [one_step(b) for b in itertools.islice(iterator, steps)][-1]
+            return on_iterator(iterator)
+        return [on_batch(b) for b in itertools.islice(iterator, steps)][-1]
 
     return run
 

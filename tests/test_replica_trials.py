@@ -1,5 +1,7 @@
 """Two replicas and one device: every weighter, inputs, query data, clipping."""
 
+import re
+
 import pytest
 
 from tests.replica_trials import (
@@ -9,16 +11,18 @@ from tests.replica_trials import (
     greatest_difference,
     run,
 )
+from tests.training import build_model, new_model
 
 QUICK = [
     Trial("uncertainty", separate=True, discriminator=True, rows=25),
-    Trial("meta_weighting", rows=25, query_batch=3, steps_per_execution=3),
+    Trial("meta_weighting", rows=25, query_batch=3, epochs=2),
+    Trial("slaw", steps_per_execution=3),
 ]
 
 
 def check(trial, strategy, record=lambda *_: None):
     received = run(trial, strategy)
-    expected = run(trial._replace(steps_per_execution=1))
+    expected = run(trial)
     worst, place = greatest_difference(received, expected)
     record(f"{trial.name}, two replicas", worst)
     assert worst <= 1e-5, (worst, place)
@@ -33,3 +37,24 @@ def test_uneven_batches(strategy, trial):
 @pytest.mark.parametrize("trial", MATRIX + OTHERS, ids=lambda t: t.name)
 def test_every_weighter(strategy, trial, record_property):
     check(trial, strategy, record_property)
+
+
+def test_xla_is_refused(strategy):
+    message = (
+        "XLA cannot compile a training step whose sums go over several "
+        "replicas. Pass jit_compile=False, or leave it out. Received: "
+        "jit_compile=True with 2 replicas."
+    )
+    with (
+        strategy.scope(),
+        pytest.raises(ValueError, match=f"^{re.escape(message)}$"),
+    ):
+        new_model(jit_compile=True)
+
+
+def test_a_model_compiled_by_xla_is_loaded_without(strategy):
+    config = new_model(jit_compile=True).get_compile_config()
+    with strategy.scope():
+        model = build_model()
+        model.compile_from_config(config)
+    assert not model.jit_compile

@@ -42,5 +42,7 @@ def test_two_workers_write_the_run_of_one_process(tmp_path):
 def test_a_worker_that_fails(tmp_path, monkeypatch):
     experiment = make_experiment("mtregression", **SETTINGS)
     monkeypatch.setenv("PYTHONHASHSEED", "none")  # Python does not start.
-    with pytest.raises(ValueError, match=r"^Worker 0 of 2 ended with exit code"):
+    with pytest.raises(
+        ValueError, match=r"^Worker 0 of 2 ended with exit code"
+    ):
         train_with_workers(2, experiment, tmp_path / "two")
