@@ -7,7 +7,6 @@ import pytest
 
 from keras_mtl.comparisons.report import figures
 from keras_mtl.comparisons.report.figures import style
-from keras_mtl.comparisons.report.figures.weights import MOST_POINTS, thinned
 from keras_mtl.comparisons.report.reading import read_comparison
 from keras_mtl.comparisons.report.statistics import query_bound, t_interval
 from tests.comparisons.report.synthetic import (
@@ -80,15 +79,6 @@ def test_a_weight_curve_for_each_task(num_tasks):
 def test_looks_are_told_apart():
     looks = {tuple(sorted(style.look(index).items())) for index in range(28)}
     assert len(looks) == 28
-
-
-def test_thinned_weights_are_means_of_neighbours():
-    steps, weights = np.arange(1.0, 1001.0), np.random.rand(1000, 3)
-    few, means = thinned(steps, weights)
-    assert len(few) == len(means) == MOST_POINTS
-    np.testing.assert_allclose(few[0], steps[:3].mean())
-    np.testing.assert_allclose(means[0], weights[:3].mean(axis=0))
-    np.testing.assert_array_equal(thinned(steps[:9], weights[:9])[0], steps[:9])
 
 
 @pytest.mark.parametrize("num_tasks", [1, 3, 14])
