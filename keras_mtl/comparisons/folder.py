@@ -136,7 +136,8 @@ class ComparisonFolder:
             "seed": cell.seed,
             "sweep": dict(cell.sweep),
         }
-        write_json(path, {**own, **content})
+        # A number on each line would make three times as much to commit.
+        write_json(path, {**own, **content}, indent=None)
 
 
 def command_line() -> str:
