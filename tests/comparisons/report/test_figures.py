@@ -86,11 +86,11 @@ def test_losses_side_by_side_with_the_bound(num_tasks):
     given = comparison(num_tasks)
     figure = figures.draw_errors(given)
     assert [p.get_title() for p in figure.axes] == [
-        f"epoch {epoch}, uniform" for epoch in (1, 5, 25)
+        f"epoch {epoch}, meta_weighting" for epoch in (1, 5, 25)
     ]
     bound = "query ± bound of Theorem 3 (δ = 0.05)"
     assert names(figure) == ["training", "query", "test", bound]
-    runs = [run.losses for run in given.of_method("uniform").values()]
+    runs = [run.losses for run in given.of_method("meta_weighting").values()]
     for place, panel in enumerate(figure.axes):
         training, query, test, errors = panel.containers
         sets = {"training": training, "query": query, "test": test}
