@@ -61,7 +61,7 @@ class Diagnostics(keras.callbacks.Callback):
                 logs[f"{rows}_count"] = len(labels)
 
 
-def _spread(data, count):
+def _spread(data, count) -> tuple:
     """Returns `count` rows of `(x, y)` from all over it, as it has an order."""
     x, y, *_ = data
 

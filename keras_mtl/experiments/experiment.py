@@ -128,12 +128,12 @@ class Experiment:
     def parts(self) -> Parts:
         """Returns the data of `tasks`."""
         parts = self.load()
-        self._check_tasks(parts.train[1])
+        _, labels, *_ = parts.train
+        self._check_tasks(labels)
         sets = {name: getattr(parts, name) for name in SETS}
         if self.tasks is not None:
             sets = {name: self._of_tasks(data) for name, data in sets.items()}
-        _, labels, *_ = sets["train"]
-        rows = {task: len(own) for task, own in labels.items()}
+        rows = {task: len(labels[task]) for task in self.tasks or labels}
         facts = {**parts.facts, "training_rows": rows}
         return parts._replace(**sets, facts=facts)
 
