@@ -127,8 +127,13 @@ def share_seed(strategy):
         return
     seed = tf.random.uniform([], maxval=2**20, dtype=tf.int32)
     seed *= int(is_first_worker(strategy))
-    seed = strategy.reduce("SUM", strategy.run(tf.identity, [seed]), axis=None)
-    keras.utils.set_random_seed(int(seed))
+
+    @tf.function  # TensorFlow warns of sums over workers outside of one.
+    def of_first_worker():
+        seeds = strategy.run(tf.identity, args=(seed,))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, seeds, axis=None)
+
+    keras.utils.set_random_seed(int(of_first_worker()))
 
 
 def everywhere(flag):

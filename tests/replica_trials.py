@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_mtl import weighters
 from keras_mtl.architectures import TaskDiscriminator
@@ -103,8 +104,9 @@ def arguments(trial):
         weight["tone"][::3] = 0.5
         weight["class"][place // BATCH == 1] = 0.0  # None in a whole batch.
         fit["sample_weight"] = weight
-    if query:
-        fit |= {"query_data": query, "query_batch_size": trial.query_batch}
+    if query:  # In order: workers shuffle by a seed that the first one draws.
+        rows = tf.data.Dataset.from_tensor_slices(query)
+        fit["query_data"] = rows.batch(trial.query_batch)
     return {**fit, "batch_size": BATCH, "epochs": trial.epochs}
 
 

@@ -1,7 +1,7 @@
 """One of several workers that train in step: a process of its own.
 
-Jobs are JSON on standard input. Results are written by the first worker, a
-NumPy archive for each trial, and by the others too, to be compared.
+Its job is JSON, the only argument. It writes its results, a NumPy archive for
+each trial.
 """
 
 import contextlib
@@ -27,18 +27,14 @@ def started(num_workers, job):
     try:
         for config in cluster_configs(num_workers):
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.workers"],
+                [sys.executable, "-m", "tests.workers", json.dumps(job)],
                 cwd=ROOT,
-                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
                 env={**os.environ, "TF_CONFIG": config},
             )
             processes.append(process)
-            json.dump(job, process.stdin)
-            process.stdin.close()
-            process.stdin = None
         yield processes
     finally:
         for process in processes:
@@ -64,7 +60,7 @@ def results(num_workers, job):
 
 def main():
     """Runs the trials of a job."""
-    job = json.load(sys.stdin)
+    job = json.loads(sys.argv[1])
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(1)

@@ -81,17 +81,12 @@ def cluster_configs(num_workers):
 def _worker(order, config):
     """Starts a worker; ends it when the context does."""
     process = subprocess.Popen(
-        WORKER,
-        stdin=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
+        [*WORKER, json.dumps(order, default=str)],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_CONFIG": config},
         # Of an interrupt only the process that waits is to know.
         start_new_session=True,
     )
     try:
-        json.dump(order, process.stdin, default=str)
-        process.stdin.close()
         yield process
     finally:
         process.kill()
@@ -113,8 +108,8 @@ def _wait(processes):
 
 
 def main():
-    """Is one worker; its order is JSON on standard input."""
-    order = json.load(sys.stdin)
+    """Is one worker; its order is JSON, the only argument."""
+    order = json.loads(sys.argv[1])
     first = json.loads(os.environ["TF_CONFIG"])["task"]["index"] == 0
     from keras_mtl.distribution import workers_strategy
 
