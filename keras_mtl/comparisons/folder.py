@@ -10,8 +10,8 @@ from pathlib import Path
 from keras_mtl.experiments.folder import difference, write_json
 
 COMPARE, CELLS, RUNS = "compare.json", "cells", "runs"
-# What makes the cells of one folder comparable.
-SAME = ("experiment", "settings", "search")
+# Options whose values are paths.
+PATHS = ("--out", "--data", "--glove")
 
 
 class ComparisonFolder:
@@ -76,9 +76,7 @@ class ComparisonFolder:
                 )
             return plan
         there = self.read(COMPARE)
-        differs = difference(
-            *({name: side.get(name) for name in SAME} for side in (there, plan))
-        )
+        differs = difference(_same(there), _same(plan))
         if differs:
             raise ValueError(
                 f"The folder '{self.path}' holds another comparison: "
@@ -88,9 +86,12 @@ class ComparisonFolder:
             name: sorted({*there["sweeps"].get(name, ()), *values})
             for name, values in {**there["sweeps"], **plan["sweeps"]}.items()
         }
-        methods = [*dict.fromkeys([*there["methods"], *plan["methods"]])]
+        both = {
+            name: [*dict.fromkeys([*there[name], *plan[name]])]
+            for name in ("methods", "cells")
+        }
         seeds = max(there["seeds"], plan["seeds"])
-        return {**plan, "methods": methods, "seeds": seeds, "sweeps": sweeps}
+        return {**plan, **both, "seeds": seeds, "sweeps": sweeps}
 
     def read(self, name):
         """Returns the content of a JSON file of the folder."""
@@ -135,10 +136,24 @@ class ComparisonFolder:
             "seed": cell.seed,
             "sweep": dict(cell.sweep),
         }
-        write_json(path, {**own, **content})
+        # A number on each line would make three times as much to commit.
+        write_json(path, {**own, **content}, indent=None)
 
 
 def command_line() -> str:
     """Returns the command that was typed, without folders of this machine."""
-    words = ["keras-mtl", *sys.argv[1:]]
-    return shlex.join(Path(w).name if "/" in w else w for w in words)
+    words = ["keras-mtl"]
+    for word in sys.argv[1:]:
+        option, equals, value = word.partition("=")
+        if words[-1] in PATHS:
+            word = Path(word).name
+        elif equals and option in PATHS:
+            word = f"{option}={Path(value).name}"
+        words.append(word)
+    return shlex.join(words)
+
+
+def _same(plan):
+    """Returns what makes the cells of one folder comparable."""
+    own = {name: plan.get(name) for name in ("experiment", "search")}
+    return {**own, **plan["settings"]}

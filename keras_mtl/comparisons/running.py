@@ -50,7 +50,7 @@ class Job:
         log = self.folder.run_path(self.cell).with_suffix(".log")
         log.parent.mkdir(parents=True, exist_ok=True)
         result = None
-        with log.open("a", encoding="utf-8") as errors:
+        with log.open("w", encoding="utf-8") as errors:
             self._process = subprocess.Popen(
                 WORKER,
                 stdin=subprocess.PIPE,
@@ -65,6 +65,8 @@ class Job:
                 pass_fds=[self.folder.lock.fileno()],
             )
             with self._process as process:
+                if self._stopped:
+                    process.terminate()
                 json.dump(self._order, process.stdin)
                 process.stdin.close()
                 for line in process.stdout:

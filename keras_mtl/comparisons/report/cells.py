@@ -9,7 +9,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Cell:
+class Result:
     """What a finished run measured.
 
     Args:
@@ -79,7 +79,7 @@ def first_tasks(paths, key) -> tuple[str, ...]:
     return ()
 
 
-def read_cell(path, key, tasks) -> Cell | str:
+def read_cell(path, key, tasks) -> Result | str:
     """Reads the file of a cell.
 
     Args:
@@ -88,7 +88,7 @@ def read_cell(path, key, tasks) -> Cell | str:
         tasks: Tuple of strings.
 
     Returns:
-        A `Cell`, or the error of a run that failed.
+        A `Result`, or the error of a run that failed.
 
     Raises:
         ValueError: If the file is not that of a cell.
@@ -130,7 +130,7 @@ def _finished(content, key, tasks):
         if len({values.shape for values in conflicts.values()}) > 1:
             raise ValueError("conflicts of unlike lengths")
     names = ("command", "threads", "versions", "config", "num_parameters")
-    return Cell(
+    return Result(
         method=str(content["method"]),
         seed=int(content["seed"]),
         sweep=dict(content.get("sweep") or {}),
