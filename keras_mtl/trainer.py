@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras.src import backend
 from keras.src.utils.tracking import no_automatic_dependency_tracking
 
-from keras_mtl import optimizers, step, weighters
+from keras_mtl import distribution, optimizers, step, weighters
 from keras_mtl.architectures import TaskDiscriminator
 from keras_mtl.arrangements import NamedTasks, StackedTasks
 from keras_mtl.callbacks import TrainingMonitor
@@ -242,6 +242,7 @@ class TaskTrainer(TaskEvaluator):
         return found[:2]
 
     def _build_optimizer(self):
+        distribution.check_optimizer(self.optimizer)
         optimizer = optimizers.build(
             self.optimizer,
             self.trainable_variables,
