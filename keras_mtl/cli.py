@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from keras_mtl.benchmarks.command import bench
+from keras_mtl.benchmarks.scaling_command import scaling
 from keras_mtl.comparisons.command import compare
 from keras_mtl.comparisons.report.command import report
 from keras_mtl.terminal import console, guarded, parsed_object
@@ -137,5 +138,6 @@ def list_():
 
 
 command(bench)
+command(scaling)
 command(compare)
 command(report)

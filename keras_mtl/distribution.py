@@ -18,6 +18,28 @@ def num_replicas() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
+def check_optimizer(optimizer):
+    """Raises if several replicas cannot train with `optimizer`.
+
+    Raises:
+        ValueError: If its update stands in a conditional of Keras' own, where
+            TensorFlow refuses to sum over replicas.
+    """
+    if num_replicas() == 1:
+        return
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    for name, instead in (
+        ("gradient_accumulation_steps", "Train without it, on more replicas"),
+        ("ema_overwrite_frequency", "Average by use_ema=True alone"),
+    ):
+        if value := getattr(inner, name, None):
+            raise ValueError(
+                f"Several replicas cannot train with an optimizer's `{name}`. "
+                f"{instead}. Received: {name}={value!r}, "
+                f"{num_replicas()} replicas"
+            )
+
+
 def all_sum(values):
     """Returns a tensor, or a list of gradients, summed over the replicas."""
     if num_replicas() == 1 or tf.distribute.in_cross_replica_context():

@@ -19,7 +19,8 @@ def train_step(model, data):
     """Updates parameters, weighter and metrics of `model` on one batch.
 
     A step whose losses or signals are not finite leaves parameters, optimizer,
-    weighter and layer states as they were, and is counted as skipped.
+    weighter and layer states as they were, and is counted as skipped. Where the
+    optimizer accumulates gradients, `observe` follows the update alone.
 
     Args:
         model: A built and compiled `MultiTaskModel`.
@@ -58,6 +59,8 @@ def train_step(model, data):
     if is_dynamic(optimizer):
         # Local gradients may overflow on one replica only.
         finite = distribution.everywhere(finite & all_finite(gradients))
+    # What is only accumulated has no new parameters to learn from.
+    learns = finite & _completes_update(optimizer)
     own = weighter.trainable_variables
     own_gradients = [weighter_gradients[id(v)] * scale for v in own]
     keep_if(finite, states, before)
@@ -77,8 +80,8 @@ def train_step(model, data):
         observed = measure(
             weighter.observes, support, query, scope, model.epoch, learning_rate
         )
-        # A skipped update teaches nothing; a non-finite signal says so.
-        poison = tf.where(finite, 0.0, float("nan"))
+        # A weighter takes no notice of signals that are not finite.
+        poison = tf.where(learns, 0.0, float("nan"))
         weighter.observe(**{k: v + poison for k, v in observed.items()})
     model._loss_tracker.update_state(support, weights, penalty, finite)
     return support, finite
@@ -90,6 +93,13 @@ def _resolve_scope(weighter, common):
     if scope == "auto":
         return "representation" if common else "shared"
     return scope
+
+
+def _completes_update(optimizer):
+    """Whether this step's gradients are the last of an update."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    steps = inner.gradient_accumulation_steps
+    return not steps or tf.equal((inner._iterations + 1) % steps, 0)
 
 
 def _learning_rate(optimizer):

@@ -249,6 +249,7 @@ class TaskTrainer(TaskEvaluator):
         return found[:2]
 
     def _build_optimizer(self):
+        distribution.check_optimizer(self.optimizer)
         optimizer = optimizers.build(
             self.optimizer,
             self.trainable_variables,

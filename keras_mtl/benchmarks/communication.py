@@ -18,8 +18,9 @@ def reduced_bytes(model, inputs) -> int:
     Per step and beyond the sum of the gradients that an update takes anyhow.
     With K tasks, in numbers of four bytes, by what the weighter measures:
 
-    - sums and counts of the losses and the number of rows: `2K + 1` for each
-      batch that it reads (a query batch is a second one);
+    - sums and counts of the losses, the number of rows and the layers' own
+      losses: `2K + 2` for each batch that it reads (a query batch is a second
+      one);
     - `gramian` or `query_support_gramian` of representations, whose rows stay
       on their replica: `K²`; `gradient_norms` of them: `K`;
     - any of these of variables: every task's gradient, that is K times the
@@ -36,7 +37,7 @@ def reduced_bytes(model, inputs) -> int:
     """
     num_tasks = len(model.task_names)
     declared = declaration(model.weighter, model.is_separate(inputs))
-    numbers = (1 + declared.reads_query) * (2 * num_tasks + 1)
+    numbers = (1 + declared.reads_query) * (2 * num_tasks + 2)
     numbers += sum(map(_size, model.weighter.trainable_variables))
     for name in declared.gradients:
         if declared.scope == "representation":
@@ -45,6 +46,25 @@ def reduced_bytes(model, inputs) -> int:
             batches = 1 + name.startswith("query")
             numbers += batches * _task_gradients(model, inputs, declared.scope)
     return BYTES * numbers
+
+
+def num_sums(declared, num_tasks) -> int:
+    """Returns how many sums over replicas these bytes are sent in.
+
+    One for the totals of each batch, one for a signal of representations, and
+    one for each task's gradient of variables, of each batch.
+
+    Args:
+        declared: `Declaration` of the weighter.
+        num_tasks: Integer, K.
+    """
+    sums = 1 + declared.reads_query
+    for name in declared.gradients:
+        if declared.scope == "representation":
+            sums += 1
+        else:
+            sums += num_tasks * (1 + name.startswith("query"))
+    return sums
 
 
 def _task_gradients(model, inputs, scope):

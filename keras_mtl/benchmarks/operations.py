@@ -118,6 +118,33 @@ def uniform_operations(layers: Layers) -> int:
     return 2 * first.product + 3 * sum(layer.product for layer in others)
 
 
+def operations_by_passes(layers: Layers, declared: Declaration) -> int:
+    """Returns those of a step that takes a backward pass for each task.
+
+    So do several replicas where a weighter reads Gramian or norms of variables:
+    each pass goes through its head down to the scope. What of the update's
+    gradient is then at hand is added up, and the rest takes one more pass.
+
+    Args:
+        layers: `Layers`.
+        declared: `Declaration` of signals that are read of variables.
+    """
+    num_tasks = len(layers.heads)
+    forward = sum(layer.product for layer in (*layers.encoder, *layers.heads))
+    heads = sum(head.product for head in layers.heads)
+    encoder = _backward(layers.encoder)
+    last = layers.encoder[-1]
+    if declared.scope == "last_shared_layer":
+        read = [last]
+        total = num_tasks * last.product + 3 * heads + encoder - last.product
+    else:
+        read = layers.encoder
+        total = num_tasks * encoder + 2 * heads
+    size = sum(layer.inputs * layer.units for layer in read)
+    squares = num_tasks ** (2 if "gramian" in declared.gradients else 1)
+    return forward + total + 2 * size * (num_tasks + squares)
+
+
 def additional_operations(layers: Layers, declared: Declaration) -> float:
     """Returns the operations that a weighter's signals take beyond."""
     total = 0
@@ -190,6 +217,11 @@ def _apart(layer, num_tasks, size):
     """Returns the operations of K products and their sum instead of one."""
     together = min(layer.product, 2 * num_tasks * size)
     return (num_tasks - 1) * layer.product + together
+
+
+def _backward(encoder):
+    """Returns the operations of a backward pass; inputs need no gradient."""
+    return 2 * sum(layer.product for layer in encoder) - encoder[0].product
 
 
 def _symmetric(size):

@@ -79,8 +79,12 @@ class RepresentationGradients:
 
     def combined(self, coefficients):
         """Returns the sum of the tasks' gradients with these coefficients."""
+        # A weight may leave the range of float16 where its product does not.
         return [
-            tf.tensordot(tf.cast(coefficients, tensor.dtype), tensor, 1)
+            tf.cast(
+                tf.tensordot(coefficients, tf.cast(tensor, tf.float32), 1),
+                tensor.dtype,
+            )
             for tensor in self.stacked
         ]
 

@@ -37,6 +37,6 @@ def draw_weights(comparison):
         panel.set_title(f"{cell.method}, seed {cell.seed}")
         style.finish(panel)
     style.label_bottom(panels, "training step (batches)")
-    figure.supylabel("task weight (no unit)")
+    figure.supylabel("task weight (no unit)", fontsize="medium")
     style.legend_below(figure, panels[0], "task")
     return figure
