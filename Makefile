@@ -18,8 +18,10 @@ quick: .venv/installed-test
 		-m "not slow and not soak"
 
 # Long forms of the tests: every weighter under every strategy, random kills.
+# How far replicas are from one device is in the properties of runs/soak.xml.
 soak: .venv/installed-test
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m soak
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m soak \
+		-o junit_family=xunit1 --junitxml=runs/soak.xml
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

@@ -18,6 +18,31 @@ def num_replicas() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
+def check_strategy(strategy, jit_compile):
+    """Raises if replicas under `strategy` cannot train in step.
+
+    Args:
+        strategy: `tf.distribute.Strategy`.
+        jit_compile: Boolean, whether XLA is to compile the step.
+
+    Raises:
+        ValueError: With what works instead.
+    """
+    if isinstance(strategy, tf.distribute.ParameterServerStrategy):
+        raise ValueError(
+            "Weighters need the losses of all workers on one batch, and under "
+            "ParameterServerStrategy each has batches of its own. Compile in "
+            "the scope of a MultiWorkerMirroredStrategy."
+        )
+    replicas = strategy.num_replicas_in_sync
+    if jit_compile and replicas > 1:
+        raise ValueError(
+            "XLA cannot compile a training step whose sums go over several "
+            "replicas. Pass jit_compile=False, or leave it out. Received: "
+            f"jit_compile=True with {replicas} replicas."
+        )
+
+
 def check_optimizer(optimizer):
     """Raises if several replicas cannot train with `optimizer`.
 
@@ -108,21 +133,6 @@ def steps_function(strategy, step, steps, eagerly):
         return [on_batch(b) for b in itertools.islice(iterator, steps)][-1]
 
     return run
-
-
-def check_not_compiled(strategy, jit_compile):
-    """Raises if XLA is to compile a step of several replicas.
-
-    Raises:
-        ValueError: With the setting that works.
-    """
-    replicas = strategy.num_replicas_in_sync
-    if jit_compile and replicas > 1:
-        raise ValueError(
-            "XLA cannot compile a training step whose sums go over several "
-            "replicas. Pass jit_compile=False, or leave it out. Received: "
-            f"jit_compile=True with {replicas} replicas."
-        )
 
 
 def workers_strategy():

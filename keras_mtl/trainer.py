@@ -70,9 +70,7 @@ class TaskTrainer(TaskEvaluator):
         """
         self.task_losses = self.arrangement.losses(loss, loss_weights)
         super().compile(optimizer=optimizer, **kwargs)
-        distribution.check_not_compiled(
-            self.distribute_strategy, self.jit_compile
-        )
+        distribution.check_strategy(self.distribute_strategy, self.jit_compile)
         self.labelled_tasks = frozenset()
         self._task_config = {
             "loss": loss,

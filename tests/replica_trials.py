@@ -35,9 +35,10 @@ class Trial(NamedTuple):
         query_batch: Integer, rows of a query batch.
         discriminator: Boolean.
         steps_per_execution: Integer.
-        metrics: Boolean.
+        metrics: Boolean, whether to have metrics and validation data.
         shuffle: Boolean, whether each process draws an order of its own.
         learning_rate: Float.
+        policy: String, the data type policy.
     """
 
     weighter: str
@@ -52,10 +53,9 @@ class Trial(NamedTuple):
     metrics: bool = False
     shuffle: bool = False
     learning_rate: float = 0.05
+    policy: str = "float32"
 
-    @property
-    def name(self):
-        """What differs from the defaults, as one word."""
+    def __str__(self):
         differs = [
             f"{field}={value}"
             for field, value in self._asdict().items()
@@ -77,12 +77,18 @@ def compiled(trial, strategy=None):
         name = weighters.PCGrad(seed=1)
     if trial.discriminator:
         model["discriminator"] = TaskDiscriminator((4,), weight=0.5)
+    keras.config.set_dtype_policy(trial.policy)
     with strategy.scope() if strategy else contextlib.nullcontext():
+        optimizer = keras.optimizers.SGD(
+            trial.learning_rate, momentum=0.9, **trial.clip
+        )
+        if trial.policy == "mixed_float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(
+                optimizer, initial_scale=64.0
+            )
         return new_model(
             name,
-            keras.optimizers.SGD(
-                trial.learning_rate, momentum=0.9, **trial.clip
-            ),
+            optimizer,
             model=model,
             steps_per_execution=trial.steps_per_execution,
             **(METRICS if trial.metrics else {}),
@@ -107,6 +113,11 @@ def arguments(trial):
     if query:  # In order: workers shuffle by a seed that the first one draws.
         rows = tf.data.Dataset.from_tensor_slices(query)
         fit["query_data"] = rows.batch(trial.query_batch)
+    if trial.metrics:
+        fit["validation_data"] = keras.tree.map_structure(
+            lambda values: values[:11],
+            (fit["x"], y, fit.get("sample_weight", {})),
+        )
     return {**fit, "batch_size": BATCH, "epochs": trial.epochs}
 
 
@@ -168,3 +179,10 @@ OTHERS = [
     Trial("mgda", steps_per_execution=3),
     Trial("meta_weighting", steps_per_execution=3, rows=25),
 ]
+MIXED = [
+    Trial(weighter, policy=policy, learning_rate=0.01)
+    for weighter in weighters.CATALOGUE
+    for policy in ("mixed_float16", "mixed_bfloat16")
+]
+# Of mixed precision, the rounding of its parts of a batch.
+TOLERANCES = {"float32": 1e-5, "mixed_float16": 5e-3, "mixed_bfloat16": 5e-2}

@@ -33,7 +33,7 @@ def check(num_workers, trials, folder, record=lambda *_: None):
         expected = run(trial)
         for k, of_worker in enumerate(every):
             worst, place = greatest_difference(of_worker[number], expected)
-            record(f"{trial.name}, worker {k} of {num_workers}", worst)
+            record(f"{trial}, worker {k} of {num_workers}", worst)
             if worst > 1e-5:
                 failures.append((trial, k, worst, place))
     assert not failures
