@@ -82,6 +82,10 @@ def train(
     num_tokens: Annotated[
         int | None, typer.Option(help="Texts: words or tokens that are read.")
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Local processes that train in step, to try it out."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder.")
     ] = False,
@@ -90,6 +94,7 @@ def train(
     from keras_mtl.experiments import make_experiment
     from keras_mtl.experiments.progress import EpochProgress
     from keras_mtl.experiments.running import train as run
+    from keras_mtl.experiments.workers import train_with_workers
 
     given = {
         "weighter": weighter,
@@ -110,10 +115,12 @@ def train(
     given = {name: value for name, value in given.items() if value is not None}
     progress = EpochProgress(weighter, console)
     finished = resume and (out / "metrics.json").exists()
+    made = make_experiment(experiment.value, **given)
     try:
-        metrics = run(
-            make_experiment(experiment.value, **given), out, resume, [progress]
-        )
+        if workers is None:
+            metrics = run(made, out, resume, [progress])
+        else:
+            metrics = train_with_workers(workers, made, out, resume)
     finally:
         progress.close()
     if finished:

@@ -4,6 +4,10 @@ A signal is global: reduced here, it has the same value on every replica. A
 gradient stays local, and the optimizer sums it over the replicas once.
 """
 
+import functools
+import itertools
+
+import keras
 import tensorflow as tf
 
 from keras_mtl.precision import is_dynamic, keep_if
@@ -12,6 +16,31 @@ from keras_mtl.precision import is_dynamic, keep_if
 def num_replicas() -> int:
     """Returns the number of replicas that train in step."""
     return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def check_strategy(strategy, jit_compile):
+    """Raises if replicas under `strategy` cannot train in step.
+
+    Args:
+        strategy: `tf.distribute.Strategy`.
+        jit_compile: Boolean, whether XLA is to compile the step.
+
+    Raises:
+        ValueError: With what works instead.
+    """
+    if isinstance(strategy, tf.distribute.ParameterServerStrategy):
+        raise ValueError(
+            "Weighters need the losses of all workers on one batch, and under "
+            "ParameterServerStrategy each has batches of its own. Compile in "
+            "the scope of a MultiWorkerMirroredStrategy."
+        )
+    replicas = strategy.num_replicas_in_sync
+    if jit_compile and replicas > 1:
+        raise ValueError(
+            "XLA cannot compile a training step whose sums go over several "
+            "replicas. Pass jit_compile=False, or leave it out. Received: "
+            f"jit_compile=True with {replicas} replicas."
+        )
 
 
 def check_optimizer(optimizer):
@@ -46,6 +75,97 @@ def all_sum(values):
     given = [value for value in values if value is not None]
     summed = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, given))
     return [None if value is None else next(summed) for value in values]
+
+
+def steps_function(strategy, step, steps, eagerly):
+    """Returns a function of an iterator that trains on its next batches.
+
+    Keras' own fails under several replicas where it takes several steps at
+    once, and under several workers where a log is a scalar.
+
+    Args:
+        strategy: `tf.distribute.Strategy` of several replicas.
+        step: Function from a replica's part of a batch to a dict of tensors.
+        steps: Integer, steps to take at once; fewer where the data end.
+        eagerly: Boolean, whether to run without a graph.
+
+    Returns:
+        Function from an iterator to the last step's dict, means over replicas.
+        Without a batch it raises `tf.errors.OutOfRangeError`.
+    """
+    graph = functools.partial(
+        tf.function, autograph=False, reduce_retracing=True
+    )
+    mean = functools.partial(
+        strategy.reduce, tf.distribute.ReduceOp.MEAN, axis=None
+    )
+
+    def one_step(batch):
+        return tf.nest.map_structure(mean, strategy.run(step, args=(batch,)))
+
+    def next_step(iterator, number, _, logs):
+        batch = iterator.get_next_as_optional()
+        more = batch.has_value()
+        # Not a `tf.function`: called in a branch, it loses its arguments.
+        logs = tf.cond(more, lambda: one_step(batch.get_value()), lambda: logs)
+        return number + 1, more, logs
+
+    def several_steps(iterator):
+        logs = one_step(iterator.get_next())
+        if steps == 1:
+            return logs
+        *_, logs = tf.while_loop(
+            lambda number, more, _: more & (number < steps),
+            functools.partial(next_step, iterator),
+            (tf.constant(1), tf.constant(True), logs),
+            parallel_iterations=1,  # One updates what the next one reads.
+        )
+        return logs
+
+    on_batch, on_iterator = (
+        function if eagerly else graph(function)
+        for function in (one_step, several_steps)
+    )
+
+    def run(iterator):
+        if isinstance(iterator, tf.distribute.DistributedIterator):
+            return on_iterator(iterator)
+        return [on_batch(b) for b in itertools.islice(iterator, steps)][-1]
+
+    return run
+
+
+def workers_strategy():
+    """Returns the strategy of the workers that `TF_CONFIG` names.
+
+    Must be called before TensorFlow runs its first operation; waits until all
+    workers are there.
+    """
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def is_first_worker(strategy) -> bool:
+    """Whether this process is the one that writes files for all workers."""
+    return strategy.extended.should_checkpoint
+
+
+def share_seed(strategy):
+    """Makes all workers draw the same random numbers from here on.
+
+    Each shuffles all rows before it takes its own: other orders would leave
+    rows out.
+    """
+    if not strategy.extended._in_multi_worker_mode():
+        return
+    seed = tf.random.uniform([], maxval=2**20, dtype=tf.int32)
+    seed *= int(is_first_worker(strategy))
+
+    @tf.function  # TensorFlow warns of sums over workers outside of one.
+    def of_first_worker():
+        seeds = strategy.run(tf.identity, args=(seed,))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, seeds, axis=None)
+
+    keras.utils.set_random_seed(int(of_first_worker()))
 
 
 def everywhere(flag):

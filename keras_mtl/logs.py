@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_mtl import distribution
+
 # The row that the compiled metrics fill; no name of a log has a slash.
 METRICS = "/metrics"
 
@@ -67,7 +69,14 @@ class LoggingModel(keras.Model):
         return StepLogs(tensors, rows)
 
     def _make_function(self, step_function):
-        function = super()._make_function(step_function)
+        strategy = self.distribute_strategy
+        if strategy.num_replicas_in_sync == 1:
+            function = super()._make_function(step_function)
+        else:
+            function = distribution.steps_function(
+                *(strategy, step_function),
+                *(self.steps_per_execution, self.run_eagerly),
+            )
         return lambda iterator: self._named(function(iterator))
 
     def _get_metrics_result_or_logs(self, logs):

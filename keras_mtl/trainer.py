@@ -70,6 +70,7 @@ class TaskTrainer(TaskEvaluator):
         """
         self.task_losses = self.arrangement.losses(loss, loss_weights)
         super().compile(optimizer=optimizer, **kwargs)
+        distribution.check_strategy(self.distribute_strategy, self.jit_compile)
         self.labelled_tasks = frozenset()
         self._task_config = {
             "loss": loss,
@@ -107,6 +108,9 @@ class TaskTrainer(TaskEvaluator):
         """Compiles the model with the result of `get_compile_config()`."""
         weighter = weighters.deserialize(config.pop("weighter"))
         config = keras.saving.deserialize_keras_object(config)
+        # Resolved on another machine, perhaps.
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            config["jit_compile"] = False
         self.compile(**config, weighter=weighter)
         if self.built:
             self._build_optimizer()
@@ -146,6 +150,7 @@ class TaskTrainer(TaskEvaluator):
         self._assert_compile_called("fit")
         if weighter is not None:
             self._attach(weighters.get(weighter))
+        distribution.share_seed(self.distribute_strategy)
         fit = feeding.training_arguments(self, x, y, args, kwargs)
         callbacks = fit.pop("callbacks", None)
         if isinstance(callbacks, keras.callbacks.CallbackList):

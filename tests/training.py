@@ -16,7 +16,13 @@ LOSSES = {
 FEATURES, CLASSES = 4, 3
 
 
-def build_model(tasks=TASKS, dropout=0.0, batch_norm=False, regulariser=None):
+def build_model(
+    tasks=TASKS,
+    dropout=0.0,
+    batch_norm=False,
+    regulariser=None,
+    discriminator=None,
+):
     """Returns a model, not compiled, with random layers on request."""
     inputs = keras.Input((FEATURES,), name="features")
     hidden = keras.layers.Dense(
@@ -38,7 +44,7 @@ def build_model(tasks=TASKS, dropout=0.0, batch_norm=False, regulariser=None):
         task: keras.Sequential(heads[task], name=f"{task}_head")
         for task in tasks
     }
-    model = MultiTaskModel(encoder, heads)
+    model = MultiTaskModel(encoder, heads, discriminator=discriminator)
     model(np.zeros((1, FEATURES), "float32"))
     return model
 
@@ -104,6 +110,8 @@ def state(model, optimizer=True):
     """
     values = {}
     parts = {"encoder": model.encoder, **model.heads}
+    if model.discriminator is not None:
+        parts["discriminator"] = model.discriminator
     for name in sorted(parts):
         for k, value in enumerate(read(parts[name].variables)):
             values[f"{name}/{k}"] = value

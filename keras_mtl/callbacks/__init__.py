@@ -1,6 +1,7 @@
 """Callbacks of multi-task training."""
 
+from keras_mtl.callbacks.backup_and_restore import BackupAndRestore
 from keras_mtl.callbacks.task_weight_logger import TaskWeightLogger
 from keras_mtl.callbacks.training_monitor import TrainingMonitor
 
-__all__ = ["TaskWeightLogger", "TrainingMonitor"]
+__all__ = ["BackupAndRestore", "TaskWeightLogger", "TrainingMonitor"]

@@ -4,6 +4,7 @@ import time
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 
 class EpochSeeds(keras.callbacks.Callback):
@@ -78,8 +79,8 @@ class Recorder(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Keeps the weights, and the time."""
-        weights = self.model.weighter.task_weights
-        self._steps.append(np.asarray(weights).copy())
+        weights = tf.convert_to_tensor(self.model.weighter.task_weights)
+        self._steps.append(weights.numpy().copy())
         self._ends.append((time.monotonic(), time.process_time()))
 
     def on_epoch_end(self, epoch, logs=None):
