@@ -10,7 +10,7 @@ import typer
 from keras_mtl.benchmarks.command import bench
 from keras_mtl.comparisons.command import compare
 from keras_mtl.comparisons.report.command import report
-from keras_mtl.terminal import console, guarded, parsed_object
+from keras_mtl.terminal import console, guarded, interruptible, parsed_object
 
 app = typer.Typer(
     help="Multi-task learning for Keras.",
@@ -109,12 +109,16 @@ def train(
     given = {name: value for name, value in given.items() if value is not None}
     progress = EpochProgress(weighter, console)
     finished = resume and (out / "metrics.json").exists()
-    try:
-        metrics = run(
-            make_experiment(experiment.value, **given), out, resume, [progress]
-        )
-    finally:
-        progress.close()
+    with interruptible(out, "Pass --resume to go on."):
+        try:
+            metrics = run(
+                make_experiment(experiment.value, **given),
+                out,
+                resume,
+                [progress],
+            )
+        finally:
+            progress.close()
     if finished:
         console.print("This run is finished; nothing to do.")
     console.print_json(json.dumps(metrics))

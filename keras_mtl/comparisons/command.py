@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from keras_mtl.terminal import console
+from keras_mtl.terminal import console, interruptible
 
 
 def compare(
@@ -52,18 +52,19 @@ def compare(
     given = {name: value for name, value in given.items() if value is not None}
     given |= parsed_object("--settings", settings) or {}
     names = [name for name in methods.split(",") if name]
-    folder, cells, failed = run(
-        experiment,
-        names,
-        out,
-        console,
-        seeds,
-        given,
-        sweep or (),
-        search,
-        jobs,
-        threads,
-    )
+    with interruptible(out, "The same command goes on."):
+        folder, cells, failed = run(
+            experiment,
+            names,
+            out,
+            console,
+            seeds,
+            given,
+            sweep or (),
+            search,
+            jobs,
+            threads,
+        )
     console.print(score_table(folder, cells))
     for cell in failed:
         error = folder.read_cell(cell)["error"]

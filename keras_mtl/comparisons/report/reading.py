@@ -1,12 +1,13 @@
 """Reads the folder of a comparison, whatever state its runs are in."""
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from keras_mtl.comparisons.report import checking
 from keras_mtl.comparisons.report.cells import Cell, first_tasks, read_cell
+from keras_mtl.experiments.json_files import read_object
 
 FILE, CELLS = "compare.json", "cells"
 
@@ -122,10 +123,15 @@ def read_comparison(folder) -> Comparison:
     folder = Path(folder)
     given = _read_declaration(folder / FILE)
     try:
-        score = Score(*(given["score"][name] for name in Score._fields))
-        sweeps = given.get("sweeps") or {}
-        methods, seeds = tuple(given["methods"]), range(given["seeds"])
-        experiment = given["experiment"]
+        score = _score(given["score"])
+        sweeps = {
+            parameter: [checking.finite(value) for value in values]
+            for parameter, values in (given.get("sweeps") or {}).items()
+        }
+        methods = checking.texts(given["methods"])
+        seeds = range(checking.count(given["seeds"]))
+        experiment = checking.text(given["experiment"])
+        tasks = checking.texts(given.get("tasks") or [])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"The file '{folder / FILE}' does not describe a comparison: "
@@ -133,7 +139,7 @@ def read_comparison(folder) -> Comparison:
             "compare'."
         ) from error
     paths = sorted((folder / CELLS).glob("*/seed_*.json"), key=_order)
-    tasks = given.get("tasks") or first_tasks(paths, score.key)
+    tasks = tasks or first_tasks(paths, score.key)
     cells, troubles, seen = [], [], set()
     for path in paths:
         seen.add((path.parent.name, path.stem))
@@ -178,22 +184,27 @@ def read_comparison(folder) -> Comparison:
 
 def _read_declaration(path):
     try:
-        given = json.loads(path.read_text("utf-8"))
+        return read_object(path, "Write it anew by 'keras-mtl compare'.")
     except FileNotFoundError as error:
         raise ValueError(
             f"The folder '{path.parent}' holds no comparison: it has no "
             f"{path.name}. Pass the folder that 'keras-mtl compare' wrote to."
         ) from error
-    except ValueError as error:
-        raise ValueError(f"'{path}' is not valid JSON: {error}") from error
-    if not isinstance(given, dict):
-        raise ValueError(
-            f"'{path}' must hold a JSON object. Received: "
-            f"{type(given).__name__}"
+
+
+def _score(given):
+    kinds = (
+        *(checking.text, checking.text, checking.text, checking.finite),
+        bool,
+    )
+    return Score(
+        *(
+            kind(given[name])
+            for name, kind in zip(Score._fields, kinds, strict=True)
         )
-    return given
+    )
 
 
 def _order(path):
     number = path.stem.removeprefix("seed_")
-    return path.parent.name, float(number) if number.isdigit() else math.inf
+    return path.parent.name, float(number) if number.isdecimal() else math.inf

@@ -18,7 +18,8 @@ def starved_tasks(comparison) -> list[str]:
         if cell.sweep:
             continue
         weights = [cell.history.get(f"{t}_weight") for t in comparison.tasks]
-        if any(weight is None for weight in weights):
+        lengths = {None if w is None else len(w) for w in weights}
+        if None in lengths or len(lengths) > 1:
             continue
         total = sum(weights)
         for task, weight in zip(comparison.tasks, weights, strict=True):
