@@ -35,7 +35,8 @@ def model_with(weighter, seed=0):
 def fit(model, epochs=EPOCHS, callbacks=(), **kwargs):
     x, y = make_data(ROWS)
     query = query_for(model.weighter)
-    kwargs |= {"query_data": query} if query else {}
+    if query:  # A data set: arrays would be shuffled.
+        kwargs["query_data"] = tf.data.Dataset.from_tensors(query)
     return model.fit(
         *(x, y),
         batch_size=BATCH,

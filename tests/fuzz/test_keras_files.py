@@ -24,13 +24,13 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(scope="module")
-def parts():
+def parts(tmp_path_factory):
     """The content of a file by the name of the part."""
     model = compile_model(build_model(dropout=0.3), "gradnorm")
     step(model, 0)
-    buffer = io.BytesIO()
-    keras.saving.save_model(model, buffer)
-    with zipfile.ZipFile(buffer) as archive:
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
@@ -42,28 +42,30 @@ def packed(parts):
     return buffer.getvalue()
 
 
-def load(content):
+def load(path):
     with clear_end(*KERAS):
-        keras.saving.load_model(io.BytesIO(content))
+        keras.saving.load_model(path)
 
 
-def check_configs(parts, data):
+def check_configs(parts, folder, data):
     name = data.draw(st.sampled_from([CONFIG] * 9 + [METADATA]))
     changed = data.draw(texts(json.loads(parts[name]), JUNK))
-    load(packed({**parts, name: changed}))
+    path = folder / "model.keras"
+    path.write_bytes(packed({**parts, name: changed}))
+    load(path)
 
 
 @examples(25)
 @given(st.data())
-def test_configs(parts, data):
-    check_configs(parts, data)
+def test_configs(parts, tmp_path_factory, data):
+    check_configs(parts, tmp_path_factory.getbasetemp(), data)
 
 
 @pytest.mark.soak
 @examples(2_000)
 @given(st.data())
-def test_many_configs(parts, data):
-    check_configs(parts, data)
+def test_many_configs(parts, tmp_path_factory, data):
+    check_configs(parts, tmp_path_factory.getbasetemp(), data)
 
 
 def weights_and_files(parts, data):
@@ -79,7 +81,7 @@ import pathlib, sys, keras, keras_mtl
 from tests.fuzz.test_keras_files import load
 for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
     print(path, flush=True)
-    load(path.read_bytes())
+    load(path)
 """
 
 
@@ -106,7 +108,7 @@ def test_weights_and_archives(parts, tmp_path, count):
     def draw(data):
         number = next(numbers, None)
         if number is not None:
-            path = tmp_path / f"{number:05d}"
+            path = tmp_path / f"{number:05d}.keras"
             path.write_bytes(weights_and_files(parts, data))
 
     draw()

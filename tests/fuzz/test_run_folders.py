@@ -51,7 +51,7 @@ def check(whole, out, data):
         path.write_bytes(data.draw(texts(json.loads(content))))
     else:
         path.write_bytes(data.draw(binaries(content)))
-    same = path.read_bytes() == content
+    damaged = name in CHECKPOINT and path.read_bytes() != content
     with clear_end(ValueError):
         summary(experiment, out)
         assert isinstance(train(experiment, out, resume=True), dict)
@@ -60,7 +60,8 @@ def check(whole, out, data):
         folder = RunFolder(out, experiment.config(), resume=True)
         state, weights = folder.checkpoints.latest()
         # Checksums may be written in another way.
-        assert state["epochs_done"] == 1 or same or name == "checksums.json"
+        if name != "checksums.json":
+            assert state["epochs_done"] == (1 if damaged else 2)
         assert weights.shape == (2, 2)
 
 
