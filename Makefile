@@ -5,7 +5,7 @@ BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 0
 
-.PHONY: demo test quick lint bench lowest clean
+.PHONY: demo test quick soak lint bench lowest clean
 
 demo: .venv/installed
 	$(BIN)/keras-mtl demo --out runs/demo
@@ -14,7 +14,12 @@ test: .venv/installed-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 quick: .venv/installed-test
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q \
+		-m "not slow and not soak"
+
+# Long forms of the tests: every weighter under every strategy, random kills.
+soak: .venv/installed-test
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m soak
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .
@@ -28,7 +33,8 @@ bench: .venv/installed
 
 # The same tests on the lowest versions that pyproject.toml allows.
 lowest: .venv-lowest/installed
-	.venv-lowest/bin/python -m pytest -n 2 --dist worksteal -q -m "not slow"
+	.venv-lowest/bin/python -m pytest -n 2 --dist worksteal -q \
+		-m "not slow and not soak"
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

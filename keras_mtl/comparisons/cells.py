@@ -5,6 +5,9 @@ from typing import NamedTuple
 from keras_mtl.checks import finite
 from keras_mtl.comparisons.methods import METHODS, SINGLE_TASK, takes
 
+# What can be swept besides arguments of weighters.
+SETTINGS = ("query_split",)
+
 
 class Cell(NamedTuple):
     """One run of a comparison.
@@ -29,12 +32,11 @@ class Cell(NamedTuple):
         """Its path below a folder of cells."""
         return f"{self.group}/seed_{self.seed}"
 
-    def settings(self, common, experiment) -> dict:
+    def settings(self, common) -> dict:
         """Returns the experiment's settings.
 
         Args:
             common: Dict, the settings that all cells share.
-            experiment: Class of the experiment.
         """
         method = METHODS[self.method]
         settings = {
@@ -44,7 +46,7 @@ class Cell(NamedTuple):
             "seed": self.seed,
         }
         for name, value in self.sweep:
-            if name in experiment.__dataclass_fields__:
+            if name in SETTINGS:
                 settings[name] = value
             else:
                 arguments = settings.get("weighter_arguments", {})
@@ -91,7 +93,14 @@ def parse_sweeps(texts, methods) -> dict[str, list[float]]:
                 "A sweep must be a parameter and its values, as in "
                 f"query_split=0.05,0.1. Received: {text!r}"
             )
-        sweeps[name] = [finite(name, value) for value in values.split(",")]
+        found = {finite(name, value) for value in values.split(",")}
+        sweeps[name] = sorted(found.union(sweeps.get(name, ())))
+        names = {f"{value:g}" for value in sweeps[name]}
+        if len(names) < len(sweeps[name]):
+            raise ValueError(
+                "Values of a sweep must differ in their first six digits. "
+                f"Received: {text!r}"
+            )
         if not any(takes(method, name) for method in methods):
             raise ValueError(
                 f"None of the methods {list(methods)} takes {name!r}. Name a "

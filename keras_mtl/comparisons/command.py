@@ -1,5 +1,6 @@
 """The command `keras-mtl compare`."""
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -52,19 +53,24 @@ def compare(
     given = {name: value for name, value in given.items() if value is not None}
     given |= parsed_object("--settings", settings) or {}
     names = [name for name in methods.split(",") if name]
-    with interruptible(out, "The same command goes on."):
-        folder, cells, failed = run(
-            experiment,
-            names,
-            out,
-            console,
-            seeds,
-            given,
-            sweep or (),
-            search,
-            jobs,
-            threads,
-        )
+    # So that the runs end with this process.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with interruptible(out, "The same command goes on."):
+            folder, cells, failed = run(
+                experiment,
+                names,
+                out,
+                console,
+                seeds,
+                given,
+                sweep or (),
+                search,
+                jobs,
+                threads,
+            )
+    finally:
+        signal.signal(signal.SIGTERM, before)
     console.print(score_table(folder, cells))
     for cell in failed:
         error = folder.read_cell(cell)["error"]

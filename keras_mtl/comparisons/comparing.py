@@ -6,13 +6,13 @@ from pathlib import Path
 from keras_mtl.checks import integer
 from keras_mtl.comparisons.cells import parse_sweeps, plan
 from keras_mtl.comparisons.folder import ComparisonFolder, command_line
-from keras_mtl.comparisons.methods import check_methods
+from keras_mtl.comparisons.methods import METHODS, check_methods
 from keras_mtl.comparisons.progress import ComparisonProgress
 from keras_mtl.comparisons.running import Job, run_jobs
 from keras_mtl.comparisons.search import best_rates, search_cells
 from keras_mtl.experiments import experiment_class, make_experiment
 
-# What says how a comparison runs, and nothing of what it compares.
+# Settings in which the cells of a comparison differ.
 OF_CELLS = ("weighter", "weighter_arguments", "seed")
 
 
@@ -65,13 +65,20 @@ def compare(
         raise ValueError(
             f"--search chooses by validation rows; {experiment!r} has none."
         )
+    for name in settings or {}:
+        of_methods = {n for m in methods for n in METHODS[m].settings}
+        if name in (*OF_CELLS, *of_methods):
+            raise ValueError(
+                f"The setting {name!r} is the methods' own. Leave it out, or "
+                "use `keras-mtl train`."
+            )
     asked = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in (settings or {}).items()
     }
     cells = plan(methods, seeds, sweeps)
     for cell in cells:  # Bad settings are told before anything runs.
-        make_experiment(experiment, **cell.settings(asked, kind))
+        make_experiment(experiment, **cell.settings(asked))
     folder = ComparisonFolder(out)
     described = {
         "experiment": kind.name,
@@ -85,6 +92,7 @@ def compare(
         "methods": methods,
         "seeds": seeds,
         "sweeps": sweeps,
+        "cells": [cell.name for cell in cells],
         "command": command_line(),
     }
 
@@ -94,7 +102,7 @@ def compare(
                 folder,
                 cell,
                 kind,
-                {**cell.settings(asked, kind), **rates.get(cell.method, {})},
+                {**cell.settings(asked), **rates.get(cell.method, {})},
                 threads,
                 test,
             )

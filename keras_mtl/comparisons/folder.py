@@ -12,8 +12,8 @@ from keras_mtl.experiments.folder import difference
 from keras_mtl.experiments.json_files import read_object, write_json
 
 COMPARE, CELLS, RUNS = "compare.json", "cells", "runs"
-# What makes the cells of one folder comparable.
-SAME = ("experiment", "settings", "search")
+# Options whose values are paths.
+PATHS = ("--out", "--data", "--glove")
 
 
 class ComparisonFolder:
@@ -83,21 +83,20 @@ class ComparisonFolder:
                 )
             return plan
         there = read_object(self.path / COMPARE, "Pass another --out.")
-        differs = difference(
-            *({name: side.get(name) for name in SAME} for side in (there, plan))
-        )
-        if differs:
-            raise ValueError(
-                f"The folder '{self.path}' holds another comparison: "
-                f"{differs}. Pass another --out."
-            )
         try:
-            return {**plan, **_union(there, plan)}
+            differs = difference(_same(there), _same(plan))
+            joined = {**plan, **_union(there, plan)}
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(
                 f"'{self.path / COMPARE}' does not describe a comparison: "
                 f"{type(error).__name__}: {error}. Pass another --out."
             ) from error
+        if differs:
+            raise ValueError(
+                f"The folder '{self.path}' holds another comparison: "
+                f"{differs}. Pass another --out."
+            )
+        return joined
 
     def read(self, name):
         """Returns the content of a JSON file of the folder."""
@@ -152,21 +151,38 @@ class ComparisonFolder:
             "seed": cell.seed,
             "sweep": dict(cell.sweep),
         }
-        write_json(path, {**own, **content})
+        # A number on each line would make three times as much to commit.
+        write_json(path, {**own, **content}, indent=None)
 
 
 def _union(there, plan):
-    """Returns the methods, seeds and sweeps of both."""
+    """Returns the methods, cells, seeds and sweeps of both."""
     sweeps = {
         name: sorted({*there["sweeps"].get(name, ()), *values})
         for name, values in {**there["sweeps"], **plan["sweeps"]}.items()
     }
-    methods = [*dict.fromkeys([*there["methods"], *plan["methods"]])]
+    both = {
+        name: [*dict.fromkeys([*there[name], *plan[name]])]
+        for name in ("methods", "cells")
+    }
     seeds = max(there["seeds"], plan["seeds"])
-    return {"methods": methods, "seeds": seeds, "sweeps": sweeps}
+    return {**both, "seeds": seeds, "sweeps": sweeps}
 
 
 def command_line() -> str:
     """Returns the command that was typed, without folders of this machine."""
-    words = ["keras-mtl", *sys.argv[1:]]
-    return shlex.join(Path(w).name if "/" in w else w for w in words)
+    words = ["keras-mtl"]
+    for word in sys.argv[1:]:
+        option, equals, value = word.partition("=")
+        if words[-1] in PATHS:
+            word = Path(word).name
+        elif equals and option in PATHS:
+            word = f"{option}={Path(value).name}"
+        words.append(word)
+    return shlex.join(words)
+
+
+def _same(plan):
+    """Returns what makes the cells of one folder comparable."""
+    own = {name: plan.get(name) for name in ("experiment", "search")}
+    return {**own, **plan["settings"]}

@@ -90,4 +90,6 @@ def takes(name, parameter) -> bool:
     weighter = weighters.get(weighter)
     if parameter == "query_split":
         return any(signal.startswith("query") for signal in weighter.observes)
-    return parameter in inspect.signature(type(weighter)).parameters
+    # A seed is the cell's own.
+    arguments = inspect.signature(type(weighter)).parameters
+    return parameter in arguments and parameter != "seed"

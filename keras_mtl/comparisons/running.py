@@ -50,7 +50,7 @@ class Job:
         log = self.folder.run_path(self.cell).with_suffix(".log")
         log.parent.mkdir(parents=True, exist_ok=True)
         result = None
-        with log.open("a", encoding="utf-8") as errors:
+        with log.open("w", encoding="utf-8") as errors:
             self._process = subprocess.Popen(
                 WORKER,
                 stdin=subprocess.PIPE,

@@ -8,10 +8,19 @@ from keras_mtl.comparisons.cells import Cell
 LEARNING_RATES = (1e-5, 2e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3)
 
 
+class SearchCell(Cell):
+    """A cell whose "sweep" is the learning rate of the experiment."""
+
+    def settings(self, common) -> dict:
+        """Returns the experiment's settings."""
+        plain = Cell(self.method, self.seed)
+        return {**plain.settings(common), **dict(self.sweep)}
+
+
 def search_cells(methods) -> list[Cell]:
     """Returns a cell for each method and learning rate, of the first seed."""
     return [
-        Cell(f"{method}", 0, (("learning_rate", rate),))
+        SearchCell(method, 0, (("learning_rate", rate),))
         for method in methods
         for rate in LEARNING_RATES
     ]

@@ -19,25 +19,31 @@ from keras_mtl.experiments.running import train
 SUMMED = ("seconds", "step_seconds", "step_processor_seconds")
 
 
-def train_single_tasks(experiment, out, callbacks) -> dict:
+def train_single_tasks(experiment, out, callbacks, test=True) -> dict:
     """Trains a model for each task, and returns the results as of one run.
 
     Args:
         experiment: `Experiment` of all tasks.
         out: String, the folder of the runs.
         callbacks: Keras callbacks.
+        test: Boolean, whether to measure on the test rows.
     """
-    tasks = experiment.tasks or [*experiment.parts().train[1]]
+    tasks = experiment.tasks or experiment.all_tasks
+    tasks = tasks or [*experiment.parts().train[1]]
     runs = {
         task: _train_once(
             dataclasses.replace(experiment, tasks=(task,)),
             Path(out) / task,
             callbacks,
+            test,
         )
         for task in tasks
     }
-    key = experiment.score.key
-    by_task = {task: run["metrics"][key] for task, run in runs.items()}
+    key, judged = experiment.score.key, {}
+    if test:
+        by_task = {task: run["metrics"][key] for task, run in runs.items()}
+        mean = statistics.mean(by_task.values())
+        judged = {key: mean, f"{key}_by_task": by_task}
     metrics = [run["metrics"] for run in runs.values()]
     validated = [m["validation_score"] for m in metrics]
     first = runs[tasks[0]]
@@ -52,8 +58,7 @@ def train_single_tasks(experiment, out, callbacks) -> dict:
         "config": json.loads(json.dumps(experiment.config())),
         "num_parameters": sum(run["num_parameters"] for run in runs.values()),
         "metrics": {
-            key: statistics.mean(by_task.values()),
-            f"{key}_by_task": by_task,
+            **judged,
             "validation_score": (
                 None if None in validated else statistics.mean(validated)
             ),
@@ -61,7 +66,7 @@ def train_single_tasks(experiment, out, callbacks) -> dict:
             **{
                 name: sum(m[name] for m in metrics)
                 for name in SUMMED
-                if name in metrics[0]
+                if all(name in m for m in metrics)
             },
         },
         "history": history,
@@ -77,14 +82,18 @@ def cache_folder() -> Path:
     return Path(keras_home) / "keras_mtl" / "single_task"
 
 
-def _train_once(experiment, out, callbacks):
+def _train_once(experiment, out, callbacks, test):
     """Returns the summary of a run, made or kept from an earlier one."""
-    what = json.dumps([experiment.config(), versions()], sort_keys=True)
+    what = json.dumps([experiment.config(), versions(), test], sort_keys=True)
     name = hashlib.sha256(what.encode()).hexdigest()[:32]
     kept = cache_folder() / f"{name}.json"
     if kept.exists():
-        return read_object(kept, "Remove it to train again.")
-    train(experiment, out, resume=True, callbacks=callbacks)
+        result = read_object(kept, "Remove it to train again.")
+        # They say nothing of the threads, or the machine, of this call.
+        for name in SUMMED:
+            result["metrics"].pop(name, None)
+        return result
+    train(experiment, out, resume=True, callbacks=callbacks, test=test)
     result = summary(experiment, out)
     kept.parent.mkdir(parents=True, exist_ok=True)
     write_json(kept, result)

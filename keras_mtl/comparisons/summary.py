@@ -63,7 +63,7 @@ def _thinned(steps):
 
 def _conflicts(history):
     cosines = history.get("mean_cosine")
-    if cosines is None or None in cosines:
+    if cosines is None or all(cosine is None for cosine in cosines):
         return None
     return {
         "epochs": [*range(1, len(cosines) + 1)],

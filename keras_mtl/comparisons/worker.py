@@ -25,7 +25,9 @@ def main():
     experiment = make_experiment(job["experiment"], **job["settings"])
     callbacks = [Lines(experiment)]
     if job["single_task"]:
-        result = train_single_tasks(experiment, job["out"], callbacks)
+        result = train_single_tasks(
+            experiment, job["out"], callbacks, job["test"]
+        )
     else:
         train(
             experiment,

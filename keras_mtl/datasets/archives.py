@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import PureWindowsPath
 
 import tensorflow as tf
+from tensorflow_datasets.core.download.download_manager import (
+    NonMatchingChecksumError,
+)
 
 # Above any archive of texts that is read here; a bomb grows far beyond.
 MAX_MEMBER_BYTES = 64 << 20
@@ -28,6 +31,25 @@ DAMAGES = (
 )
 # How compressed files begin.
 OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+
+
+def prepare(builder):
+    """Downloads and prepares a data set, where that is not done.
+
+    Args:
+        builder: TFDS builder.
+
+    Raises:
+        ValueError: If a download is not the file that is expected.
+    """
+    try:
+        builder.download_and_prepare()
+    except NonMatchingChecksumError as error:
+        raise ValueError(
+            f"A download of the data set {builder.name!r} does not have the "
+            "checksum that belongs to it; nothing of it was used. Try again, "
+            f"or read an archive of yours with data=PATH. {error}"
+        ) from error
 
 
 def read_members(path, wanted, url):

@@ -5,7 +5,7 @@ import tensorflow_datasets as tfds
 
 from keras_mtl.checks import above, between, integer
 from keras_mtl.data.stratify import stratified_split
-from keras_mtl.datasets.archives import manual_archive
+from keras_mtl.datasets.archives import manual_archive, prepare
 from keras_mtl.datasets.reviews import (
     DOMAINS,
     FILES,
@@ -124,7 +124,7 @@ def _read(path):
 def _prepared():
     """Reads from TFDS, which downloads where needed."""
     builder = Sentiment()
-    builder.download_and_prepare()
+    prepare(builder)
     return _by_task(
         (split, DOMAINS[row["task"]], int(row["label"]), row["text"].decode())
         for split in SPLITS

@@ -7,7 +7,7 @@ import tensorflow_datasets as tfds
 
 from keras_mtl.checks import above, integer
 from keras_mtl.data.stratify import stratified_split
-from keras_mtl.datasets.archives import manual_archive
+from keras_mtl.datasets.archives import manual_archive, prepare
 from keras_mtl.datasets.newsgroups import GROUPS, TASK_GROUPS, URL, read_posts
 
 ARCHIVES = ("20news-bydate.tar.xz", "20news-bydate.tar.gz")
@@ -153,7 +153,7 @@ def _read(path, headers):
 def _prepared(headers):
     """Returns `[(group, text)]` from TFDS, which downloads where needed."""
     builder = Topics(config="whole" if headers else "no_headers")
-    builder.download_and_prepare()
+    prepare(builder)
     return [
         (GROUPS[row["group"]], row["text"].decode())
         for split in ("train", "test")

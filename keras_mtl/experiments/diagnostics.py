@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_mtl.gradients.conflicts import ConflictMeter
 
-# Epochs whose losses are compared; later on, every tenth.
+# Epochs whose losses are compared; later on, every tenth, and the last.
 LOSS_EPOCHS = (1, 2, 5)
 CONFLICT_ROWS = 64
 LOSS_ROWS = 1_000
@@ -44,7 +44,8 @@ class Diagnostics(keras.callbacks.Callback):
         """Adds to the logs."""
         logs |= self._meter()._asdict()
         done = epoch + 1
-        due = done in LOSS_EPOCHS or done % 10 == 0
+        last = done == self.params["epochs"]
+        due = done in LOSS_EPOCHS or done % 10 == 0 or last
         for name, (x, y) in self._sets.items():
             results = {}
             if due:
@@ -60,7 +61,7 @@ class Diagnostics(keras.callbacks.Callback):
                 logs[f"{rows}_count"] = len(labels)
 
 
-def _spread(data, count):
+def _spread(data, count) -> tuple:
     """Returns `count` rows of `(x, y)` from all over it, as it has an order."""
     x, y, *_ = data
 

@@ -1,6 +1,7 @@
 """What every experiment provides."""
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -48,6 +49,16 @@ class Score(NamedTuple):
     unit: str = ""
     factor: float = 1.0
     higher_is_better: bool = True
+
+    @property
+    def axis(self) -> str:
+        """The label of an axis."""
+        return f"{self.label} ({self.unit or 'no unit'})"
+
+    @property
+    def difference_unit(self) -> str:
+        """The unit of a difference."""
+        return "percentage points" if self.unit == "%" else self.unit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -117,12 +128,12 @@ class Experiment:
     def parts(self) -> Parts:
         """Returns the data of `tasks`."""
         parts = self.load()
-        self._check_tasks(parts.train[1])
+        _, labels, *_ = parts.train
+        self._check_tasks(labels)
         sets = {name: getattr(parts, name) for name in SETS}
         if self.tasks is not None:
             sets = {name: self._of_tasks(data) for name, data in sets.items()}
-        _, labels, *_ = sets["train"]
-        rows = {task: len(own) for task, own in labels.items()}
+        rows = {task: len(labels[task]) for task in self.tasks or labels}
         facts = {**parts.facts, "training_rows": rows}
         return parts._replace(**sets, facts=facts)
 
@@ -184,8 +195,8 @@ class Experiment:
         for name, value in config.items():
             if isinstance(value, Path):
                 # The same file may have another path next time.
-                size = value.stat().st_size
-                config[name] = {"name": value.name, "bytes": size}
+                digest = hashlib.sha256(value.read_bytes()).hexdigest()
+                config[name] = {"name": value.name, "sha256": digest[:16]}
         return config
 
 

@@ -36,10 +36,10 @@ def read_object(path, remedy):
     return content
 
 
-def write_json(path, content):
+def write_json(path, content, indent=2):
     """Writes a JSON file, whole or not at all; NaN becomes null."""
     content = keras.tree.map_structure(_strict, content)
-    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    text = json.dumps(content, indent=indent, allow_nan=False) + "\n"
     partial = path.with_name(f"{path.name}.partial")
     with partial.open("w", encoding="utf-8") as file:
         file.write(text)

@@ -25,7 +25,6 @@ class SentimentExperiment(TextExperiment):
     weighter_defaults: ClassVar[dict] = {"meta_weighting": {"step_size": 0.1}}
 
     epochs: int = 25
-    batch_size: int = 32
 
     def load_texts(self, archive):
         """Returns the reviews, with validation sets taken by the seed."""

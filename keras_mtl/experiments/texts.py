@@ -9,12 +9,14 @@ import keras
 
 from keras_mtl import MultiTaskModel
 from keras_mtl.architectures import SharedPrivate, TaskDiscriminator
-from keras_mtl.checks import at_least, one_of
+from keras_mtl.checks import at_least, between, one_of
 from keras_mtl.datasets.glove import PACKAGE
 from keras_mtl.experiments.bert import bert_recipe
 from keras_mtl.experiments.classification import ClassificationExperiment
 from keras_mtl.experiments.experiment import Parts, existing
 from keras_mtl.experiments.text_encoders import text_cnn_recipe, token_ids
+
+DEFAULT_PRESET = "bert_base_en"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,8 @@ class TextExperiment(ClassificationExperiment):
         glove: Path of GloVe vectors, or the name of their package; without it
             words start at random.
         encoder: String, kind of encoder: `"text_cnn"` or `"bert"`.
-        preset: String, the pretrained BERT, as in `bert_recipe`.
+        preset: String, the pretrained BERT, as in `bert_recipe`;
+            `bert_base_en` by default.
         num_tokens: Integer, words (of BERT: tokens) of a text that are read.
         vocabulary_size: Integer, most frequent words that are kept, of the
             training texts of all tasks.
@@ -41,7 +44,7 @@ class TextExperiment(ClassificationExperiment):
         threshold: Float between 0 and 1, share of this loss by chance above
             which the encoder trains against it; always by default.
         **kwargs: As in `Experiment`. A batch has `batch_size` rows of each
-            task.
+            task, by default 256 of all together; with BERT 32.
     """
 
     separate = True
@@ -49,24 +52,47 @@ class TextExperiment(ClassificationExperiment):
     jit_compile = False
     num_classes: ClassVar[int]
 
+    # Settings that depend on the encoder where they are not given; rows of all
+    # tasks together.
+    encoder_defaults: ClassVar[dict] = {
+        "text_cnn": {"learning_rate": 1e-3, "rows": 256, "dropout": 0.5},
+        "bert": {"learning_rate": 2e-5, "rows": 32, "dropout": 0.1},
+    }
+
+    batch_size: int | None = None
+    learning_rate: float | None = None
     data: Path | None = None
     glove: Path | str | None = None
     encoder: str = "text_cnn"
-    preset: str = "bert_base_en"
+    preset: str | None = None
     num_tokens: int = 256
     vocabulary_size: int = 30_000
-    dropout: float = 0.5
+    dropout: float | None = None
     architecture: str = "shared"
     discriminator: float = 0.0
     threshold: float | None = None
 
     def __post_init__(self):
-        super().__post_init__()
         one_of("encoder", self.encoder, self._recipes())
+        for name, value in self._defaults().items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        super().__post_init__()
         one_of("architecture", self.architecture, ("shared", "shared_private"))
         at_least("discriminator", self.discriminator, 0.0)
         if self.threshold is not None:
-            at_least("threshold", self.threshold, 0.0)
+            between("threshold", self.threshold, 0.0, 1.0)
+            if not self.discriminator:
+                raise ValueError(
+                    "Argument `threshold` belongs to a discriminator, and "
+                    "there is none. Pass discriminator=0.05 as well."
+                )
+        unused = "glove" if self.encoder == "bert" else "preset"
+        if getattr(self, unused) is not None:
+            raise ValueError(
+                f"Argument `{unused}` has no effect with encoder="
+                f"{self.encoder!r}. Leave it out."
+            )
         installed = str(self.glove) == PACKAGE
         own = {
             "data": existing("data", self.data),
@@ -102,6 +128,19 @@ class TextExperiment(ClassificationExperiment):
             **parts, facts=recipe.facts, files=recipe.files, prepared=recipe
         )
 
+    def config(self):
+        """Returns all that decides the result, for JSON."""
+        config = super().config()
+        if self.preset is not None and Path(self.preset).is_dir():
+            # Of a folder, what is the same wherever it lies.
+            config["preset"] = Path(self.preset).name
+        return config
+
+    def _defaults(self):
+        defaults = dict(self.encoder_defaults[self.encoder])
+        rows = defaults.pop("rows") // len(self.all_tasks)
+        return {**defaults, "batch_size": max(1, rows)}
+
     def _recipes(self):
         return {
             "text_cnn": lambda texts: text_cnn_recipe(
@@ -113,7 +152,10 @@ class TextExperiment(ClassificationExperiment):
                 self.seed,
             ),
             "bert": lambda texts: bert_recipe(
-                texts, preset=self.preset, num_tokens=self.num_tokens
+                texts,
+                preset=self.preset or DEFAULT_PRESET,
+                num_tokens=self.num_tokens,
+                dropout=self.dropout,
             ),
         }
 

@@ -23,7 +23,6 @@ class TopicsExperiment(TextExperiment):
     weighter_defaults: ClassVar[dict] = {"meta_weighting": {"step_size": 0.5}}
 
     epochs: int = 25
-    batch_size: int = 64
 
     def load_texts(self, archive):
         """Returns the posts, split at random."""

@@ -105,7 +105,9 @@ class TextCNN(keras.layers.Layer):
         centres = [
             # Keras' argmax passes over its input several times.
             tf.argmax(
-                ops.conv(vectors, convolution.kernel, padding="same") + least,
+                ops.add(
+                    ops.conv(vectors, convolution.kernel, padding="same"), least
+                ),
                 axis=1,
                 output_type="int32",
             )
@@ -133,14 +135,14 @@ class TextCNN(keras.layers.Layer):
             self.kernel_sizes, centres, self._convolutions, strict=True
         ):
             start = centre + margin - (size - 1) // 2
-            positions = start[..., None] + ops.arange(size)
+            positions = ops.add(start[..., None], ops.arange(size))
             words = tf.gather(vectors, positions, batch_dims=1)
             length = size * self.embedding_dim
             words = ops.reshape(words, (-1, self.num_filters, length))
             filters = ops.transpose(convolution.kernel, (2, 0, 1))
             filters = ops.reshape(filters, (self.num_filters, length))
-            match = ops.sum(words * filters, axis=-1) + convolution.bias
-            matches.append(ops.relu(match))
+            match = ops.sum(ops.multiply(words, filters), axis=-1)
+            matches.append(ops.relu(ops.add(match, convolution.bias)))
         return matches
 
     def compute_output_shape(self, inputs_shape):

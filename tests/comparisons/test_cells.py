@@ -11,6 +11,7 @@ from keras_mtl.comparisons.methods import (
     methods_for,
     takes,
 )
+from keras_mtl.comparisons.search import LEARNING_RATES, search_cells
 from keras_mtl.experiments import experiment_class, make_experiment
 
 DEMO = experiment_class("demo")
@@ -33,7 +34,7 @@ def test_a_plan_has_every_cell_once(methods, seeds, values):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_method_is_an_experiment(name):
-    experiment = make_experiment("demo", **Cell(name, 3).settings({}, DEMO))
+    experiment = make_experiment("demo", **Cell(name, 3).settings({}))
     assert experiment.seed == 3
     assert experiment.weighter == METHODS[name].weighter
 
@@ -48,12 +49,12 @@ def test_names_of_cells():
 def test_a_sweep_sets_what_it_names():
     common = {"epochs": 2, "weighter_arguments": {"project": True}}
     own = Cell("meta_weighting", 0, (("step_size", 0.5),))
-    assert own.settings(common, DEMO)["weighter_arguments"] == {
+    assert own.settings(common)["weighter_arguments"] == {
         "project": True,
         "step_size": 0.5,
     }
     other = Cell("meta_weighting", 0, (("query_split", 0.3),))
-    assert other.settings(common, DEMO)["query_split"] == 0.3
+    assert other.settings(common)["query_split"] == 0.3
     assert common == {"epochs": 2, "weighter_arguments": {"project": True}}
 
 
@@ -64,11 +65,23 @@ def test_who_takes_a_parameter():
     assert not takes("slaw", "step_size")
 
 
+def test_a_search_sets_the_experiments_learning_rate():
+    settings = search_cells(["gradnorm"])[0].settings({"epochs": 2})
+    assert settings["learning_rate"] == LEARNING_RATES[0]
+    assert settings["seed"] == 0
+    # A sweep sets that of the weighter.
+    swept = Cell("gradnorm", 0, (("learning_rate", 0.1),)).settings({})
+    assert swept["weighter_arguments"] == {"learning_rate": 0.1}
+
+
 def test_sweeps_are_read():
     sweeps = parse_sweeps(
         ["query_split=0.05,0.1", "step_size=1"], ["meta_weighting"]
     )
     assert sweeps == {"query_split": [0.05, 0.1], "step_size": [1.0]}
+    texts = ["step_size=1,0.5", "step_size=0.5,2"]
+    sweeps = parse_sweeps(texts, ["meta_weighting"])
+    assert sweeps == {"step_size": [0.5, 1.0, 2.0]}
 
 
 @pytest.mark.parametrize(
@@ -77,6 +90,9 @@ def test_sweeps_are_read():
         ("query_split", "A sweep must be a parameter and its values"),
         ("=1", "A sweep must be a parameter and its values"),
         ("query_split=a", "`query_split` must be a finite number"),
+        ("step_size=0.1,0.10000001", "must differ in their first six"),
+        ("seed=1", "None of the methods ['meta_weighting'] takes"),
+        ("epochs=1", "None of the methods ['meta_weighting'] takes"),
         ("momentum=0.5", "None of the methods ['meta_weighting'] takes"),
     ],
 )

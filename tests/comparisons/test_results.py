@@ -48,14 +48,14 @@ def test_a_bilevel_run(tmp_path):
         assert -1.0 <= cosine <= 1.0
         assert share == (cosine < 0.0)
     losses = kept["losses"]
-    assert losses["epochs"] == [1, 2]
+    assert losses["epochs"] == [1, 2, 3]
     assert losses["num_query"] == {"a": 10, "b": 6}
     assert 0.0 <= losses["query"]["error"]["a"][0] <= 1.0
     # `SmallExperiment` validates on its test rows.
     for task in ("a", "b"):
         np.testing.assert_allclose(
             losses["test"]["loss"][task],
-            kept["history"][f"val_{task}_loss"][:2],
+            kept["history"][f"val_{task}_loss"],
             rtol=1e-4,
         )
 
@@ -91,10 +91,15 @@ def test_single_tasks_are_trained_once(monkeypatch, tmp_path):
 
     monkeypatch.setattr(single_task, "train", never)
     again = train_single_tasks(experiment, tmp_path / "other", [])
+    # Times belong to the call that measured them.
+    for name in ("seconds", "step_seconds", "step_processor_seconds"):
+        assert first["metrics"].pop(name) > 0.0
     assert again == first
     other = SmallExperiment(epochs=2, weighter="uniform", seed=1)
     with pytest.raises(RuntimeError):
         train_single_tasks(other, tmp_path / "third", [])
+    with pytest.raises(RuntimeError):
+        train_single_tasks(experiment, tmp_path / "third", [], test=False)
 
 
 def test_a_single_task_sees_the_rows_of_that_task_alone():

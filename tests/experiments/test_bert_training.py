@@ -1,5 +1,6 @@
 """A tiny BERT is trained on separate texts, saved and served."""
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -77,22 +78,22 @@ def test_saved_and_exported_with_its_tokenizer(recipe, tmp_path):
     )
     model.save(tmp_path / "model.keras")
     script = """
-        import sys
+        import json, sys
         absent = dict.fromkeys(("keras_hub", "keras_mtl"))
         sys.modules.update(absent)
         import tensorflow as tf, tensorflow_text
         served = tf.saved_model.load(sys.argv[1] + "/served")
         texts = tf.constant(["The unaffable café.", "", "zebra " * 2_000])
-        print(served.serve(texts)["rec"].numpy().tolist())
+        print(json.dumps(served.serve(texts)["rec"].numpy().tolist()))
         for name in absent:
             del sys.modules[name]
         import keras, keras_mtl
         model = keras.saving.load_model(sys.argv[1] + "/model.keras")
-        print([float(keras.ops.sum(keras.ops.abs(w))) for w in model.weights])
+        print(json.dumps([float(keras.ops.sum(abs(w))) for w in model.weights]))
     """
     command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)]
     output = subprocess.run(command, capture_output=True, text=True, check=True)
-    served, sums = map(eval, output.stdout.splitlines())
+    served, sums = map(json.loads, output.stdout.splitlines())
     expected = model(recipe.preprocessing(tf.constant(texts)))["rec"]
     np.testing.assert_allclose(served, expected, rtol=1e-5)
     own = [float(keras.ops.sum(keras.ops.abs(w))) for w in model.weights]

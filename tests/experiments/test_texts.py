@@ -120,7 +120,7 @@ def test_a_task_alone_has_the_same_words(archive, tmp_path):
         ),
         (
             {"encoder": "text_rnn"},
-            "Argument `encoder` must be one of ['text_cnn']. Received: "
+            "Argument `encoder` must be one of ['text_cnn', 'bert']. Received: "
             "encoder='text_rnn'. Did you mean 'text_cnn'?",
         ),
     ],
@@ -204,7 +204,7 @@ def test_served_where_keras_is_not_installed(run):
 
 @pytest.mark.parametrize("method", ["advmtl", "tchebycheff_adv"])
 def test_adversarial_methods(archive, tmp_path, method):
-    settings = Cell(method, 0).settings({}, SentimentExperiment)
+    settings = Cell(method, 0).settings({})
     experiment = small(archive, tasks=TASKS, epochs=1, **settings)
     model = experiment.build(experiment.parts())
     assert model.discriminator.weight == 0.05
@@ -231,3 +231,23 @@ def test_bad_adversaries():
         TopicsExperiment(architecture="private")
     with pytest.raises(ValueError, match="`discriminator` must be at least 0"):
         TopicsExperiment(discriminator=-1.0)
+    with pytest.raises(ValueError, match="belongs to a discriminator"):
+        TopicsExperiment(threshold=0.5)
+    with pytest.raises(ValueError, match="`threshold` must be in the range"):
+        TopicsExperiment(discriminator=0.1, threshold=1.5)
+
+
+def test_what_an_encoder_does_not_read_is_refused():
+    with pytest.raises(ValueError, match="`glove` has no effect"):
+        TopicsExperiment(encoder="bert", glove=PACKAGE)
+    with pytest.raises(ValueError, match="`preset` has no effect"):
+        TopicsExperiment(preset="minilm")
+
+
+def test_settings_follow_the_encoder():
+    """Table of the paper: batches of 256 and 1e-3, with BERT 32 and 2e-5."""
+    text_cnn, bert = TopicsExperiment(), TopicsExperiment(encoder="bert")
+    assert (text_cnn.batch_size, text_cnn.learning_rate) == (64, 1e-3)
+    assert (bert.batch_size, bert.learning_rate) == (8, 2e-5)
+    assert SentimentExperiment().batch_size == 18
+    assert TopicsExperiment(encoder="bert", batch_size=3).batch_size == 3

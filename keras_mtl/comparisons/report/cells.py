@@ -11,7 +11,7 @@ from keras_mtl.experiments.json_files import read_object
 
 
 @dataclass(frozen=True)
-class Cell:
+class Result:
     """What a finished run measured.
 
     Args:
@@ -84,7 +84,7 @@ def first_tasks(paths, key) -> tuple[str, ...]:
     return ()
 
 
-def read_cell(path, key, tasks) -> Cell | str:
+def read_cell(path, key, tasks) -> Result | str:
     """Reads the file of a cell.
 
     Args:
@@ -93,7 +93,7 @@ def read_cell(path, key, tasks) -> Cell | str:
         tasks: Tuple of strings.
 
     Returns:
-        A `Cell`, or the error of a run that failed.
+        A `Result`, or the error of a run that failed.
 
     Raises:
         ValueError: If the file is not that of a cell.
@@ -140,7 +140,7 @@ def _finished(content, key, tasks):
     sweep = checking.mapping(content.get("sweep") or {})
     history = checking.mapping(content.get("history") or {})
     names = ("command", "threads", "config", "num_parameters")
-    return Cell(
+    return Result(
         method=checking.text(content["method"]),
         seed=checking.count(content["seed"], 2**53),
         sweep={name: checking.finite(value) for name, value in sweep.items()},

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_mtl.comparisons.methods import BASELINE
 from keras_mtl.comparisons.report.statistics import query_bound
-from keras_mtl.comparisons.report.summary import REFERENCE
 
 SETS = ("training", "query", "test")
 MOST_EPOCHS = 3
@@ -63,7 +63,7 @@ def mean_losses(comparison, measure) -> MeanLosses | None:
     Returns:
         `MeanLosses`, or `None` where none were measured.
     """
-    for method in (REFERENCE, *comparison.methods):
+    for method in (BASELINE, *comparison.methods):
         runs = []
         for cell in comparison.of_method(method).values():
             by_set = _arrays(cell.losses, measure, comparison.tasks)
@@ -135,5 +135,7 @@ def _arrays(losses, measure, tasks):
     except (KeyError, TypeError, ValueError):
         return None
     if any(rows.shape != expected for rows in by_set.values()):
+        return None
+    if not all(np.isfinite(rows).all() for rows in by_set.values()):
         return None
     return {name: rows.T for name, rows in by_set.items()}

@@ -5,39 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from keras_mtl.comparisons.folder import CELLS, COMPARE
 from keras_mtl.comparisons.report import checking
-from keras_mtl.comparisons.report.cells import Cell, first_tasks, read_cell
+from keras_mtl.comparisons.report.cells import Result, first_tasks, read_cell
+from keras_mtl.experiments.experiment import Score
 from keras_mtl.experiments.json_files import read_object
-
-FILE, CELLS = "compare.json", "cells"
-
-
-class Score(NamedTuple):
-    """What the methods are compared by.
-
-    Args:
-        key: String, name of the metric in a cell.
-        label: String, what the axes say.
-        unit: String, such as `"%"`, or empty.
-        factor: Float, from the metric to that unit.
-        higher_is_better: Boolean.
-    """
-
-    key: str
-    label: str
-    unit: str
-    factor: float
-    higher_is_better: bool
-
-    @property
-    def axis(self) -> str:
-        """The label of an axis."""
-        return f"{self.label} ({self.unit or 'no unit'})"
-
-    @property
-    def difference_unit(self) -> str:
-        """The unit of a difference."""
-        return "percentage points" if self.unit == "%" else self.unit
 
 
 class Trouble(NamedTuple):
@@ -67,7 +39,7 @@ class Comparison:
         sweeps: Dict from the name of a parameter to its values.
         settings: Dict.
         command: String, what the user typed.
-        cells: Tuple of finished `Cell`.
+        cells: Tuple of finished `Result`.
         troubles: Tuple of `Trouble`.
     """
 
@@ -79,10 +51,10 @@ class Comparison:
     sweeps: dict[str, list]
     settings: dict[str, Any]
     command: str
-    cells: tuple[Cell, ...]
+    cells: tuple[Result, ...]
     troubles: tuple[Trouble, ...]
 
-    def of_method(self, method) -> dict[int, Cell]:
+    def of_method(self, method) -> dict[int, Result]:
         """Returns the finished cells outside sweeps, by seed."""
         return {
             cell.seed: cell
@@ -121,7 +93,7 @@ def read_comparison(folder) -> Comparison:
         ValueError: If the folder holds no comparison.
     """
     folder = Path(folder)
-    given = _read_declaration(folder / FILE)
+    given = _read_declaration(folder / COMPARE)
     try:
         score = _score(given["score"])
         sweeps = {
@@ -131,42 +103,34 @@ def read_comparison(folder) -> Comparison:
         methods = checking.texts(given["methods"])
         seeds = range(checking.count(given["seeds"]))
         experiment = checking.text(given["experiment"])
-        tasks = checking.texts(given.get("tasks") or [])
+        expected = checking.texts(given.get("cells") or [])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"The file '{folder / FILE}' does not describe a comparison: "
+            f"The file '{folder / COMPARE}' does not describe a comparison: "
             f"{type(error).__name__}: {error}. Write it anew by 'keras-mtl "
             "compare'."
         ) from error
     paths = sorted((folder / CELLS).glob("*/seed_*.json"), key=_order)
-    tasks = tasks or first_tasks(paths, score.key)
+    tasks = first_tasks(paths, score.key)
     cells, troubles, seen = [], [], set()
     for path in paths:
-        seen.add((path.parent.name, path.stem))
-        name = f"{path.parent.name}, {path.stem.replace('_', ' ')}"
+        seen.add(f"{path.parent.name}/{path.stem}")
+        name = _title(f"{path.parent.name}/{path.stem}")
         try:
             cell = read_cell(path, score.key, tasks)
         except ValueError as error:
             troubles.append(Trouble(name, "unreadable", str(error)))
             continue
-        if isinstance(cell, Cell):
+        if isinstance(cell, Result):
             cells.append(cell)
         else:
             troubles.append(Trouble(name, "failed", cell))
     found = [cell.method for cell in cells if not cell.sweep]
     methods = tuple(dict.fromkeys([*methods, *found]))
-    swept = {folder for folder, _ in seen if "@" in folder}
     troubles += [
-        Trouble(f"{name}, seed {seed}", "unfinished", "it may be going on")
-        for name in [*methods, *sorted(swept)]
-        for seed in seeds
-        if (name, f"seed_{seed}") not in seen
-    ]
-    troubles += [
-        Trouble(f"{parameter}={value:g}", "unfinished", "it has no run yet")
-        for parameter, values in sweeps.items()
-        for value in values
-        if not any(name.endswith(f"@{parameter}={value:g}") for name in swept)
+        Trouble(_title(name), "unfinished", "it may be going on")
+        for name in expected
+        if name not in seen
     ]
     return Comparison(
         experiment=experiment,
@@ -193,16 +157,13 @@ def _read_declaration(path):
 
 
 def _score(given):
-    kinds = (
-        *(checking.text, checking.text, checking.text, checking.finite),
-        bool,
-    )
-    return Score(
-        *(
-            kind(given[name])
-            for name, kind in zip(Score._fields, kinds, strict=True)
-        )
-    )
+    texts = (checking.text(given[name]) for name in ("key", "label", "unit"))
+    factor = checking.finite(given["factor"])
+    return Score(*texts, factor, bool(given["higher_is_better"]))
+
+
+def _title(name):
+    return name.replace("/seed_", ", seed ")
 
 
 def _order(path):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_mtl.comparisons.methods import BASELINE, SINGLE_TASK
 from keras_mtl.comparisons.report.statistics import (
     Interval,
     delta_m,
@@ -13,7 +14,6 @@ from keras_mtl.comparisons.report.statistics import (
 )
 
 # What methods are compared with: equal weights, and each task on its own.
-REFERENCE, SINGLE = "uniform", "stl"
 
 
 class Summary(NamedTuple):
@@ -54,8 +54,8 @@ def summarise(comparison) -> list[Summary]:
 def _summary(comparison, method):
     def difference(task=None):
         reference = {}
-        if method != REFERENCE:
-            reference = comparison.scores(REFERENCE, task)
+        if method != BASELINE:
+            reference = comparison.scores(BASELINE, task)
         return paired_difference(comparison.scores(method, task), reference)
 
     return Summary(
@@ -75,7 +75,7 @@ def _summary(comparison, method):
 
 def _delta_m(comparison, method):
     cells = comparison.of_method(method)
-    single = comparison.of_method(SINGLE) if method != SINGLE else {}
+    single = comparison.of_method(SINGLE_TASK) if method != SINGLE_TASK else {}
     better = comparison.score.higher_is_better
     return t_interval(
         delta_m(cells[seed].by_task, single[seed].by_task, better)
@@ -90,7 +90,7 @@ def _cost(comparison, method, name):
     These are seeds that both ran, on as many threads.
     """
     mine = comparison.of_method(method)
-    theirs = comparison.of_method(REFERENCE)
+    theirs = comparison.of_method(BASELINE)
     times = [
         (mine[seed].seconds(name), theirs[seed].seconds(name))
         for seed in mine
@@ -114,12 +114,12 @@ def verdict(comparison, summaries) -> str:
     label, unit = f"average {comparison.score.label}", ""
     if comparison.score.difference_unit:
         unit = f" (in {comparison.score.difference_unit})"
-    others = [row for row in summaries if row.method != REFERENCE]
+    others = [row for row in summaries if row.method != BASELINE]
     if not others:
         return "There is no method yet to compare with uniform weights."
-    if not comparison.of_method(REFERENCE):
+    if not comparison.of_method(BASELINE):
         return (
-            f"There is no finished run of '{REFERENCE}': no method can be "
+            f"There is no finished run of '{BASELINE}': no method can be "
             "compared with uniform weights."
         )
     judged = [row for row in others if row.difference.count > 1]

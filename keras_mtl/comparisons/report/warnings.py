@@ -1,18 +1,20 @@
 """What a reader of the report should be wary of."""
 
-from keras_mtl.comparisons.report.statistics import paired_difference
-from keras_mtl.comparisons.report.summary import SINGLE, with_interval
+import numpy as np
 
-LEAST_SHARE = 0.01
+from keras_mtl.comparisons.methods import SINGLE_TASK
+from keras_mtl.comparisons.report.statistics import paired_difference
+from keras_mtl.comparisons.report.summary import with_interval
+
+LEAST_WEIGHT = 0.01
 
 
 def starved_tasks(comparison) -> list[str]:
     """Returns a line for each method and task whose weight all but vanished.
 
-    That is a mean weight over an epoch below 1 % of the sum of all weights
-    (or, with more than fifty tasks, below half of an equal share).
+    That is a mean weight over an epoch below 0.01 (or, where weights are small
+    because there are many tasks, below half of their mean).
     """
-    least = min(LEAST_SHARE, 0.5 / max(1, len(comparison.tasks)))
     starved = {}
     for cell in comparison.cells:
         if cell.sweep:
@@ -21,14 +23,14 @@ def starved_tasks(comparison) -> list[str]:
         lengths = {None if w is None else len(w) for w in weights}
         if None in lengths or len(lengths) > 1:
             continue
-        total = sum(weights)
+        least = np.minimum(LEAST_WEIGHT, 0.5 * np.mean(weights, axis=0))
         for task, weight in zip(comparison.tasks, weights, strict=True):
-            epochs = int((weight < least * total).sum())
+            epochs = int((weight < least).sum())
             if epochs:
                 starved.setdefault((cell.method, task), {})[cell.seed] = epochs
     return [
-        f"{method}: the weight of '{task}' was below {100 * least:g} % of all "
-        f"weights together for {_by_seed(epochs)}."
+        f"{method}: the weight of '{task}' all but vanished for "
+        f"{_by_seed(epochs)}."
         for (method, task), epochs in starved.items()
     ]
 
@@ -43,11 +45,12 @@ def worse_than_single(comparison) -> list[str]:
     sign = 1.0 if score.higher_is_better else -1.0
     lines = []
     for method in comparison.methods:
-        if method == SINGLE:
+        if method == SINGLE_TASK:
             continue
         for task in comparison.tasks:
             difference = paired_difference(
-                comparison.scores(method, task), comparison.scores(SINGLE, task)
+                comparison.scores(method, task),
+                comparison.scores(SINGLE_TASK, task),
             )
             if difference.excludes_zero and sign * difference.mean < 0.0:
                 unit = f" {score.difference_unit}".rstrip()

@@ -22,6 +22,19 @@ ACCURACY = {
 EPOCHS, STEPS_PER_EPOCH = 25, 40
 
 
+def planned(methods, seeds, sweeps):
+    """Returns the names of the cells that are asked for."""
+    groups = [
+        *methods,
+        *(
+            f"meta_weighting@{parameter}={value:g}"
+            for parameter, values in sweeps.items()
+            for value in values
+        ),
+    ]
+    return [f"{group}/seed_{seed}" for group in groups for seed in range(seeds)]
+
+
 def declaration(methods=METHODS, tasks=TASKS, seeds=3, **given):
     """Returns the content of `compare.json`."""
     return {
@@ -31,7 +44,7 @@ def declaration(methods=METHODS, tasks=TASKS, seeds=3, **given):
         "methods": list(methods),
         "seeds": seeds,
         "sweeps": {},
-        "tasks": list(tasks),
+        "cells": planned(methods, seeds, given.get("sweeps", {})),
         "command": f"keras-mtl compare sentiment --seeds {seeds} --out runs/s",
         **given,
     }
@@ -81,7 +94,8 @@ def cell(method, seed, tasks=TASKS, sweep=None, gain=0.0):
         if single
         else {"steps": steps.tolist(), "values": weights.tolist()},
         "conflicts": None if single else conflicts(rng),
-        "losses": losses(rng, tasks) if method == "uniform" else None,
+        # Only a bilevel method has query rows.
+        "losses": losses(rng, tasks) if method == "meta_weighting" else None,
     }
 
 

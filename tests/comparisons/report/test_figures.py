@@ -7,7 +7,6 @@ import pytest
 
 from keras_mtl.comparisons.report import figures
 from keras_mtl.comparisons.report.figures import style
-from keras_mtl.comparisons.report.figures.weights import MOST_POINTS, thinned
 from keras_mtl.comparisons.report.reading import read_comparison
 from keras_mtl.comparisons.report.statistics import query_bound, t_interval
 from tests.comparisons.report.synthetic import (
@@ -82,25 +81,16 @@ def test_looks_are_told_apart():
     assert len(looks) == 28
 
 
-def test_thinned_weights_are_means_of_neighbours():
-    steps, weights = np.arange(1.0, 1001.0), np.random.rand(1000, 3)
-    few, means = thinned(steps, weights)
-    assert len(few) == len(means) == MOST_POINTS
-    np.testing.assert_allclose(few[0], steps[:3].mean())
-    np.testing.assert_allclose(means[0], weights[:3].mean(axis=0))
-    np.testing.assert_array_equal(thinned(steps[:9], weights[:9])[0], steps[:9])
-
-
 @pytest.mark.parametrize("num_tasks", [1, 3, 14])
 def test_losses_side_by_side_with_the_bound(num_tasks):
     given = comparison(num_tasks)
     figure = figures.draw_errors(given)
     assert [p.get_title() for p in figure.axes] == [
-        f"epoch {epoch}, uniform" for epoch in (1, 5, 25)
+        f"epoch {epoch}, meta_weighting" for epoch in (1, 5, 25)
     ]
     bound = "query ± bound of Theorem 3 (δ = 0.05)"
     assert names(figure) == ["training", "query", "test", bound]
-    runs = [run.losses for run in given.of_method("uniform").values()]
+    runs = [run.losses for run in given.of_method("meta_weighting").values()]
     for place, panel in enumerate(figure.axes):
         training, query, test, errors = panel.containers
         sets = {"training": training, "query": query, "test": test}

@@ -74,7 +74,9 @@ def outline(folder, comparison):
 
 @pytest.mark.usefixtures("rendered")
 def test_the_page_has_all_parts_and_needs_no_other_file(tmp_path):
-    comparison = make(tmp_path, sweeps={"step_size": [0.1, 1.0]})
+    methods = (*METHODS, "meta_weighting")
+    sweeps = {"step_size": [0.1, 1.0]}
+    comparison = make(tmp_path, methods=methods, sweeps=sweeps)
     page = outline(tmp_path, comparison)
     assert page.texts["h1"] == ["Comparison of task weighters: sentiment"]
     assert [text.strip() for text in page.texts["h2"]] == [
@@ -252,10 +254,7 @@ def test_weights_that_vanish_are_told(tmp_path):
         write(cells, "slaw/seed_1.json", content)
 
     comparison = make(tmp_path, change=change)
-    line = (
-        "slaw: the weight of 'b' was below 1 % of all weights together for "
-        "2 epochs with seed 1."
-    )
+    line = "slaw: the weight of 'b' all but vanished for 2 epochs with seed 1."
     assert warnings.starved_tasks(comparison) == [line]
     assert line in outline(tmp_path, comparison).texts["li"]
 

@@ -81,7 +81,12 @@ def test_a_sweep_that_has_not_begun(tmp_path):
         declaration(("slaw",), ("a",), 1, sweeps=sweeps),
     )
     names = [t.name for t in read_comparison(tmp_path).troubles]
-    assert names == ["slaw, seed 0", "query_split=0.1", "query_split=1"]
+    group = "meta_weighting@query_split"
+    assert names == [
+        "slaw, seed 0",
+        f"{group}=0.1, seed 0",
+        f"{group}=1, seed 0",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from keras_mtl.comparisons.methods import BASELINE
 from keras_mtl.comparisons.report.figures import style
-from keras_mtl.comparisons.report.summary import REFERENCE
 
 # Seeds are spread over this share of a method's row.
 SPREAD = 0.5
@@ -48,7 +48,7 @@ def draw_clusters(comparison):
                 color=style.look(row)["color"],
                 linewidth=2,
             )
-        uniform = list(comparison.scores(REFERENCE, task).values())
+        uniform = list(comparison.scores(BASELINE, task).values())
         if uniform:
             mean = float(np.mean(uniform))
             panel.axvline(mean, color="0.4", linestyle="--", linewidth=0.9)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from keras_mtl.comparisons.methods import SINGLE_TASK
 from keras_mtl.comparisons.report.figures import style
-from keras_mtl.comparisons.report.summary import SINGLE
 
 
 def mean_curve(curves):
@@ -87,7 +87,7 @@ def draw_conflicts(comparison):
     curves = {name: {} for name in labels}
     for method in comparison.methods:
         cells = comparison.of_method(method).values()
-        measured = [c.conflicts for c in cells if method != SINGLE]
+        measured = [c.conflicts for c in cells if method != SINGLE_TASK]
         measured = [c for c in measured if c and len(c["epochs"])]
         for name in labels if measured else ():
             pairs = [(run["epochs"], run[name]) for run in measured]

@@ -1,11 +1,6 @@
 """How the weights moved over the steps of training."""
 
-import numpy as np
-
 from keras_mtl.comparisons.report.figures import style
-
-# More steps than this are drawn as means over neighbours.
-MOST_POINTS = 300
 
 
 def draw_weights(comparison):
@@ -33,10 +28,10 @@ def draw_weights(comparison):
         return None
     figure, panels = style.panels(len(runs), 3, 3.6, 2.6)
     for panel, cell in zip(panels, runs, strict=True):
-        steps, weights = thinned(cell.weight_steps, cell.weights)
         for index, task in enumerate(comparison.tasks):
+            weights = cell.weights[:, index]
             panel.plot(
-                steps, weights[:, index], label=task, **style.look(index)
+                cell.weight_steps, weights, label=task, **style.look(index)
             )
         style.widen(panel)
         panel.set_title(f"{cell.method}, seed {cell.seed}")
@@ -45,20 +40,3 @@ def draw_weights(comparison):
     figure.supylabel("task weight (no unit)")
     style.legend_below(figure, panels[0], "task")
     return figure
-
-
-def thinned(steps, weights):
-    """Returns at most `MOST_POINTS` means of neighbouring steps.
-
-    Args:
-        steps: `(steps,)` array.
-        weights: `(steps, K)` array.
-    """
-    if len(steps) <= MOST_POINTS:
-        return steps, weights
-    starts = np.linspace(0, len(steps), MOST_POINTS, endpoint=False).astype(int)
-    counts = np.diff([*starts, len(steps)])
-    return (
-        np.add.reduceat(steps, starts) / counts,
-        np.add.reduceat(weights, starts) / counts[:, None],
-    )
