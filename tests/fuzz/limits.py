@@ -3,7 +3,12 @@
 import signal
 from contextlib import contextmanager
 
-from hypothesis import HealthCheck, settings
+from hypothesis import (
+    HealthCheck,
+    currently_in_test_context,
+    event,
+    settings,
+)
 
 SECONDS = 60
 
@@ -12,6 +17,7 @@ def examples(count):
     """Returns Hypothesis' settings for so many inputs."""
     return settings(
         max_examples=count,
+        derandomize=True,
         suppress_health_check=list(HealthCheck),
         database=None,
     )
@@ -26,10 +32,13 @@ def clear_end(*kinds):
 
     before = signal.signal(signal.SIGALRM, hang)
     signal.alarm(SECONDS)
+    end = "no error"
     try:
         yield
-    except kinds:
-        pass
+    except kinds as error:
+        end = type(error).__name__
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+    # Shown by `pytest --hypothesis-show-statistics`.
+    (event if currently_in_test_context() else print)(f"end: {end}")
