@@ -23,31 +23,39 @@ ROWS = 6
 MODEL = {"dropout": 0.3, "batch_norm": True}
 
 
-def batches(count, without=()):
-    """Returns a data set of batches, but for those numbers."""
+def batches(count, without=(), spoilt=(), bad=np.nan):
+    """Returns a data set of batches, but for some, and with bad labels."""
     x, y = make_data(count * ROWS)
+    for number in spoilt:
+        y["stars"][number * ROWS] = bad
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(ROWS)
     kept = [n for n in range(count) if n not in without]
     data = data.enumerate().filter(
         lambda n, _: tf.reduce_any(tf.equal(n, kept))
     )
+    data = data.apply(tf.data.experimental.assert_cardinality(len(kept)))
     return data.map(lambda _, batch: batch)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-@pytest.mark.parametrize("name", ["slaw", "gradnorm", "pcgrad", "uncertainty"])
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("slaw", np.nan),
+        ("gradnorm", np.inf),
+        ("pcgrad", np.nan),
+        ("uncertainty", np.inf),
+    ],
+)
 def test_bad_numbers_of_one_task_for_a_hundred_steps(name, bad):
-    """They leave no trace: not in momenta, moments or random states."""
+    """They leave no trace: not in momenta, moments or weighters."""
     spoilt = range(3, 103)
-    x, y = make_data(106 * ROWS)
-    for number in spoilt:
-        y["stars"][number * ROWS] = bad
-    model, expected = (new_model(name, model=MODEL) for _ in range(2))
+    model, expected = (
+        new_model(name, model={"batch_norm": True}) for _ in range(2)
+    )
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
-        history = model.fit(
-            x, y, batch_size=ROWS, shuffle=False, verbose=0
-        ).history
+        data = batches(106, spoilt=spoilt, bad=bad)
+        history = model.fit(data, shuffle=False, verbose=0).history
     assert history["skipped_steps"] == [100.0]
     (message,) = [
         str(w.message) for w in told if issubclass(w.category, UserWarning)
@@ -56,11 +64,11 @@ def test_bad_numbers_of_one_task_for_a_hundred_steps(name, bad):
         "100 steps of epoch 1 were skipped: a loss or a signal of the weighter "
         "was not finite. Parameters and weighter kept their values."
     )
-    expected.fit(batches(106, spoilt), shuffle=False, verbose=0)
+    expected.fit(batches(106, without=spoilt), shuffle=False, verbose=0)
     assert not differing(state(model), state(expected))
 
 
-@pytest.mark.parametrize("name", ["slaw", "gradnorm", "uncertainty"])
+@pytest.mark.parametrize("name", ["slaw", "gradnorm"])
 def test_a_task_without_labels_for_an_epoch_waits(name):
     """Its head and weight stay; the other tasks go on, and later it does."""
     model = new_model(name, keras.optimizers.SGD(0.05))
@@ -113,8 +121,10 @@ def unplugged(data):
     )
 
 
-@pytest.mark.parametrize("fault", ["data", "interrupt"])
-@pytest.mark.parametrize("name", ["slaw", "pcgrad", "meta_weighting"])
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [("pcgrad", "data"), ("meta_weighting", "interrupt")],
+)
 def test_a_fit_that_is_broken_off(tmp_path, name, fault):
     """By data that raise or by Ctrl-C; BackupAndRestore goes on."""
     data = batches(4)

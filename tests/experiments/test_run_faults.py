@@ -61,14 +61,6 @@ def kill_until_finished(out, longest, rng):
     return kills
 
 
-def test_a_kill_at_a_random_moment(whole, tmp_path):
-    rng = random.Random()
-    out = tmp_path / "run"
-    run_script(out, "later", rng.uniform(0.0, 3.0))
-    resume(out)
-    assert_same_results(out, whole)
-
-
 @pytest.mark.soak
 def test_many_kills_at_random_moments(whole, tmp_path):
     rng = random.Random(0)
@@ -97,10 +89,7 @@ def flip(path):
     ("name", "damage"),
     [
         ("model.keras", lambda path: cut(path, 0.9)),
-        ("model.keras", lambda path: cut(path, 0.0)),
         ("model.keras", flip),
-        ("weights.npy", lambda path: cut(path, 0.5)),
-        ("state.json", lambda path: cut(path, 0.5)),
         ("state.json", lambda path: path.unlink()),
         ("checksums.json", lambda path: cut(path, 0.0)),
     ],
