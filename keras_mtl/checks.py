@@ -3,14 +3,27 @@
 import difflib
 import importlib.util
 import math
+import reprlib
 from collections.abc import Iterable
+from contextlib import contextmanager
+
+# What code raises on a config that was not written for it.
+UNFIT = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+)
 
 
 def finite(name: str, value: float) -> float:
     """Returns `value` as a float, or raises if it is not a finite number."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         number = math.nan
     if isinstance(value, bool) or not math.isfinite(number):
         raise ValueError(
@@ -87,6 +100,23 @@ def task_name(name: str) -> str:
             f"Received: {name!r}"
         )
     return name
+
+
+@contextmanager
+def fitting(name: str, config):
+    """Says which class a config does not fit, whatever goes wrong with it.
+
+    Args:
+        name: String, the class.
+        config: What was read.
+    """
+    try:
+        yield
+    except UNFIT as error:
+        raise ValueError(
+            f"The config does not fit {name}: {type(error).__name__}: {error} "
+            f"Received: config={reprlib.repr(config)}"
+        ) from error
 
 
 def need(asked: str, packages: Iterable[str], extra: str):

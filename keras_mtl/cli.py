@@ -11,7 +11,7 @@ from keras_mtl.benchmarks.command import bench
 from keras_mtl.benchmarks.scaling_command import scaling
 from keras_mtl.comparisons.command import compare
 from keras_mtl.comparisons.report.command import report
-from keras_mtl.terminal import console, guarded, parsed_object
+from keras_mtl.terminal import console, guarded, interruptible, parsed_object
 
 app = typer.Typer(
     help="Multi-task learning for Keras.",
@@ -116,13 +116,14 @@ def train(
     progress = EpochProgress(weighter, console)
     finished = resume and (out / "metrics.json").exists()
     made = make_experiment(experiment.value, **given)
-    try:
-        if workers is None:
-            metrics = run(made, out, resume, [progress])
-        else:
-            metrics = train_with_workers(workers, made, out, resume)
-    finally:
-        progress.close()
+    with interruptible(out, "Pass --resume to go on."):
+        try:
+            if workers is None:
+                metrics = run(made, out, resume, [progress])
+            else:
+                metrics = train_with_workers(workers, made, out, resume)
+        finally:
+            progress.close()
     if finished:
         console.print("This run is finished; nothing to do.")
     console.print_json(json.dumps(metrics))

@@ -7,6 +7,7 @@ from keras_mtl import random_state
 from keras_mtl.architectures.fitting import check_discriminator, check_encoder
 from keras_mtl.architectures.task_encoder import TaskEncoder
 from keras_mtl.arrangements import arrangement
+from keras_mtl.checks import fitting
 from keras_mtl.export import export_saved_model
 from keras_mtl.layers.select import Select
 from keras_mtl.layers.stacked_heads import StackedHeads
@@ -234,8 +235,9 @@ class MultiTaskModel(TaskTrainer):
 
     def build_from_config(self, config):
         """Builds all layers from `get_build_config()`."""
-        inputs = keras.saving.deserialize_keras_object(config["inputs"])
-        self.build_from_inputs(inputs)
+        with fitting(type(self).__name__, config):
+            inputs = keras.saving.deserialize_keras_object(config["inputs"])
+            self.build_from_inputs(inputs)
 
     def save_own_variables(self, store):
         """Saves the state of random layers, which Keras leaves out.
@@ -273,10 +275,12 @@ class MultiTaskModel(TaskTrainer):
     def from_config(cls, config, custom_objects=None):
         """Returns the model of `get_config()`, not compiled."""
         names = ("encoder", "heads", "discriminator")
-        parts = keras.saving.deserialize_keras_object(
-            {name: config.pop(name, None) for name in names}, custom_objects
-        )
-        return cls(**parts, **config)
+        with fitting(cls.__name__, config):
+            parts = keras.saving.deserialize_keras_object(
+                {name: config.pop(name, None) for name in names},
+                custom_objects,
+            )
+            return cls(**parts, **config)
 
 
 def _plain(tensor):

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import warnings
+from contextlib import contextmanager
 
 import typer
 from rich.console import Console
@@ -29,6 +30,26 @@ def guarded(function):
             raise typer.Exit(1) from error
 
     return run
+
+
+@contextmanager
+def interruptible(out, remedy):
+    """Makes Ctrl-C a line that says how to go on, and exit code 130.
+
+    Args:
+        out: Path, the folder that is written to.
+        remedy: String, a sentence.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        errors.print(
+            f"Interrupted. What was saved in '{out}' is whole. {remedy}",
+            style="red",
+            markup=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(130) from error
 
 
 def parsed_object(option, text):

@@ -11,6 +11,7 @@ from keras_mtl import distribution, optimizers, step, weighters
 from keras_mtl.architectures import TaskDiscriminator
 from keras_mtl.arrangements import NamedTasks, StackedTasks
 from keras_mtl.callbacks import TrainingMonitor
+from keras_mtl.checks import fitting
 from keras_mtl.data import feeding
 from keras_mtl.data.support_query import SupportQuery
 from keras_mtl.evaluator import TaskEvaluator
@@ -106,14 +107,15 @@ class TaskTrainer(TaskEvaluator):
 
     def compile_from_config(self, config):
         """Compiles the model with the result of `get_compile_config()`."""
-        weighter = weighters.deserialize(config.pop("weighter"))
-        config = keras.saving.deserialize_keras_object(config)
-        # Resolved on another machine, perhaps.
-        if self.distribute_strategy.num_replicas_in_sync > 1:
-            config["jit_compile"] = False
-        self.compile(**config, weighter=weighter)
-        if self.built:
-            self._build_optimizer()
+        with fitting(type(self).__name__, config):
+            weighter = weighters.deserialize(config.pop("weighter"))
+            config = keras.saving.deserialize_keras_object(config)
+            # Resolved on another machine, perhaps.
+            if self.distribute_strategy.num_replicas_in_sync > 1:
+                config["jit_compile"] = False
+            self.compile(**config, weighter=weighter)
+            if self.built:
+                self._build_optimizer()
 
     def load_weights(self, *args, **kwargs):
         """Loads weights, and all state with them, as `keras.Model` does.

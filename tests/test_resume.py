@@ -7,7 +7,6 @@ import sys
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_mtl import weighters
 from tests.resume import INTERRUPTED, STEPS, train
@@ -53,69 +52,6 @@ def finished(tmp_path_factory):
 def test_a_new_process_goes_on_bit_for_bit(finished, name):
     received, expected = (runs[name] for runs in finished)
     assert not differing(dict(received), expected)
-
-
-def test_a_killed_fit_goes_on(tmp_path):
-    """BackupAndRestore, with dropout and a stateful weighter."""
-    x, y = make_data(24)
-    fit = {"x": x, "y": y, "batch_size": 12, "shuffle": False, "verbose": 0}
-    model = {"dropout": 0.3, "batch_norm": True}
-    expected = new_model("slaw", model=model)
-    expected.fit(**fit, epochs=4)
-
-    def backup():
-        return keras.callbacks.BackupAndRestore(tmp_path / "backup")
-
-    class Kill(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 2:
-                raise KeyboardInterrupt
-
-    killed = new_model("slaw", model=model)
-    with pytest.raises(KeyboardInterrupt):
-        killed.fit(**fit, epochs=4, callbacks=[backup(), Kill()])
-    received = new_model("slaw", seed=5, model=model)
-    history = received.fit(**fit, epochs=4, callbacks=[backup()])
-    assert history.epoch == [2, 3]
-    assert not differing(state(received), state(expected))
-
-
-@pytest.mark.parametrize("save_weights_only", [False, True])
-def test_a_model_checkpoint_holds_everything(tmp_path, save_weights_only):
-    ending = "weights.h5" if save_weights_only else "keras"
-    path = tmp_path / f"best.{ending}"
-    kwargs = {"weighter": weighters.DWA(per="epoch")}
-    kwargs["model"] = {"dropout": 0.3}
-    model = new_model(**kwargs)
-    x, y = make_data(24)
-    fit = {"x": x, "y": y, "batch_size": 12, "shuffle": False, "verbose": 0}
-    checkpoint = keras.callbacks.ModelCheckpoint(
-        path, save_weights_only=save_weights_only
-    )
-    model.fit(**fit, callbacks=[checkpoint])
-    if save_weights_only:
-        kwargs["weighter"] = weighters.DWA(per="epoch")
-        loaded = new_model(**kwargs, seed=5)
-        step(loaded, 0)
-        loaded.load_weights(path)
-    else:
-        loaded = keras.saving.load_model(path)
-    for either in (model, loaded):
-        either.fit(**fit, epochs=2)
-    assert not differing(state(loaded), state(model))
-
-
-def test_a_tensorflow_checkpoint_holds_everything(tmp_path):
-    model = new_model("slaw", model={"dropout": 0.3, "batch_norm": True})
-    step(model, 0)
-    path = tf.train.Checkpoint(model=model).write(str(tmp_path / "run"))
-    step(model, 1)
-    expected = state(model)
-    for _ in range(2):
-        status = tf.train.Checkpoint(model=model).read(path)
-        status.assert_existing_objects_matched()
-        step(model, 1)
-        assert not differing(state(model), expected)
 
 
 @pytest.mark.parametrize("ending", ["keras", "weights.h5"])

@@ -5,13 +5,20 @@ a few steps and prints its peak in bytes.
 """
 
 import importlib
-import pickle
+import io
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import keras
+import numpy as np
+
+from keras_mtl.benchmarks.rows import Blueprint, PlainKerasRow, WeighterRow
+
 STEPS = 4
+ROWS = {cls.__name__: cls for cls in (WeighterRow, PlainKerasRow)}
 
 
 def peak_memory(make) -> int:
@@ -33,15 +40,13 @@ def peak_memory(make) -> int:
         threading.get_inter_op_parallelism_threads(),
     )
     try:
-        row = pickle.dumps(make)
-        modules = _modules(make)
         done = subprocess.run(
             [sys.executable, "-m", __name__],
-            input=pickle.dumps((threads, modules, row)),
+            input=_packed(make, threads),
             capture_output=True,
             check=True,
         )
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
+    except TypeError as error:
         raise ValueError(_refusal(error)) from error
     except subprocess.CalledProcessError as error:
         last = error.stderr.decode().strip().splitlines()[-1:]
@@ -53,14 +58,61 @@ def main():
     """Measures the row on standard input."""
     import tensorflow as tf
 
-    threads, modules, row = pickle.load(sys.stdin.buffer)
-    intra_op, inter_op = threads
+    make, (intra_op, inter_op), modules = _unpacked(sys.stdin.buffer.read())
     tf.config.threading.set_intra_op_parallelism_threads(intra_op)
     tf.config.threading.set_inter_op_parallelism_threads(inter_op)
     for module in modules:
         importlib.import_module(module)
-    pickle.loads(row)().run(STEPS)
+    make().run(STEPS)
     print(_peak())
+
+
+def _packed(make, threads):
+    """Returns bytes of a NumPy archive: the arrays of a row, and JSON."""
+    blueprint = make.blueprint
+    arrays = keras.tree.flatten(blueprint.batch)
+    numbers = keras.tree.pack_sequence_as(
+        blueprint.batch, [*range(len(arrays))]
+    )
+    cls = blueprint.model_class
+    job = {
+        "row": type(make).__name__,
+        "class": [cls.__module__, cls.__qualname__],
+        "config": blueprint.config,
+        "compile_config": blueprint.compile_config,
+        "method": make.method,
+        "threads": threads,
+        "modules": _modules(make),
+        "batch": numbers,
+    }
+    text = json.dumps(keras.saving.serialize_keras_object(job))
+    buffer = io.BytesIO()
+    np.savez(buffer, *arrays, job=np.frombuffer(text.encode(), "uint8"))
+    return buffer.getvalue()
+
+
+def _unpacked(content):
+    """Returns the row, the threads, and the modules to import."""
+    stored = np.load(io.BytesIO(content), allow_pickle=False)
+    job = json.loads(stored["job"].tobytes())
+    module, name = job["class"]
+    blueprint = Blueprint(
+        getattr(importlib.import_module(module), name),
+        job["config"],
+        job["compile_config"],
+        _filled(job["batch"], stored),
+    )
+    make = ROWS[job["row"]](blueprint, job["method"])
+    return make, job["threads"], job["modules"]
+
+
+def _filled(numbers, stored):
+    """Returns the structure with arrays in the place of their numbers."""
+    if isinstance(numbers, dict):
+        return {k: _filled(part, stored) for k, part in numbers.items()}
+    if isinstance(numbers, list):  # JSON's word for a tuple.
+        return tuple(_filled(part, stored) for part in numbers)
+    return stored[f"arr_{numbers}"]
 
 
 def _modules(make):

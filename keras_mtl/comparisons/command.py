@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from keras_mtl.terminal import console
+from keras_mtl.terminal import console, interruptible
 
 
 def compare(
@@ -56,18 +56,19 @@ def compare(
     # So that the runs end with this process.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        folder, cells, failed = run(
-            experiment,
-            names,
-            out,
-            console,
-            seeds,
-            given,
-            sweep or (),
-            search,
-            jobs,
-            threads,
-        )
+        with interruptible(out, "The same command goes on."):
+            folder, cells, failed = run(
+                experiment,
+                names,
+                out,
+                console,
+                seeds,
+                given,
+                sweep or (),
+                search,
+                jobs,
+                threads,
+            )
     finally:
         signal.signal(signal.SIGTERM, before)
     console.print(score_table(folder, cells))

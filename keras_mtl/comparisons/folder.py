@@ -7,7 +7,9 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from keras_mtl.experiments.folder import difference, write_json
+from keras_mtl.checks import finite
+from keras_mtl.experiments.folder import difference
+from keras_mtl.experiments.json_files import read_object, write_json
 
 COMPARE, CELLS, RUNS = "compare.json", "cells", "runs"
 # Options whose values are paths.
@@ -67,7 +69,12 @@ class ComparisonFolder:
     def _joined(self, plan):
         plan = json.loads(json.dumps(plan))
         if not (self.path / COMPARE).exists():
-            others = [p.name for p in self.path.iterdir() if p.name != ".lock"]
+            others = [
+                path.name
+                for path in self.path.iterdir()
+                # Left by a kill before anything was written.
+                if path.name not in (".lock", f"{COMPARE}.partial")
+            ]
             if others:
                 raise ValueError(
                     f"The folder '{self.path}' is not empty and holds no "
@@ -75,34 +82,25 @@ class ComparisonFolder:
                     "--out."
                 )
             return plan
-        there = self.read(COMPARE)
-        differs = difference(_same(there), _same(plan))
+        there = read_object(self.path / COMPARE, "Pass another --out.")
+        try:
+            differs = difference(_same(there), _same(plan))
+            joined = {**plan, **_union(there, plan)}
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"'{self.path / COMPARE}' does not describe a comparison: "
+                f"{type(error).__name__}: {error}. Pass another --out."
+            ) from error
         if differs:
             raise ValueError(
                 f"The folder '{self.path}' holds another comparison: "
                 f"{differs}. Pass another --out."
             )
-        sweeps = {
-            name: sorted({*there["sweeps"].get(name, ()), *values})
-            for name, values in {**there["sweeps"], **plan["sweeps"]}.items()
-        }
-        both = {
-            name: [*dict.fromkeys([*there[name], *plan[name]])]
-            for name in ("methods", "cells")
-        }
-        seeds = max(there["seeds"], plan["seeds"])
-        return {**plan, **both, "seeds": seeds, "sweeps": sweeps}
+        return joined
 
     def read(self, name):
         """Returns the content of a JSON file of the folder."""
-        path = self.path / name
-        try:
-            return json.loads(path.read_text("utf-8"))
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise ValueError(
-                f"'{path}' is not valid JSON: {error}. Remove it to run it "
-                "again."
-            ) from error
+        return read_object(self.path / name, "Remove it to run it again.")
 
     def part(self, name):
         """Returns a folder within that the same process keeps."""
@@ -127,6 +125,23 @@ class ComparisonFolder:
         """Whether a cell has run to its end."""
         return (self.read_cell(cell) or {}).get("status") == "finished"
 
+    def metric(self, cell, name) -> float | None:
+        """Returns a metric of a cell, or None where there is none.
+
+        Raises:
+            ValueError: If the file is not that of a cell.
+        """
+        if not self.finished(cell):
+            return None
+        try:
+            value = self.read_cell(cell)["metrics"][name]
+            return value if value is None else finite(name, value)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"'{self.cell_path(cell)}' does not hold the results of a run: "
+                f"{type(error).__name__}: {error}. Remove it to run it again."
+            ) from error
+
     def write(self, cell, content):
         """Writes a cell's file."""
         path = self.cell_path(cell)
@@ -138,6 +153,20 @@ class ComparisonFolder:
         }
         # A number on each line would make three times as much to commit.
         write_json(path, {**own, **content}, indent=None)
+
+
+def _union(there, plan):
+    """Returns the methods, cells, seeds and sweeps of both."""
+    sweeps = {
+        name: sorted({*there["sweeps"].get(name, ()), *values})
+        for name, values in {**there["sweeps"], **plan["sweeps"]}.items()
+    }
+    both = {
+        name: [*dict.fromkeys([*there[name], *plan[name]])]
+        for name in ("methods", "cells")
+    }
+    seeds = max(there["seeds"], plan["seeds"])
+    return {**both, "seeds": seeds, "sweeps": sweeps}
 
 
 def command_line() -> str:

@@ -65,8 +65,9 @@ class Job:
                 pass_fds=[self.folder.lock.fileno()],
             )
             with self._process as process:
-                if self._stopped:
+                if self._stopped:  # While it was being started.
                     process.terminate()
+                    return False
                 json.dump(self._order, process.stdin)
                 process.stdin.close()
                 for line in process.stdout:

@@ -38,11 +38,10 @@ def best_rates(folder, methods) -> dict[str, float]:
     """
     rates = {}
     for method in methods:
-        scores = {}
-        for cell in search_cells([method]):
-            if folder.finished(cell):
-                metrics = folder.read_cell(cell)["metrics"]
-                scores[cell.sweep[0][1]] = metrics["validation_score"]
+        scores = {
+            cell.sweep[0][1]: folder.metric(cell, "validation_score")
+            for cell in search_cells([method])
+        }
         known = {r: s for r, s in scores.items() if s is not None}
         if not known:
             raise ValueError(

@@ -12,7 +12,8 @@ import statistics
 from pathlib import Path
 
 from keras_mtl.comparisons.summary import summary
-from keras_mtl.experiments.folder import versions, write_json
+from keras_mtl.experiments.folder import versions
+from keras_mtl.experiments.json_files import read_object, write_json
 from keras_mtl.experiments.running import train
 
 SUMMED = ("seconds", "step_seconds", "step_processor_seconds")
@@ -87,7 +88,7 @@ def _train_once(experiment, out, callbacks, test):
     name = hashlib.sha256(what.encode()).hexdigest()[:32]
     kept = cache_folder() / f"{name}.json"
     if kept.exists():
-        result = json.loads(kept.read_text("utf-8"))
+        result = read_object(kept, "Remove it to train again.")
         # They say nothing of the threads, or the machine, of this call.
         for name in SUMMED:
             result["metrics"].pop(name, None)

@@ -14,8 +14,22 @@ def summary(experiment, out) -> dict:
     Args:
         experiment: `Experiment`.
         out: String, the folder of its run.
+
+    Raises:
+        ValueError: If the files are not those of a finished run.
     """
     folder = RunFolder(out, experiment.config(), resume=True)
+    try:
+        return _summary(folder)
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"The results in '{out}' are not those of a run: "
+            f"{type(error).__name__}: {error}. Remove the folder to run it "
+            "again."
+        ) from error
+
+
+def _summary(folder):
     history = folder.read("history.json")
     steps = np.load(folder.path / "weights.npy", allow_pickle=False)
     metrics = folder.read(METRICS)

@@ -22,10 +22,10 @@ def score_table(folder, cells):
         table.add_column(column, justify="right")
     groups = {}
     for cell in cells:
-        content = folder.read_cell(cell)
         values = groups.setdefault(cell.group, [])
-        if content is not None and content["status"] == "finished":
-            values.append(score["factor"] * content["metrics"][score["key"]])
+        value = folder.metric(cell, score["key"])
+        if value is not None:
+            values.append(score["factor"] * value)
     for group, values in groups.items():
         shown = ["-"] * 3
         if values:

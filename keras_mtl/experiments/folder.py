@@ -1,15 +1,16 @@
 """The output folder of a run: what it holds, and going on after a kill."""
 
 import json
-import math
-import os
-import shutil
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from keras_mtl.experiments.checkpoints import Checkpoints
+from keras_mtl.experiments.json_files import read_object, write_json
 
 CONFIG, METRICS, CHECKPOINTS = "config.json", "metrics.json", "checkpoints"
 
@@ -18,13 +19,16 @@ class RunFolder:
     """The files of one run.
 
     `config.json` says which run it is, and `metrics.json`, the last to be
-    written, that it is finished. Until then `checkpoints/` holds the latest
-    epoch and the best one.
+    written, that it is finished. Until then `checkpoints/` holds what it goes
+    on from.
 
     Args:
         path: String, the folder; it may not exist yet.
         config: Dict, `Experiment.config()`.
         resume: Boolean, whether to go on with a run that is there.
+
+    Attributes:
+        checkpoints: `Checkpoints`.
 
     Raises:
         ValueError: If the folder is not writable, holds another run, or a run
@@ -34,6 +38,7 @@ class RunFolder:
     def __init__(self, path, config, resume=False):
         self.path = Path(path)
         self.config = json.loads(json.dumps(config))
+        self.checkpoints = Checkpoints(self.path / CHECKPOINTS)
         self._check_writable()
         known = {CONFIG, METRICS, CHECKPOINTS}
         present = {
@@ -58,17 +63,12 @@ class RunFolder:
 
     def read(self, name):
         """Returns the content of a JSON file of the run."""
-        try:
-            return json.loads((self.path / name).read_text("utf-8"))
-        except json.JSONDecodeError as error:
-            raise ValueError(
-                f"'{self.path / name}' is not valid JSON: {error}. Pass "
-                "another --out."
-            ) from error
+        return read_object(self.path / name, "Pass another --out.")
 
     def write(self, name, content):
         """Writes a JSON file, whole or not at all; NaN becomes null."""
-        write_json(self.path / name, content)
+        with self._saying_what_to_do():
+            write_json(self.path / name, content)
 
     def begin(self):
         """Writes which run this is, by which versions."""
@@ -76,56 +76,36 @@ class RunFolder:
         self.write("versions.json", versions())
 
     def save(self, model, state, task_weights):
-        """Writes a checkpoint, and drops all but this and the best.
-
-        Args:
-            model: The model after `state["epochs_done"]` epochs.
-            state: Dict for JSON with `epochs_done` and `best_epoch`.
-            task_weights: `(steps, K)` array.
-        """
-        folder = self._checkpoint(state["epochs_done"])
-        partial = folder.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        model.save(partial / "model.keras")
-        np.save(partial / "weights.npy", task_weights, allow_pickle=False)
-        (partial / "state.json").write_text(json.dumps(state), "utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(partial, folder)
-        keep = {folder, self._checkpoint(state["best_epoch"] or 0)}
-        for other in folder.parent.iterdir():
-            if other not in keep:
-                shutil.rmtree(other)
-
-    def latest(self):
-        """Returns `(state, task_weights)` of the latest checkpoint, or None."""
-        done = sorted((self.path / CHECKPOINTS).glob("epoch_?????"))
-        if not done:
-            return None
-        state = json.loads((done[-1] / "state.json").read_text("utf-8"))
-        return state, np.load(done[-1] / "weights.npy", allow_pickle=False)
-
-    def load_model(self, epoch):
-        """Returns the model of a checkpoint, ready to go on."""
-        return keras.saving.load_model(self._checkpoint(epoch) / "model.keras")
+        """Writes a checkpoint; see `Checkpoints.save`."""
+        with self._saying_what_to_do():
+            self.checkpoints.save(model, state, task_weights)
 
     def finish(self, model, history, task_weights, files, metrics):
         """Writes the results."""
-        model.save(self.path / "model.keras")
-        np.save(self.path / "weights.npy", task_weights, allow_pickle=False)
-        for name, text in files.items():
-            (self.path / name).write_text(text, "utf-8")
+        with self._saying_what_to_do():
+            model.save(self.path / "model.keras")
+            np.save(self.path / "weights.npy", task_weights, allow_pickle=False)
+            for name, text in files.items():
+                (self.path / name).write_text(text, "utf-8")
         self.write("history.json", history)
         self.write(METRICS, metrics)
-        shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
+        self.checkpoints.remove()
 
-    def _checkpoint(self, epoch):
-        return self.path / CHECKPOINTS / f"epoch_{epoch:05d}"
+    @contextmanager
+    def _saying_what_to_do(self):
+        try:
+            yield
+        except OSError as error:
+            raise ValueError(
+                f"The output folder '{self.path}' cannot be written to: "
+                f"{error.strerror or error}. What was saved before is whole: "
+                "make room, and pass --resume to go on."
+            ) from error
 
     def _check_writable(self):
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            probe = self.path / ".writable"
+            probe = self.path / "probe.partial"
             probe.touch()
             probe.unlink()
         except OSError as error:
@@ -164,20 +144,6 @@ def difference(there, here) -> str:
         for name in names
         if there.get(name) != here.get(name)
     )
-
-
-def write_json(path, content, indent=2):
-    """Writes a JSON file, whole or not at all; NaN becomes null."""
-    content = keras.tree.map_structure(_strict, content)
-    text = json.dumps(content, indent=indent, allow_nan=False) + "\n"
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, "utf-8")
-    os.replace(partial, path)
-
-
-def _strict(value):
-    unknown = isinstance(value, float) and not math.isfinite(value)
-    return None if unknown else value
 
 
 def versions():

@@ -53,18 +53,18 @@ def train(
     if folder.finished:
         return folder.read(METRICS)
     parts = experiment.parts()
-    latest = folder.latest()
+    latest = folder.checkpoints.latest()
     if latest is None:
         model, recorder = compiled_model(experiment, parts), Recorder()
         folder.begin()
     else:
         recorder = Recorder(*latest)
-        model = folder.load_model(recorder.epochs_done)
+        model = folder.checkpoints.load_model(recorder.epochs_done)
     recorder.monitor, recorder.save_seconds = experiment.monitor, save_seconds
     recorder.folder = folder
     fit(experiment, model, parts, recorder, callbacks, diagnose)
     if recorder.best_epoch is not None:
-        model = folder.load_model(recorder.best_epoch)
+        model = folder.checkpoints.load_model(recorder.best_epoch)
     task_weights, history = recorder.task_weights, recorder.history
     judged = experiment.evaluate(model, parts, task_weights) if test else {}
     metrics = {

@@ -1,8 +1,10 @@
 """Task weighters, by name."""
 
+import reprlib
+
 from keras import saving
 
-from keras_mtl.checks import did_you_mean
+from keras_mtl.checks import did_you_mean, fitting
 from keras_mtl.weighters.bandit_mtl import BanditMTL
 from keras_mtl.weighters.base import GradientWeighter, Weighter
 from keras_mtl.weighters.constant import Constant
@@ -58,7 +60,8 @@ def get(identifier) -> Weighter:
         return _named(identifier)()
     raise ValueError(
         "A weighter must be a name, a config dict or a `Weighter`. "
-        f"Received: {identifier!r} (of type {type(identifier).__name__})"
+        f"Received: {reprlib.repr(identifier)} (of type "
+        f"{type(identifier).__name__})"
     )
 
 
@@ -88,24 +91,22 @@ def deserialize(config: dict, custom_objects: dict | None = None) -> Weighter:
     if not isinstance(name, str):
         raise ValueError(
             "A weighter's config must have a `class_name`. "
-            f"Received: config={config!r}"
+            f"Received: config={reprlib.repr(config)}"
         )
     if "module" not in config and name not in (custom_objects or {}):
         cls = _named(name)
     else:
         cls = _registered(config.get("registered_name") or name, custom_objects)
-    try:
-        with saving.custom_object_scope(custom_objects or {}):
-            return cls.from_config(dict(config.get("config") or {}))
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(
-            f"The config does not fit {cls.__name__}: {error} "
-            f"Received: config={config!r}"
-        ) from error
+    with (
+        fitting(cls.__name__, config),
+        saving.custom_object_scope(custom_objects or {}),
+    ):
+        return cls.from_config(dict(config.get("config") or {}))
 
 
 def _registered(name, custom_objects):
-    cls = saving.get_registered_object(name, custom_objects)
+    known = isinstance(name, str)
+    cls = saving.get_registered_object(name, custom_objects) if known else None
     if cls is None:
         raise ValueError(
             f"The weighter class {name!r} is not registered. Decorate it with "

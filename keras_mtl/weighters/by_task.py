@@ -19,7 +19,7 @@ def by_task(name, values, num_tasks, task_names):
     """
     if isinstance(values, dict):
         task_names = list(task_names or ())
-        if sorted(values) != sorted(task_names):
+        if set(values) != set(task_names):
             raise ValueError(
                 f"Argument `{name}` must name the model's tasks {task_names}. "
                 f"Received: {name}={dict(values)}"

@@ -47,7 +47,7 @@ class Constant(Weighter):
         if weights is None:
             weights = [1.0] * num_tasks
         if isinstance(weights, dict):
-            if sorted(weights) != sorted(self.task_names or ()):
+            if set(weights) != set(self.task_names or ()):
                 raise ValueError(
                     "Argument `weights` must name the model's tasks "
                     f"{list(self.task_names or ())}. Received: "

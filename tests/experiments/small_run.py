@@ -1,12 +1,16 @@
 """Trains a small experiment; run by `test_resume.py` in processes to kill.
 
-Usage: small_run.py OUT [EPOCH], where EPOCH is the one to be killed in.
+Usage: small_run.py OUT [kill|interrupt|full EPOCH], or OUT later SECONDS, to be
+killed that long after training was asked for.
 """
 
 import dataclasses
 import os
+import resource
 import signal
 import sys
+import threading
+import time
 
 import keras
 import numpy as np
@@ -46,27 +50,71 @@ class SmallExperiment(ClassificationExperiment):
         return MultiTaskModel(keras.Model(inputs, hidden), heads)
 
 
-class Kill(keras.callbacks.Callback):
-    """Kills the process in the middle of an epoch."""
+class Break(keras.callbacks.Callback):
+    """Breaks the run in the middle of an epoch.
 
-    def __init__(self, epoch):
+    Args:
+        how: `"kill"`, `"interrupt"`, or `"full"`: no file can grow beyond
+            2,000 bytes.
+        epoch: Integer, from 0.
+    """
+
+    def __init__(self, how, epoch):
         super().__init__()
-        self._epoch = epoch
+        self._how, self._epoch = how, epoch
 
     def on_epoch_begin(self, epoch, logs=None):
         self._now = epoch == self._epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._now and batch == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if not self._now or batch != 2:
+            return
+        if self._how == "full":
+            _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))
+        else:
+            sent = {"kill": signal.SIGKILL, "interrupt": signal.SIGINT}
+            os.kill(os.getpid(), sent[self._how])
 
 
-def main(out, epoch=None):
+def kill_later(seconds):
+    """Kills this process, wherever it is then."""
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL))
+    timer.daemon = True
+    timer.start()
+
+
+def by_command_line(out, callback):
+    """Trains as `keras-mtl train` does, with a callback more."""
+    from keras_mtl import cli, experiments
+    from keras_mtl.experiments import progress
+
+    class Progress(progress.EpochProgress):
+        def on_train_batch_end(self, batch, logs=None):
+            callback.on_train_batch_end(batch)
+
+        def on_epoch_begin(self, epoch, logs=None):
+            callback.on_epoch_begin(epoch)
+
+    progress.EpochProgress = Progress
+    experiments.make_experiment = lambda *_, **__: SmallExperiment()
+    sys.argv[1:] = ["train", "topics", "--out", out, "--resume"]
+    cli.app()
+
+
+def main(out, how=None, when="0"):
     """Trains, resuming what is there."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    callbacks = [] if epoch is None else [Kill(int(epoch))]
+    if how in ("interrupt", "full"):
+        by_command_line(out, Break(how, int(when)))
+        return
+    callbacks = [Break(how, int(when))] if how == "kill" else []
+    began = time.monotonic()
+    if how == "later":
+        kill_later(float(when))
     train(SmallExperiment(), out, True, callbacks, save_seconds=0.0)
+    print(time.monotonic() - began)
 
 
 if __name__ == "__main__":

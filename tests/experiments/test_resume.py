@@ -1,9 +1,5 @@
-import importlib.util
 import json
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,56 +7,24 @@ import pytest
 
 from keras_mtl.experiments.folder import RunFolder
 from keras_mtl.experiments.running import train
+from tests.experiments.runs import assert_same_results, results, run_script
+from tests.experiments.small_run import SmallExperiment
 
 # Keras' own, whenever a model is saved under NumPy 2.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept:DeprecationWarning"
 )
-SCRIPT = Path(__file__).with_name("small_run.py")
-SPEC = importlib.util.spec_from_file_location("small_run", SCRIPT)
-small_run = importlib.util.module_from_spec(SPEC)
-sys.modules["small_run"] = small_run
-SPEC.loader.exec_module(small_run)
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    out = tmp_path_factory.mktemp("whole") / "run"
-    train(small_run.SmallExperiment(), out, save_seconds=0.0)
-    return out
-
-
-def results(out):
-    history = json.loads((out / "history.json").read_text())
-    metrics = json.loads((out / "metrics.json").read_text())
-    seconds = history.pop("seconds"), metrics.pop("seconds")
-    assert abs(sum(seconds[0]) - seconds[1]) < 1e-6
-    for name in ("step_seconds", "step_processor_seconds"):
-        median = np.median(history.pop(name))
-        assert abs(median - metrics.pop(name)) < 1e-9
-    weights = np.load(out / "weights.npy", allow_pickle=False)
-    model = keras.saving.load_model(out / "model.keras")
-    return history, metrics, weights, model.variables
 
 
 @pytest.mark.parametrize("epoch", [0, 3])
 def test_a_killed_run_ends_as_an_uninterrupted_one(whole, tmp_path, epoch):
-    command = [sys.executable, SCRIPT, tmp_path / "run", str(epoch)]
-    killed = subprocess.run(command, capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    assert not (tmp_path / "run" / "metrics.json").exists()
-    subprocess.run(command[:3], check=True, capture_output=True)
-    for mine, theirs in zip(
-        results(tmp_path / "run")[:3], results(whole)[:3], strict=True
-    ):
-        np.testing.assert_equal(mine, theirs)
-    variables = zip(
-        results(tmp_path / "run")[3], results(whole)[3], strict=True
-    )
-    for mine, theirs in variables:
-        # Keras does not save these; each epoch sets them.
-        if "seed_generator" not in mine.path:
-            np.testing.assert_array_equal(mine, theirs, mine.path)
+    out = tmp_path / "run"
+    killed = run_script(out, "kill", epoch)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not (out / "metrics.json").exists()
+    resumed = run_script(out)
+    assert not resumed.returncode, resumed.stderr
+    assert_same_results(out, whole)
 
 
 def test_files_of_a_run(whole):
@@ -85,11 +49,11 @@ def test_files_of_a_run(whole):
 
 def test_a_finished_run_is_left_alone(whole):
     before = {path: path.read_bytes() for path in whole.iterdir()}
-    metrics = train(small_run.SmallExperiment(), whole, resume=True)
+    metrics = train(SmallExperiment(), whole, resume=True)
     assert metrics == json.loads((whole / "metrics.json").read_text())
     assert before == {path: path.read_bytes() for path in whole.iterdir()}
     with pytest.raises(ValueError) as error:
-        train(small_run.SmallExperiment(), whole)
+        train(SmallExperiment(), whole)
     assert str(error.value) == (
         f"The folder '{whole}' holds this run, finished. Read its "
         "metrics.json, or pass another --out."
@@ -97,7 +61,7 @@ def test_a_finished_run_is_left_alone(whole):
 
 
 def test_another_run_is_refused_with_the_difference(whole):
-    other = small_run.SmallExperiment(seed=3, weighter="slaw")
+    other = SmallExperiment(seed=3, weighter="slaw")
     with pytest.raises(ValueError) as error:
         train(other, whole, resume=True)
     assert str(error.value) == (

@@ -1,11 +1,13 @@
 """One cell of a comparison: a method with a seed, and what it measured."""
 
-import json
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from keras_mtl.comparisons.report import checking
+from keras_mtl.experiments.json_files import read_object
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,10 @@ class Result:
 
     def seconds(self, name) -> float:
         """Returns a time among the metrics in seconds, NaN if not known."""
-        return _number(self.metrics.get(name))
+        try:
+            return checking.number(self.metrics.get(name))
+        except TypeError:
+            return math.nan
 
     def mean_history(self, tasks, form) -> np.ndarray | None:
         """Returns the mean over the tasks of one of their curves.
@@ -72,8 +77,8 @@ def first_tasks(paths, key) -> tuple[str, ...]:
     """
     for path in paths:
         try:
-            content = json.loads(path.read_text("utf-8"))
-            return tuple(content["metrics"][f"{key}_by_task"])
+            content = read_object(path, "")
+            return tuple(checking.mapping(content["metrics"][f"{key}_by_task"]))
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return ()
@@ -94,13 +99,13 @@ def read_cell(path, key, tasks) -> Result | str:
         ValueError: If the file is not that of a cell.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = read_object(path, "Remove it to run it again.")
         if content["status"] == "failed":
             return str(content.get("error") or "no error was noted")
         if content["status"] != "finished":
             raise ValueError(f"its status is {content['status']!r}")
         return _finished(content, key, tasks)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
@@ -109,15 +114,18 @@ def read_cell(path, key, tasks) -> Result | str:
 
 
 def _finished(content, key, tasks):
-    metrics = content["metrics"]
-    by_task = metrics[f"{key}_by_task"]
+    metrics = checking.mapping(content["metrics"])
+    by_task = checking.mapping(metrics[f"{key}_by_task"])
     scores = {"the average": metrics[key], **{t: by_task[t] for t in tasks}}
     for name, score in scores.items():
-        if not math.isfinite(_number(score)):
+        if not math.isfinite(checking.number(score)):
             raise ValueError(f"the {key} of {name} is {score!r}")
+    if not tasks:
+        raise ValueError("it has no tasks")
     weights, steps = content.get("weights"), None
     if weights is not None:
-        weights, steps = _array(weights["values"]), _array(weights["steps"])
+        steps = checking.numbers(weights["steps"])
+        weights = np.array([checking.numbers(row) for row in weights["values"]])
         if weights.shape != (len(steps), len(tasks)):
             raise ValueError(
                 f"weights of the shape {weights.shape} for {len(steps)} steps "
@@ -126,34 +134,28 @@ def _finished(content, key, tasks):
     conflicts = content.get("conflicts")
     if conflicts is not None:
         names = ("epochs", "mean_cosine", "negative_share")
-        conflicts = {name: _array(conflicts[name]) for name in names}
+        conflicts = {name: checking.numbers(conflicts[name]) for name in names}
         if len({values.shape for values in conflicts.values()}) > 1:
             raise ValueError("conflicts of unlike lengths")
-    names = ("command", "threads", "versions", "config", "num_parameters")
+    sweep = checking.mapping(content.get("sweep") or {})
+    history = checking.mapping(content.get("history") or {})
+    names = ("command", "threads", "config", "num_parameters")
     return Result(
-        method=str(content["method"]),
-        seed=int(content["seed"]),
-        sweep=dict(content.get("sweep") or {}),
+        method=checking.text(content["method"]),
+        seed=checking.count(content["seed"], 2**53),
+        sweep={name: checking.finite(value) for name, value in sweep.items()},
         average=float(metrics[key]),
         by_task={task: float(by_task[task]) for task in tasks},
         metrics=metrics,
         history={
-            name: _array(values)
-            for name, values in (content.get("history") or {}).items()
+            name: checking.numbers(values) for name, values in history.items()
         },
         weights=weights,
         weight_steps=steps,
         conflicts=conflicts,
-        losses=content.get("losses"),
-        facts={name: content.get(name) for name in names},
+        losses=checking.losses(content.get("losses"), tasks),
+        facts={
+            **{name: content.get(name) for name in names},
+            "versions": checking.mapping(content.get("versions") or {}),
+        },
     )
-
-
-def _array(values):
-    """Returns a float64 array; null, which JSON has for NaN, becomes NaN."""
-    return np.array(values, "float64")
-
-
-def _number(value):
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if known else math.nan

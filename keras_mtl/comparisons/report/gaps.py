@@ -118,7 +118,7 @@ def chosen_epochs(epochs) -> list[int]:
 
 
 def _bounds(losses, measure, tasks):
-    counts = losses.get("num_query") or {}
+    counts = losses["num_query"]
     if measure != "error" or not all(counts.get(task) for task in tasks):
         return None
     return np.array([query_bound(counts[task]) for task in tasks])

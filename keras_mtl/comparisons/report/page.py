@@ -75,6 +75,8 @@ def write_report(comparison, folder) -> tuple[Path, str]:
         The path of the page, and a sentence that says which methods differ
         from uniform weights.
     """
+    import matplotlib
+
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tables.write_results(folder / "results.csv", comparison)
@@ -91,7 +93,9 @@ def write_report(comparison, folder) -> tuple[Path, str]:
     for heading, name, draw, caption in PICTURES:
         path = folder / f"{name}.png"
         path.unlink(missing_ok=True)
-        figure = draw(comparison)
+        # Names of tasks may have a dollar sign.
+        with matplotlib.rc_context({"text.parse_math": False}):
+            figure = draw(comparison)
         if figure is None:
             continue
         if html.element("h2", heading) not in parts:
@@ -203,7 +207,7 @@ def _origin(comparison):
     }
     if cells:
         first = cells[0].facts
-        versions = (first["versions"] or {}).items()
+        versions = first["versions"].items()
         facts["versions"] = ", ".join(f"{n} {v}" for n, v in versions)
         facts["threads of a run"] = first["threads"]
         facts["parameters of the first run"] = first["num_parameters"]

@@ -1,14 +1,15 @@
 """Reads the folder of a comparison, whatever state its runs are in."""
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from keras_mtl.comparisons.folder import CELLS, COMPARE
+from keras_mtl.comparisons.report import checking
 from keras_mtl.comparisons.report.cells import Result, first_tasks, read_cell
 from keras_mtl.experiments.experiment import Score
+from keras_mtl.experiments.json_files import read_object
 
 
 class Trouble(NamedTuple):
@@ -94,10 +95,15 @@ def read_comparison(folder) -> Comparison:
     folder = Path(folder)
     given = _read_declaration(folder / COMPARE)
     try:
-        score = Score(*(given["score"][name] for name in Score._fields))
-        sweeps = given.get("sweeps") or {}
-        methods, seeds = tuple(given["methods"]), range(given["seeds"])
-        experiment = given["experiment"]
+        score = _score(given["score"])
+        sweeps = {
+            parameter: [checking.finite(value) for value in values]
+            for parameter, values in (given.get("sweeps") or {}).items()
+        }
+        methods = checking.texts(given["methods"])
+        seeds = range(checking.count(given["seeds"]))
+        experiment = checking.text(given["experiment"])
+        expected = checking.texts(given.get("cells") or [])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"The file '{folder / COMPARE}' does not describe a comparison: "
@@ -123,7 +129,7 @@ def read_comparison(folder) -> Comparison:
     methods = tuple(dict.fromkeys([*methods, *found]))
     troubles += [
         Trouble(_title(name), "unfinished", "it may be going on")
-        for name in given.get("cells") or ()
+        for name in expected
         if name not in seen
     ]
     return Comparison(
@@ -142,20 +148,18 @@ def read_comparison(folder) -> Comparison:
 
 def _read_declaration(path):
     try:
-        given = json.loads(path.read_text("utf-8"))
+        return read_object(path, "Write it anew by 'keras-mtl compare'.")
     except FileNotFoundError as error:
         raise ValueError(
             f"The folder '{path.parent}' holds no comparison: it has no "
             f"{path.name}. Pass the folder that 'keras-mtl compare' wrote to."
         ) from error
-    except ValueError as error:
-        raise ValueError(f"'{path}' is not valid JSON: {error}") from error
-    if not isinstance(given, dict):
-        raise ValueError(
-            f"'{path}' must hold a JSON object. Received: "
-            f"{type(given).__name__}"
-        )
-    return given
+
+
+def _score(given):
+    texts = (checking.text(given[name]) for name in ("key", "label", "unit"))
+    factor = checking.finite(given["factor"])
+    return Score(*texts, factor, bool(given["higher_is_better"]))
 
 
 def _title(name):
@@ -164,4 +168,4 @@ def _title(name):
 
 def _order(path):
     number = path.stem.removeprefix("seed_")
-    return path.parent.name, float(number) if number.isdigit() else math.inf
+    return path.parent.name, float(number) if number.isdecimal() else math.inf

@@ -20,7 +20,8 @@ def starved_tasks(comparison) -> list[str]:
         if cell.sweep:
             continue
         weights = [cell.history.get(f"{t}_weight") for t in comparison.tasks]
-        if any(weight is None for weight in weights):
+        lengths = {None if w is None else len(w) for w in weights}
+        if None in lengths or len(lengths) > 1:
             continue
         least = np.minimum(LEAST_WEIGHT, 0.5 * np.mean(weights, axis=0))
         for task, weight in zip(comparison.tasks, weights, strict=True):

@@ -53,8 +53,8 @@ def test_runs_without_results_are_listed(tmp_path):
     late = "meta_weighting@step_size=1, seed 1"
     assert found.pop(late)[0] == "unfinished"
     assert {kind for kind, _ in found.values()} == {"unreadable"}
-    assert found["uniform, seed 0"][1].startswith("JSONDecodeError: ")
-    assert found["uniform, seed 1"][1].startswith("not the file of a cell: ")
+    assert "seed_0.json' is not valid JSON: " in found["uniform, seed 0"][1]
+    assert "must hold a JSON object" in found["uniform, seed 1"][1]
     assert "KeyError: 'b'" in found["uniform, seed 2"][1]
     assert (
         "the test_accuracy of the average is None" in (found["stl, seed 0"][1])

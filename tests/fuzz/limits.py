@@ -1,0 +1,44 @@
+"""How a fuzzed call may end, and how many inputs it is given."""
+
+import signal
+from contextlib import contextmanager
+
+from hypothesis import (
+    HealthCheck,
+    currently_in_test_context,
+    event,
+    settings,
+)
+
+SECONDS = 60
+
+
+def examples(count):
+    """Returns Hypothesis' settings for so many inputs."""
+    return settings(
+        max_examples=count,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
+
+
+@contextmanager
+def clear_end(*kinds):
+    """Allows success or an error of `kinds`; more than a minute is a hang."""
+
+    def hang(*_):
+        raise RuntimeError(f"no end after {SECONDS} seconds")
+
+    before = signal.signal(signal.SIGALRM, hang)
+    signal.alarm(SECONDS)
+    end = "no error"
+    try:
+        yield
+    except kinds as error:
+        end = type(error).__name__
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    # Shown by `pytest --hypothesis-show-statistics`.
+    (event if currently_in_test_context() else print)(f"end: {end}")
