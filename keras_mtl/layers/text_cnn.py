@@ -80,6 +80,7 @@ class TextCNN(keras.layers.Layer):
             keras.layers.Conv1D(
                 num_filters,
                 size,
+                padding="same",
                 dtype=self.dtype_policy,
                 name=f"words_{size}",
             )
@@ -103,9 +104,10 @@ class TextCNN(keras.layers.Layer):
         # Where a filter is centred on padding only its bias would show.
         least = ops.cast(ops.where(present, 0.0, -float("inf")), vectors.dtype)
         centres = [
-            # Keras' argmax passes over its input several times.
+            # Keras' argmax passes over its input several times, and its add may
+            # take what it adds for biases of another axis.
             tf.argmax(
-                ops.add(
+                tf.add(
                     ops.conv(vectors, convolution.kernel, padding="same"), least
                 ),
                 axis=1,
@@ -135,7 +137,7 @@ class TextCNN(keras.layers.Layer):
             self.kernel_sizes, centres, self._convolutions, strict=True
         ):
             start = centre + margin - (size - 1) // 2
-            positions = ops.add(start[..., None], ops.arange(size))
+            positions = tf.add(start[..., None], ops.arange(size))
             words = tf.gather(vectors, positions, batch_dims=1)
             length = size * self.embedding_dim
             words = ops.reshape(words, (-1, self.num_filters, length))

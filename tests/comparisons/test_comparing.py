@@ -160,7 +160,9 @@ def test_an_interrupt_ends_the_runs_and_records_no_failure(tmp_path):
         ".write(str(os.getpid()))\ntime.sleep(60)\n"
     )
     script.write_text(
-        "import sys\nfrom keras_mtl import cli\n"
+        # Whoever started the tests may have interrupts ignored.
+        "import signal, sys\nfrom keras_mtl import cli\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from keras_mtl.comparisons import running\n"
         f"running.WORKER = (sys.executable, {str(worker)!r})\n"
         "sys.argv[1:] = ['compare', 'demo', '--methods', 'uniform']\n"

@@ -24,15 +24,17 @@ def with_biases(layer):
     return layer
 
 
-def test_output_is_the_strongest_match_of_each_filter():
-    layer = with_biases(TextCNN(**SMALL))
+@pytest.mark.parametrize("count", [2, 6])
+def test_output_is_the_strongest_match_of_each_filter(count):
+    layer = with_biases(TextCNN(**{**SMALL, "num_filters": count}))
     table, *filters = layer.get_weights()
     words = np.pad(table[TEXTS[0]], [(0, 1), (0, 0)])
     # Keras pads a filter of two words on the right.
     windows = np.stack([words[i : i + 2].ravel() for i in range(5)])
     kernel, bias = filters[:2]
-    expected = np.maximum(windows @ kernel.reshape(8, 6) + bias, 0).max(axis=0)
-    np.testing.assert_allclose(layer(TEXTS)[0, :6], expected, rtol=1e-5)
+    outputs = windows @ kernel.reshape(8, count) + bias
+    expected = np.maximum(outputs, 0).max(axis=0)
+    np.testing.assert_allclose(layer(TEXTS)[0, :count], expected, rtol=1e-5)
     assert layer(TEXTS).shape == layer.compute_output_shape(TEXTS.shape)
 
 

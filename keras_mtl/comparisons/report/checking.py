@@ -50,7 +50,8 @@ def finite(value) -> float:
 
 def count(value, largest=10_000) -> int:
     """Returns an integer from 0 to `largest`, or raises TypeError."""
-    if finite(value) not in range(largest + 1):
+    found = finite(value)
+    if not found.is_integer() or not 0 <= found <= largest:
         raise TypeError(f"expected 0 to {largest}, received {value!r:.60}")
     return int(value)
 
