@@ -7,6 +7,8 @@ import reprlib
 from collections.abc import Iterable
 from contextlib import contextmanager
 
+import tensorflow as tf
+
 # What code raises on a config that was not written for it.
 UNFIT = (
     ArithmeticError,
@@ -14,8 +16,10 @@ UNFIT = (
     AttributeError,
     ImportError,
     LookupError,
+    MemoryError,
     RuntimeError,
     TypeError,
+    tf.errors.OpError,
 )
 
 
