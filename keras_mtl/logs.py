@@ -74,8 +74,10 @@ class LoggingModel(keras.Model):
             function = super()._make_function(step_function)
         else:
             function = distribution.steps_function(
-                *(strategy, step_function),
-                *(self.steps_per_execution, self.run_eagerly),
+                strategy,
+                step_function,
+                self.steps_per_execution,
+                self.run_eagerly,
             )
         return lambda iterator: self._named(function(iterator))
 

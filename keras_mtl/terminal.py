@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import typer
 from rich.console import Console
 
+from keras_mtl.checks import integer
+
 console = Console()
 errors = Console(stderr=True)
 
@@ -70,6 +72,24 @@ def parsed_object(option, text):
             f"Received: {text}"
         )
     return content
+
+
+def parsed_integers(option, text):
+    """Returns the integers of at least 1 that an option gives, with commas.
+
+    Raises:
+        ValueError: If a part is something else.
+    """
+    numbers = []
+    for part in text.split(","):
+        try:
+            numbers.append(integer(option, int(part), 1))
+        except ValueError as error:
+            raise ValueError(
+                f"{option} must be whole numbers of at least 1, with commas "
+                f"between them. Received: {part!r}"
+            ) from error
+    return numbers
 
 
 def import_quietly():

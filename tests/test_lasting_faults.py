@@ -123,7 +123,10 @@ def unplugged(data):
 
 @pytest.mark.parametrize(
     ("name", "fault"),
-    [("pcgrad", "data"), ("meta_weighting", "interrupt")],
+    [
+        ("pcgrad", "data"),
+        pytest.param("meta_weighting", "interrupt", marks=pytest.mark.soak),
+    ],
 )
 def test_a_fit_that_is_broken_off(tmp_path, name, fault):
     """By data that raise or by Ctrl-C; BackupAndRestore goes on."""

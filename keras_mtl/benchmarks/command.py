@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from keras_mtl.checks import integer, need
+from keras_mtl.checks import need
+from keras_mtl.terminal import parsed_integers
 
 
 def bench(
@@ -80,7 +81,7 @@ def bench(
     names = [name.strip() for name in weighters.split(",") if name.strip()]
     for name in names:
         get(name)
-    numbers = [_number(part) for part in tasks.split(",") if tasks]
+    numbers = parsed_integers("--tasks", tasks) if tasks else []
     _check_peers(peers, workload)
     _check_plot(plot, numbers)
     arguments = {"jit_compile": "auto" if jit is None else jit}
@@ -116,16 +117,6 @@ def bench(
         from keras_mtl.benchmarks.picture import plot_step_times
 
         plot_step_times(plot, results)
-
-
-def _number(part):
-    try:
-        return integer("tasks", int(part), 1)
-    except ValueError as error:
-        raise ValueError(
-            "--tasks must be whole numbers of at least 1, with commas between "
-            f"them. Received: {part!r}"
-        ) from error
 
 
 def _check_peers(peers, workload):

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from keras_mtl.checks import above, at_least, integer
+from keras_mtl.checks import above, at_least
+from keras_mtl.terminal import parsed_integers
 
 
 def scaling(
@@ -33,7 +34,7 @@ def scaling(
     from keras_mtl.benchmarks.report import WIDTH
     from keras_mtl.benchmarks.scaling import Network, scaling_table
 
-    numbers = [_number(part) for part in replicas.split(",")]
+    numbers = parsed_integers("--replicas", replicas)
     network = Network(
         bandwidth=above("gigabits", gigabits, 0.0) * 1e9 / 8,
         latency=at_least("microseconds", microseconds, 0.0) * 1e-6,
@@ -41,16 +42,6 @@ def scaling(
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     for result in _results(measured):
         console.print(scaling_table(result, numbers, network))
-
-
-def _number(part):
-    try:
-        return integer("replicas", int(part), 1)
-    except ValueError as error:
-        raise ValueError(
-            "--replicas must be whole numbers of at least 1, with commas "
-            f"between them. Received: {part!r}"
-        ) from error
 
 
 def _results(path):
