@@ -2,8 +2,6 @@
 
 import functools
 import json
-import os
-import sys
 import warnings
 from contextlib import contextmanager
 
@@ -21,7 +19,6 @@ def guarded(function):
 
     @functools.wraps(function)
     def run(*args, **kwargs):
-        import_quietly()
         warnings.showwarning = _show_warning
         try:
             function(*args, **kwargs)
@@ -90,22 +87,6 @@ def parsed_integers(option, text):
                 f"between them. Received: {part!r}"
             ) from error
     return numbers
-
-
-def import_quietly():
-    """Imports TensorFlow without the notes that it writes to stderr."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if "tensorflow" in sys.modules:
-        return
-    # Some come from below Python, before any setting is read.
-    stderr = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        import tensorflow  # noqa: F401
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
 
 
 def _show_warning(message, *_):

@@ -1,5 +1,7 @@
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -27,6 +29,16 @@ def test_help_names_all_commands():
     assert result.exit_code == 0
     for command in ("demo", "train", "compare", "report", "list"):
         assert re.search(rf"\b{command}\b", result.output)
+
+
+def test_the_command_prints_none_of_tensorflows_notes():
+    command = "from keras_mtl_command import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", command, "list"], capture_output=True, text=True
+    )
+    assert result.returncode == 0
+    assert "slaw" in result.stdout
+    assert result.stderr == ""
 
 
 def test_list_shows_the_whole_catalogue():
