@@ -54,7 +54,7 @@ class Cell(NamedTuple):
         return settings
 
 
-def plan(methods, seeds, sweeps) -> list[Cell]:
+def plan(methods, seeds, sweeps, plain) -> list[Cell]:
     """Returns the cells, one seed after the other.
 
     Args:
@@ -62,20 +62,52 @@ def plan(methods, seeds, sweeps) -> list[Cell]:
         seeds: Integer, number of seeds, from 0 on.
         sweeps: Dict from parameter to list of values. A method that takes the
             parameter runs with each value besides its own.
+        plain: Dict, as `plain_values` returns it.
     """
     variants = [(method, ()) for method in methods]
     variants += [
         (method, ((parameter, value),))
         for parameter, values in sweeps.items()
         for method in methods
-        if method != SINGLE_TASK and takes(method, parameter)
+        if parameter in plain[method]
         for value in values
+        if value != plain[method][parameter]
     ]
     return [
         Cell(method, seed, sweep)
         for seed in range(seeds)
         for method, sweep in variants
     ]
+
+
+def plain_values(sweeps, methods, experiment_of) -> dict[str, dict]:
+    """Returns the values that swept parameters have outside the sweep.
+
+    Args:
+        sweeps: Dict from parameter to list of values.
+        methods: List of names of methods.
+        experiment_of: Function from a `Cell` to its `Experiment`.
+
+    Returns:
+        `{method: {parameter: value}}`, of the parameters that the method takes;
+        None where the value is no number.
+    """
+    values = {}
+    for method in methods:
+        experiment = experiment_of(Cell(method, 0))
+        arguments = experiment.make_weighter().get_config()
+        settings = {name: getattr(experiment, name) for name in SETTINGS}
+        known = {**arguments, **settings}
+        values[method] = {
+            parameter: _number(known[parameter])
+            for parameter in sweeps
+            if method != SINGLE_TASK and takes(method, parameter)
+        }
+    return values
+
+
+def _number(value):
+    return float(value) if isinstance(value, int | float) else None
 
 
 def parse_sweeps(texts, methods) -> dict[str, list[float]]:

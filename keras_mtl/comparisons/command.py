@@ -25,6 +25,13 @@ def compare(
     glove: Annotated[
         Path | None, typer.Option(help="topics, sentiment: GloVe vectors.")
     ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="topics, sentiment: text_cnn or bert.")
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="The BERT: minilm, a keras-hub name, or a folder."),
+    ] = None,
     settings: Annotated[
         str | None,
         typer.Option(help="Further settings, as JSON: '{\"dropout\": 0.3}'."),
@@ -49,7 +56,13 @@ def compare(
     from keras_mtl.comparisons.table import score_table
     from keras_mtl.terminal import parsed_object
 
-    given = {"epochs": epochs, "data": data, "glove": glove}
+    given = {
+        "epochs": epochs,
+        "data": data,
+        "glove": glove,
+        "encoder": encoder,
+        "preset": preset,
+    }
     given = {name: value for name, value in given.items() if value is not None}
     given |= parsed_object("--settings", settings) or {}
     names = [name for name in methods.split(",") if name]
@@ -72,9 +85,8 @@ def compare(
     finally:
         signal.signal(signal.SIGTERM, before)
     console.print(score_table(folder, cells))
-    for cell in failed:
-        error = folder.read_cell(cell)["error"]
-        console.print(f"Failed: {cell.name}: {error}", markup=False)
+    for name, error in failed.items():
+        console.print(f"Failed: {name}: {error}", markup=False)
     console.print(f"Written to {out}. Draw it: keras-mtl report {out}")
     if failed:
         raise typer.Exit(1)

@@ -4,12 +4,16 @@ import os
 from pathlib import Path
 
 from keras_mtl.checks import integer
-from keras_mtl.comparisons.cells import parse_sweeps, plan
-from keras_mtl.comparisons.folder import ComparisonFolder, command_line
+from keras_mtl.comparisons.cells import parse_sweeps, plain_values, plan
+from keras_mtl.comparisons.folder import ComparisonFolder
 from keras_mtl.comparisons.methods import METHODS, check_methods
 from keras_mtl.comparisons.progress import ComparisonProgress
 from keras_mtl.comparisons.running import Job, run_jobs
-from keras_mtl.comparisons.search import best_rates, search_cells
+from keras_mtl.comparisons.search import (
+    choose_rates,
+    chosen_rates,
+    search_cells,
+)
 from keras_mtl.experiments import experiment_class, make_experiment
 
 # Settings in which the cells of a comparison differ.
@@ -46,7 +50,7 @@ def compare(
 
     Returns:
         `(folder, cells, failed)`: the `ComparisonFolder`, the cells asked for,
-        and those that failed.
+        and a dict from the runs that failed to their errors.
 
     Raises:
         ValueError: If an argument is not usable, or the folder holds another
@@ -65,36 +69,36 @@ def compare(
         raise ValueError(
             f"--search chooses by validation rows; {experiment!r} has none."
         )
-    for name in settings or {}:
-        of_methods = {n for m in methods for n in METHODS[m].settings}
-        if name in (*OF_CELLS, *of_methods):
-            raise ValueError(
-                f"The setting {name!r} is the methods' own. Leave it out, or "
-                "use `keras-mtl train`."
-            )
+    given = dict(settings or {})
+    _check_settings(given, search)
     asked = {
         name: str(value) if isinstance(value, Path) else value
-        for name, value in (settings or {}).items()
+        for name, value in given.items()
     }
-    cells = plan(methods, seeds, sweeps)
+
+    def experiment_of(cell):
+        return make_experiment(experiment, **cell.settings(asked))
+
+    defaults = plain_values(sweeps, methods, experiment_of)
+    cells = plan(methods, seeds, sweeps, defaults)
     for cell in cells:  # Bad settings are told before anything runs.
-        make_experiment(experiment, **cell.settings(asked))
+        experiment_of(cell)
     folder = ComparisonFolder(out)
+    shared = common.config()
+    for name in (*OF_CELLS, *(("learning_rate",) if search else ())):
+        shared.pop(name)
     described = {
         "experiment": kind.name,
         "score": kind.score._asdict(),
-        "settings": {
-            name: value
-            for name, value in common.config().items()
-            if name not in OF_CELLS
-        },
+        "settings": shared,
         "search": search,
         "methods": methods,
         "seeds": seeds,
         "sweeps": sweeps,
+        "plain_values": defaults,
         "cells": [cell.name for cell in cells],
-        "command": command_line(),
     }
+    failed = {}
 
     def run(folder, cells, rates, test=True):
         pending = [
@@ -104,20 +108,45 @@ def compare(
                 kind,
                 {**cell.settings(asked), **rates.get(cell.method, {})},
                 threads,
+                jobs,
                 test,
             )
             for cell in cells
             if not folder.finished(cell)
         ]
         with ComparisonProgress(console, len(pending)) as progress:
-            return run_jobs(pending, jobs, progress)
+            for job in run_jobs(pending, jobs, progress):
+                failed[job.name] = job.error
 
     with folder.opened(described):
-        rates = {}
+        rates, able = {}, cells
         if search:
             searched = folder.part("search")
-            run(searched, search_cells(methods), {}, test=False)
-            best = best_rates(searched, methods)
+            known = chosen_rates(searched)
+            missing = [name for name in methods if name not in known]
+            run(searched, search_cells(missing), {}, test=False)
+            best = choose_rates(searched, methods)
             rates = {m: {"learning_rate": rate} for m, rate in best.items()}
-        failed = run(folder, cells, rates)
-    return folder, cells, [job.cell for job in failed]
+            able = [cell for cell in cells if cell.method in rates]
+            for cell in cells:
+                if cell.method not in rates:
+                    failed[cell.name] = folder.fail(
+                        cell, "no run of the search of its learning rate ended"
+                    )
+        run(folder, able, rates)
+    return folder, cells, failed
+
+
+def _check_settings(given, search):
+    own = {name for method in METHODS.values() for name in method.settings}
+    for name in given:
+        if name in (*OF_CELLS, *own):
+            raise ValueError(
+                f"The setting {name!r} is the methods' own. Leave it out, or "
+                "use `keras-mtl train`."
+            )
+    if search and "learning_rate" in given:
+        raise ValueError(
+            "--search chooses the learning rate. Leave the setting "
+            "'learning_rate' out, or --search."
+        )

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import shlex
 import sys
 from contextlib import contextmanager
@@ -12,8 +13,6 @@ from keras_mtl.experiments.folder import difference
 from keras_mtl.experiments.json_files import read_object, write_json
 
 COMPARE, CELLS, RUNS = "compare.json", "cells", "runs"
-# Options whose values are paths.
-PATHS = ("--out", "--data", "--glove")
 
 
 class ComparisonFolder:
@@ -142,6 +141,11 @@ class ComparisonFolder:
                 f"{type(error).__name__}: {error}. Remove it to run it again."
             ) from error
 
+    def fail(self, cell, error) -> str:
+        """Writes of a cell that it failed, and returns the error."""
+        self.write(cell, {"status": "failed", "error": error})
+        return error
+
     def write(self, cell, content):
         """Writes a cell's file."""
         path = self.cell_path(cell)
@@ -156,7 +160,7 @@ class ComparisonFolder:
 
 
 def _union(there, plan):
-    """Returns the methods, cells, seeds and sweeps of both."""
+    """Returns what adds up: methods, cells, seeds and sweeps of both."""
     sweeps = {
         name: sorted({*there["sweeps"].get(name, ()), *values})
         for name, values in {**there["sweeps"], **plan["sweeps"]}.items()
@@ -166,7 +170,12 @@ def _union(there, plan):
         for name in ("methods", "cells")
     }
     seeds = max(there["seeds"], plan["seeds"])
-    return {**both, "seeds": seeds, "sweeps": sweeps}
+    plain = {
+        name: {**there["plain_values"].get(name, {}), **values}
+        for name, values in plan["plain_values"].items()
+    }
+    plain = {**there["plain_values"], **plain}
+    return {**both, "seeds": seeds, "sweeps": sweeps, "plain_values": plain}
 
 
 def command_line() -> str:
@@ -174,12 +183,26 @@ def command_line() -> str:
     words = ["keras-mtl"]
     for word in sys.argv[1:]:
         option, equals, value = word.partition("=")
-        if words[-1] in PATHS:
-            word = Path(word).name
-        elif equals and option in PATHS:
-            word = f"{option}={Path(value).name}"
-        words.append(word)
+        if equals and option.startswith("--"):
+            words.append(f"{option}={_without_folders(value)}")
+        else:
+            words.append(_without_folders(word))
     return shlex.join(words)
+
+
+def _without_folders(word):
+    """Returns a path's last part, also within JSON; other words as they are."""
+    try:
+        content = json.loads(word)
+    except json.JSONDecodeError:
+        content = None
+    if isinstance(content, dict):
+        own = {
+            name: _without_folders(value) if isinstance(value, str) else value
+            for name, value in content.items()
+        }
+        return json.dumps(own)
+    return Path(word).resolve().name if os.path.exists(word) else word
 
 
 def _same(plan):

@@ -22,12 +22,21 @@ class Job:
         experiment: Class of the experiment.
         settings: Dict, the settings of the experiment.
         threads: Integer, of TensorFlow.
+        at_a_time: Integer, jobs that share the machine.
         test: Boolean, whether to measure on the test rows at the end.
+
+    Attributes:
+        name: String, which run of the comparison it is.
+        error: String, why it failed, or None.
     """
 
-    def __init__(self, folder, cell, experiment, settings, threads, test=True):
-        self.folder, self.cell, self.test = folder, cell, test
-        self.threads = threads
+    def __init__(
+        self, folder, cell, experiment, settings, threads, at_a_time, test=True
+    ):
+        self.folder, self.cell = folder, cell
+        self.name = cell.name if test else f"search/{cell.name}"
+        self.error = None
+        self._conditions = {"threads": threads, "jobs": at_a_time}
         self._order = {
             "experiment": experiment.name,
             "settings": settings,
@@ -48,6 +57,26 @@ class Job:
             Whether the run succeeded.
         """
         log = self.folder.run_path(self.cell).with_suffix(".log")
+        result = None
+        try:
+            result = self._work(log, on_epoch)
+            if result is None:
+                self.error = self._reason(log)
+        except OSError as error:  # No memory for a process, for instance.
+            self.error = f"{type(error).__name__}: {error}"
+        if self._stopped:
+            return False
+        own = {
+            "status": "finished" if self.error is None else "failed",
+            "error": self.error,
+            "command": command_line(),
+            **self._conditions,
+        }
+        self.folder.write(self.cell, {**own, **(result or {})})
+        return self.error is None
+
+    def _work(self, log, on_epoch):
+        """Returns what the process found, or None where it failed."""
         log.parent.mkdir(parents=True, exist_ok=True)
         result = None
         with log.open("w", encoding="utf-8") as errors:
@@ -67,7 +96,7 @@ class Job:
             with self._process as process:
                 if self._stopped:  # While it was being started.
                     process.terminate()
-                    return False
+                    return None
                 json.dump(self._order, process.stdin)
                 process.stdin.close()
                 for line in process.stdout:
@@ -75,15 +104,7 @@ class Job:
                     result = told.pop("result", result)
                     if "epoch" in told:
                         on_epoch(told)
-        if self._stopped:
-            return False
-        done = self._process.returncode == 0 and result is not None
-        own = {"status": "finished", "error": None}
-        if not done:
-            own = {"status": "failed", "error": self._reason(log)}
-        shared = {"command": command_line(), "threads": self.threads}
-        self.folder.write(self.cell, {**own, **shared, **(result or {})})
-        return done
+        return result if process.returncode == 0 else None
 
     def stop(self):
         """Ends the process; its latest checkpoint stays."""

@@ -2,10 +2,13 @@
 
 import math
 
+from keras_mtl.checks import finite
 from keras_mtl.comparisons.cells import Cell
+from keras_mtl.experiments.json_files import write_json
 
 # Mao et al., 2022, appendix.
 LEARNING_RATES = (1e-5, 2e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3)
+RATES = "learning_rates.json"
 
 
 class SearchCell(Cell):
@@ -26,27 +29,40 @@ def search_cells(methods) -> list[Cell]:
     ]
 
 
-def best_rates(folder, methods) -> dict[str, float]:
-    """Returns the learning rate of each method with the best validation score.
+def chosen_rates(folder) -> dict[str, float]:
+    """Returns the learning rates that were chosen by an earlier call.
 
     Args:
         folder: `ComparisonFolder` of the searched cells.
-        methods: List of names of methods.
 
     Raises:
-        ValueError: If no run of a method succeeded.
+        ValueError: If the file that holds them is damaged.
     """
-    rates = {}
+    if not (folder.path / RATES).exists():
+        return {}
+    rates = folder.read(RATES)
+    return {method: finite(method, rate) for method, rate in rates.items()}
+
+
+def choose_rates(folder, methods) -> dict[str, float]:
+    """Returns the learning rate of each method with the best validation score.
+
+    They are kept: all seeds of a method train with one rate, also where a run
+    of the search that failed succeeds later.
+
+    Args:
+        folder: `ComparisonFolder` of the searched cells.
+        methods: List of names of methods. One of which no run succeeded is
+            left out.
+    """
+    rates = chosen_rates(folder)
     for method in methods:
         scores = {
             cell.sweep[0][1]: folder.metric(cell, "validation_score")
             for cell in search_cells([method])
         }
         known = {r: s for r, s in scores.items() if s is not None}
-        if not known:
-            raise ValueError(
-                f"No run of {method!r} in the search of a learning rate "
-                f"succeeded. The reasons are in '{folder.path}'."
-            )
-        rates[method] = max(known, key=lambda r: (known[r], -math.log(r)))
+        if known and method not in rates:
+            rates[method] = max(known, key=lambda r: (known[r], -math.log(r)))
+    write_json(folder.path / RATES, rates)
     return rates

@@ -12,7 +12,7 @@ import statistics
 from pathlib import Path
 
 from keras_mtl.comparisons.summary import summary
-from keras_mtl.experiments.folder import versions
+from keras_mtl.experiments.folder import METRICS, versions
 from keras_mtl.experiments.json_files import read_object, write_json
 from keras_mtl.experiments.running import train
 
@@ -87,7 +87,8 @@ def _train_once(experiment, out, callbacks, test):
     what = json.dumps([experiment.config(), versions(), test], sort_keys=True)
     name = hashlib.sha256(what.encode()).hexdigest()[:32]
     kept = cache_folder() / f"{name}.json"
-    if kept.exists():
+    finished_here = (out / METRICS).exists()
+    if kept.exists() and not finished_here:
         result = read_object(kept, "Remove it to train again.")
         # They say nothing of the threads, or the machine, of this call.
         for name in SUMMED:

@@ -23,7 +23,7 @@ def main():
     from keras_mtl.experiments.running import train
 
     experiment = make_experiment(job["experiment"], **job["settings"])
-    callbacks = [Lines(experiment)]
+    callbacks = [Lines()]
     if job["single_task"]:
         result = train_single_tasks(
             experiment, job["out"], callbacks, job["test"]
@@ -42,15 +42,7 @@ def main():
 
 
 class Lines(keras.callbacks.Callback):
-    """Tells each epoch.
-
-    Args:
-        experiment: `Experiment`.
-    """
-
-    def __init__(self, experiment):
-        super().__init__()
-        self._experiment = experiment
+    """Tells each epoch."""
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes a line."""

@@ -1,5 +1,7 @@
 """The experiments of the papers, runnable from the command line."""
 
+import dataclasses
+
 
 def experiment_class(name):
     """Returns the class of the experiment `name`.
@@ -42,11 +44,11 @@ def make_experiment(name, **settings):
     from keras_mtl.checks import did_you_mean
 
     experiment = experiment_class(name)
-    fields = experiment.__dataclass_fields__
+    fields = [field.name for field in dataclasses.fields(experiment)]
     for setting in settings:
         if setting not in fields:
             raise ValueError(
                 f"The experiment {name!r} has no setting {setting!r}."
-                f"{did_you_mean(setting, fields)} Settings: {[*fields]}"
+                f"{did_you_mean(setting, fields)} Settings: {fields}"
             )
     return experiment(**settings)

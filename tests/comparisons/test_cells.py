@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_mtl.comparisons.cells import Cell, parse_sweeps, plan
+from keras_mtl.comparisons.cells import Cell, parse_sweeps, plain_values, plan
 from keras_mtl.comparisons.methods import (
     METHODS,
     check_methods,
@@ -25,10 +25,16 @@ NAMES = [*methods_for(DEMO)]
 )
 def test_a_plan_has_every_cell_once(methods, seeds, values):
     sweeps = {"query_split": values} if values else {}
-    cells = plan(methods, seeds, sweeps)
+
+    def experiment_of(cell):
+        return make_experiment("demo", **cell.settings({}))
+
+    plain = plain_values(sweeps, methods, experiment_of)
+    cells = plan(methods, seeds, sweeps, plain)
     assert len(set(cells)) == len(cells)
     swept = [m for m in methods if m == "meta_weighting"]
-    assert len(cells) == seeds * (len(methods) + len(swept) * len(values))
+    others = {*values} - {DEMO.query_split}
+    assert len(cells) == seeds * (len(methods) + len(swept) * len(others))
     assert [c.seed for c in cells] == sorted(c.seed for c in cells)
 
 

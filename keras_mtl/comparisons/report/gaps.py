@@ -4,8 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_mtl.comparisons.methods import BASELINE
-from keras_mtl.comparisons.report.statistics import query_bound
+from keras_mtl.comparisons.report.statistics import (
+    Interval,
+    query_bound,
+    t_interval,
+)
 
 SETS = ("training", "query", "test")
 MOST_EPOCHS = 3
@@ -40,21 +43,26 @@ class Gap(NamedTuple):
     """How well two losses stand for the test loss, at one epoch.
 
     Args:
+        method: String.
         epoch: Integer.
         training: Float, mean `|training - test|` over tasks and seeds.
         query: Float, mean `|query - test|`.
+        nearer: `Interval` over seeds of the one minus the other, positive where
+            the query loss is nearer to the test loss.
         within: Float, share of tasks and seeds whose `|query - test|` is within
             the bound; `None` where the bound does not apply.
     """
 
+    method: str
     epoch: int
     training: float
     query: float
+    nearer: Interval
     within: float | None
 
 
 def mean_losses(comparison, measure) -> MeanLosses | None:
-    """Returns the losses of uniform weights, or of the first that has them.
+    """Returns the losses of the first method that has a query set.
 
     Args:
         comparison: `Comparison`.
@@ -63,7 +71,7 @@ def mean_losses(comparison, measure) -> MeanLosses | None:
     Returns:
         `MeanLosses`, or `None` where none were measured.
     """
-    for method in (BASELINE, *comparison.methods):
+    for method in comparison.methods:
         runs = []
         for cell in comparison.of_method(method).values():
             by_set = _arrays(cell.losses, measure, comparison.tasks)
@@ -102,10 +110,12 @@ def gaps(comparison, measure) -> list[Gap]:
         within = (query <= found.bounds).mean(axis=(0, 2))
     return [
         Gap(
-            epoch,
-            float(training[:, row].mean()),
-            float(query[:, row].mean()),
-            None if within is None else float(within[row]),
+            method=found.method,
+            epoch=epoch,
+            training=float(training[:, row].mean()),
+            query=float(query[:, row].mean()),
+            nearer=t_interval((training - query)[:, row].mean(axis=1)),
+            within=None if within is None else float(within[row]),
         )
         for row, epoch in enumerate(found.epochs)
     ]

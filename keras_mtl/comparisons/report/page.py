@@ -7,7 +7,11 @@ from pathlib import Path
 from keras_mtl.comparisons.report import figures, html, tables, warnings
 from keras_mtl.comparisons.report.figures.curves import validation_curves
 from keras_mtl.comparisons.report.gaps import gaps
-from keras_mtl.comparisons.report.summary import summarise, verdict
+from keras_mtl.comparisons.report.summary import (
+    summarise,
+    verdict,
+    with_interval,
+)
 
 # Inches of a picture become so many pixels, in the file and on the page.
 FILE_DPI, PAGE_DPI = 130, 88
@@ -118,11 +122,13 @@ def gap_sentence(comparison) -> str:
     if not found:
         name, found = "loss", gaps(comparison, "loss")
     last = found[-1]
-    nearer = "query" if last.query < last.training else "training"
+    runs = "1 seed" if last.nearer.count == 1 else f"{last.nearer.count} seeds"
+    by = with_interval(last.nearer, signed=True, digits=4)
     return (
-        f"After epoch {last.epoch} the {nearer} loss is the nearer to the test "
-        f"loss: query and test differ by {last.query:.4f} on average over "
-        f"tasks and seeds, training and test by {last.training:.4f} ({name})."
+        f"{last.method}, {runs}: after epoch {last.epoch} query and test loss "
+        f"differ by {last.query:.4f} on average over tasks, training and test "
+        f"loss by {last.training:.4f}. The query loss is nearer by {by} "
+        f"({name}; 95 % t-interval over seeds)."
     )
 
 
@@ -210,6 +216,8 @@ def _origin(comparison):
         versions = first["versions"].items()
         facts["versions"] = ", ".join(f"{n} {v}" for n, v in versions)
         facts["threads of a run"] = first["threads"]
+        facts["runs at a time"] = first["jobs"]
+        facts["learning rates"] = _learning_rates(comparison)
         facts["parameters of the first run"] = first["num_parameters"]
     line = (
         f"Experiment {comparison.experiment}: {len(comparison.methods)} "
@@ -218,9 +226,22 @@ def _origin(comparison):
     )
     return [
         html.element("p", line),
-        html.element("pre", comparison.command),
+        html.element("pre", "\n".join(comparison.commands)),
         html.details("Settings and versions", html.facts(facts)),
     ]
+
+
+def _learning_rates(comparison):
+    """Returns the learning rates, by method where they differ."""
+    rates = {}
+    for cell in comparison.cells:
+        rate = cell.facts["learning_rate"]
+        rates.setdefault(cell.method, {})[str(rate)] = None
+    by_method = {method: ", ".join(own) for method, own in rates.items()}
+    distinct = {*by_method.values()}
+    if len(distinct) == 1:
+        return distinct.pop()
+    return "; ".join(f"{m} {own}" for m, own in by_method.items())
 
 
 def _in(unit):

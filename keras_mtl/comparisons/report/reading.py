@@ -38,7 +38,8 @@ class Comparison:
         seeds: Tuple of integers, those that were asked for.
         sweeps: Dict from the name of a parameter to its values.
         settings: Dict.
-        command: String, what the user typed.
+        plain_values: Dict from method to the values that swept parameters have
+            outside the sweeps.
         cells: Tuple of finished `Result`.
         troubles: Tuple of `Trouble`.
     """
@@ -50,7 +51,7 @@ class Comparison:
     seeds: tuple[int, ...]
     sweeps: dict[str, list]
     settings: dict[str, Any]
-    command: str
+    plain_values: dict[str, dict[str, float]]
     cells: tuple[Result, ...]
     troubles: tuple[Trouble, ...]
 
@@ -73,6 +74,12 @@ class Comparison:
             seed: self.scaled(cell, task)
             for seed, cell in self.of_method(method).items()
         }
+
+    @property
+    def commands(self) -> list[str]:
+        """The commands that ran the cells."""
+        typed = [cell.facts["command"] for cell in self.cells]
+        return [*dict.fromkeys(str(command) for command in typed if command)]
 
     def scaled(self, cell, task=None) -> float:
         """Returns the score of a cell in the score's unit."""
@@ -99,6 +106,14 @@ def read_comparison(folder) -> Comparison:
         sweeps = {
             parameter: [checking.finite(value) for value in values]
             for parameter, values in (given.get("sweeps") or {}).items()
+        }
+        plain = {
+            method: {
+                parameter: checking.finite(value)
+                for parameter, value in values.items()
+                if value is not None
+            }
+            for method, values in (given.get("plain_values") or {}).items()
         }
         methods = checking.texts(given["methods"])
         seeds = range(checking.count(given["seeds"]))
@@ -140,7 +155,7 @@ def read_comparison(folder) -> Comparison:
         seeds=tuple(seeds),
         sweeps=sweeps,
         settings=given.get("settings") or {},
-        command=given.get("command") or "",
+        plain_values=plain,
         cells=tuple(cells),
         troubles=tuple(troubles),
     )

@@ -13,7 +13,8 @@ from keras_mtl.comparisons.report.statistics import (
     t_interval,
 )
 
-# What methods are compared with: equal weights, and each task on its own.
+# What decides whether times compare.
+CONDITIONS = ("threads", "jobs")
 
 
 class Summary(NamedTuple):
@@ -87,7 +88,7 @@ def _delta_m(comparison, method):
 def _cost(comparison, method, name):
     """Returns the ratio of median step times on like terms.
 
-    These are seeds that both ran, on as many threads.
+    These are seeds that both ran, on as many threads, beside as many runs.
     """
     mine = comparison.of_method(method)
     theirs = comparison.of_method(BASELINE)
@@ -95,7 +96,10 @@ def _cost(comparison, method, name):
         (mine[seed].seconds(name), theirs[seed].seconds(name))
         for seed in mine
         if seed in theirs
-        and mine[seed].facts["threads"] == theirs[seed].facts["threads"]
+        and all(
+            mine[seed].facts[name] == theirs[seed].facts[name]
+            for name in CONDITIONS
+        )
     ]
     times = [pair for pair in times if all(second > 0.0 for second in pair)]
     if not times:
@@ -157,14 +161,15 @@ def verdict(comparison, summaries) -> str:
     return sentence
 
 
-def with_interval(interval, signed=False) -> str:
+def with_interval(interval, signed=False, digits=2) -> str:
     """Returns `"93.10 ± 0.24"`, or the mean alone where no interval is."""
     if interval.count == 0 or math.isnan(interval.mean):
         return "–"
-    mean = f"{interval.mean:{'+' if signed else ''}.2f}".replace("-", "−")
+    sign = "+" if signed else ""
+    mean = f"{interval.mean:{sign}.{digits}f}".replace("-", "−")
     if math.isnan(interval.half_width):
         return mean
-    return f"{mean} ± {interval.half_width:.2f}"
+    return f"{mean} ± {interval.half_width:.{digits}f}"
 
 
 def _listed(names):

@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_mtl.comparisons.methods import SINGLE_TASK
 from keras_mtl.comparisons.report.statistics import paired_difference
-from keras_mtl.comparisons.report.summary import with_interval
+from keras_mtl.comparisons.report.summary import CONDITIONS, with_interval
 
 LEAST_WEIGHT = 0.01
 
@@ -29,8 +29,8 @@ def starved_tasks(comparison) -> list[str]:
             if epochs:
                 starved.setdefault((cell.method, task), {})[cell.seed] = epochs
     return [
-        f"{method}: the weight of '{task}' all but vanished for "
-        f"{_by_seed(epochs)}."
+        f"{method}: the weight of '{task}' all but vanished, or was negative, "
+        f"for {_by_seed(epochs)}."
         for (method, task), epochs in starved.items()
     ]
 
@@ -64,7 +64,7 @@ def worse_than_single(comparison) -> list[str]:
 def mixed_conditions(comparison) -> list[str]:
     """Returns a line for each condition in which the runs differ."""
     lines = []
-    for name in ("threads", "versions"):
+    for name in (*CONDITIONS, "versions"):
         found = sorted({str(cell.facts[name]) for cell in comparison.cells})
         if len(found) > 1:
             listed = "; ".join(found)

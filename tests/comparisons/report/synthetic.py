@@ -45,7 +45,7 @@ def declaration(methods=METHODS, tasks=TASKS, seeds=3, **given):
         "seeds": seeds,
         "sweeps": {},
         "cells": planned(methods, seeds, given.get("sweeps", {})),
-        "command": f"keras-mtl compare sentiment --seeds {seeds} --out runs/s",
+        "plain_values": {},
         **given,
     }
 
@@ -75,10 +75,11 @@ def cell(method, seed, tasks=TASKS, sweep=None, gain=0.0):
         "sweep": sweep or {},
         "status": "finished",
         "error": None,
-        "command": f"keras-mtl train sentiment --weighter {method}",
+        "command": "keras-mtl compare sentiment --seeds 3 --out s",
         "threads": 1,
+        "jobs": 2,
         "versions": {"keras_mtl": "0.1.0", "tensorflow": "2.21.0"},
-        "config": {},
+        "config": {"learning_rate": 0.001},
         "num_parameters": 1234,
         "metrics": {
             "test_accuracy": average,

@@ -7,6 +7,7 @@ import pytest
 
 from keras_mtl.comparisons.report import figures
 from keras_mtl.comparisons.report.figures import style
+from keras_mtl.comparisons.report.figures.sweeps import swept_scores
 from keras_mtl.comparisons.report.reading import read_comparison
 from keras_mtl.comparisons.report.statistics import query_bound, t_interval
 from tests.comparisons.report.synthetic import (
@@ -106,7 +107,7 @@ def test_losses_side_by_side_with_the_bound(num_tasks):
         assert span == pytest.approx(2 * query_bound(240))
     plain = figures.draw_losses(given)
     assert names(plain) == ["training", "query", "test"]
-    assert plain.get_supylabel() == "loss (cross entropy: nats)"
+    assert plain.get_supylabel() == "loss (nats, if a cross entropy)"
 
 
 def test_sweeps_have_intervals():
@@ -126,6 +127,19 @@ def test_sweeps_have_intervals():
     segment = bars.lines[2][0].get_segments()[0]
     assert bars.lines[0].get_ydata()[0] == pytest.approx(interval.mean)
     assert np.ptp(segment[:, 1]) == pytest.approx(2 * interval.half_width)
+
+
+def test_runs_outside_a_sweep_stand_for_their_own_value(tmp_path):
+    write_comparison(
+        tmp_path,
+        sweeps={"step_size": [0.1]},
+        plain_values={"meta_weighting": {"step_size": 0.5}, "uniform": {}},
+    )
+    given = read_comparison(tmp_path)
+    (scores,) = swept_scores(given, "step_size").values()
+    plain = given.scores("meta_weighting").values()
+    assert list(scores) == [0.1, 0.5]
+    assert scores[0.5] == list(plain)
 
 
 @pytest.mark.parametrize("num_tasks", [1, 14])

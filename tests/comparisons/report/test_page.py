@@ -11,7 +11,11 @@ from typer.testing import CliRunner
 from keras_mtl.cli import app
 from keras_mtl.comparisons.report import page as page_module
 from keras_mtl.comparisons.report import warnings
-from keras_mtl.comparisons.report.page import flatness, write_report
+from keras_mtl.comparisons.report.page import (
+    flatness,
+    gap_sentence,
+    write_report,
+)
 from keras_mtl.comparisons.report.reading import read_comparison
 from keras_mtl.comparisons.report.statistics import t_interval
 from keras_mtl.comparisons.report.summary import summarise, verdict
@@ -88,7 +92,8 @@ def test_the_page_has_all_parts_and_needs_no_other_file(tmp_path):
         "Conflicts between the tasks",
         "Validation over the epochs",
     ]
-    assert comparison.command in page.texts["pre"]
+    (command,) = comparison.commands
+    assert command in page.texts["pre"]
     assert "keras_mtl 0.1.0, tensorflow 2.21.0" in page.texts["dd"]
     pictures = [s for s in page.sources if s.startswith("data:image/png")]
     assert len(pictures) == 7
@@ -230,11 +235,48 @@ def test_lower_may_be_better(tmp_path):
     assert len(lines) == 2
 
 
-def test_costs_on_unlike_terms_are_not_compared(tmp_path):
+def test_which_loss_is_nearer_to_the_tests(tmp_path):
+    gaps = ((0.3, 0.1), (0.3, 0.2))  # of training and query, for each seed
+
+    def change(cells):
+        for seed, (training, query) in enumerate(gaps):
+            content = cell("meta_weighting", seed, TASKS)
+            sets = {"training": 0.5 - training, "query": 0.5 + query}
+            for name, loss in {**sets, "test": 0.5}.items():
+                by_task = {task: [0.1, 0.1, loss] for task in TASKS}
+                content["losses"][name]["error"] = by_task
+            write(cells, f"meta_weighting/seed_{seed}.json", content)
+
+    methods = ("uniform", "meta_weighting")
+    comparison = make(tmp_path, seeds=2, methods=methods, change=change)
+    interval = t_interval([0.2, 0.1])
+    assert gap_sentence(comparison) == (
+        "meta_weighting, 2 seeds: after epoch 25 query and test loss differ by "
+        "0.1500 on average over tasks, training and test loss by 0.3000. The "
+        f"query loss is nearer by +0.1500 ± {interval.half_width:.4f} (0-1 "
+        "loss; 95 % t-interval over seeds)."
+    )
+
+
+def test_learning_rates_are_told_by_method_where_they_differ(tmp_path):
+    def change(cells):
+        content = cell("slaw", 1, TASKS)
+        content["config"]["learning_rate"] = 5e-4
+        write(cells, "slaw/seed_1.json", content)
+
+    page = outline(tmp_path, make(tmp_path, change=change))
+    rates = "slaw 0.001, 0.0005; stl 0.001; uniform 0.001"
+    assert rates in page.texts["dd"]
+    page = outline(tmp_path, make(tmp_path / "alike"))
+    assert "0.001" in page.texts["dd"]
+
+
+@pytest.mark.parametrize(("name", "others"), [("threads", 1), ("jobs", 2)])
+def test_costs_on_unlike_terms_are_not_compared(tmp_path, name, others):
     def change(cells):
         path = cells / "slaw" / "seed_0.json"
         content = json.loads(path.read_text("utf-8"))
-        write(cells, "slaw/seed_0.json", {**content, "threads": 2})
+        write(cells, "slaw/seed_0.json", {**content, name: 3})
 
     comparison = make(tmp_path, seeds=1, change=change)
     page = outline(tmp_path, comparison)
@@ -243,7 +285,7 @@ def test_costs_on_unlike_terms_are_not_compared(tmp_path):
         == ["not comparable"] * 2
     )
     assert warnings.mixed_conditions(comparison) == [
-        "The runs differ in their threads: 1; 2."
+        f"The runs differ in their {name}: {others}; 3."
     ]
 
 
@@ -254,7 +296,10 @@ def test_weights_that_vanish_are_told(tmp_path):
         write(cells, "slaw/seed_1.json", content)
 
     comparison = make(tmp_path, change=change)
-    line = "slaw: the weight of 'b' all but vanished for 2 epochs with seed 1."
+    line = (
+        "slaw: the weight of 'b' all but vanished, or was negative, for 2 "
+        "epochs with seed 1."
+    )
     assert warnings.starved_tasks(comparison) == [line]
     assert line in outline(tmp_path, comparison).texts["li"]
 

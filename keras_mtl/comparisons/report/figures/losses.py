@@ -5,7 +5,10 @@ import numpy as np
 from keras_mtl.comparisons.report.figures import style
 from keras_mtl.comparisons.report.gaps import SETS, chosen_epochs, mean_losses
 
-AXES = {"error": "0-1 loss (no unit)", "loss": "loss (cross entropy: nats)"}
+AXES = {
+    "error": "0-1 loss (no unit)",
+    "loss": "loss (nats, if a cross entropy)",
+}
 HATCHES = {"training": "", "query": "///", "test": "..."}
 
 

@@ -14,15 +14,18 @@ WIDE = 10.0
 def swept_scores(comparison, parameter) -> dict:
     """Returns `{method: {value: list of scores}}`, values in order.
 
+    The runs outside the sweep count for the value that they have.
+
     Args:
         comparison: `Comparison`.
         parameter: String.
     """
     found = {}
     for cell in comparison.cells:
-        if set(cell.sweep) == {parameter}:
+        own = cell.sweep or comparison.plain_values.get(cell.method, {})
+        if parameter in own and set(cell.sweep) <= {parameter}:
             values = found.setdefault(cell.method, {})
-            value = float(cell.sweep[parameter])
+            value = float(own[parameter])
             values.setdefault(value, []).append(comparison.scaled(cell))
     return {m: dict(sorted(values.items())) for m, values in found.items()}
 
