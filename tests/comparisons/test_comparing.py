@@ -1,55 +1,20 @@
 """Whole comparisons, by a worker that only pretends to train."""
 
-import io
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 
 import pytest
-from rich.console import Console
 
 from keras_mtl.comparisons import running
 from keras_mtl.comparisons.comparing import compare
 from keras_mtl.comparisons.folder import ComparisonFolder, command_line
-from keras_mtl.comparisons.search import LEARNING_RATES
 from keras_mtl.experiments import make_experiment
-
-# Accuracy 0.5 + learning rate, but 0.1 above 1e-3; `mgda` fails.
-WORKER = """
-import json, sys
-BROKEN = 0.0
-job = json.load(sys.stdin)
-settings = job["settings"]
-print("not JSON")
-print(json.dumps({"epoch": 1, "epochs": 2, "loss": 0.5}), flush=True)
-if settings["weighter"] == "mgda" or settings.get("learning_rate") == BROKEN:
-    raise RuntimeError("out of luck")
-rate = settings.get("learning_rate", 0.25)
-score = 0.5 + rate if rate != 5e-3 else 0.1
-metrics = {"validation_score": score, "seen": job}
-if job["test"]:
-    metrics["test_accuracy"] = score
-print(json.dumps({"result": {"metrics": metrics}}), flush=True)
-"""
-
-
-@pytest.fixture
-def worker(monkeypatch, tmp_path):
-    script = tmp_path / "worker.py"
-    script.write_text(textwrap.dedent(WORKER))
-    monkeypatch.setattr(running, "WORKER", (sys.executable, str(script)))
-    return script
-
-
-def run(tmp_path, methods, **arguments):
-    console = Console(file=io.StringIO())
-    out = tmp_path / "out"
-    return compare("demo", methods, out, console, **arguments)
+from tests.comparisons.pretend import WORKER, run
 
 
 def test_a_failing_run_is_recorded_and_the_rest_go_on(worker, tmp_path):
@@ -116,44 +81,6 @@ def test_two_at_work_in_one_folder(worker, tmp_path):
         pytest.raises(ValueError, match="Another comparison is running"),
     ):
         run(tmp_path, ["uniform"])
-
-
-def test_search_chooses_by_validation_and_leaves_the_test_rows(
-    worker, tmp_path
-):
-    folder, cells, _ = run(tmp_path, ["stl", "slaw"], search=True)
-    rates = [
-        folder.read_cell(cell)["metrics"]["seen"]["settings"]["learning_rate"]
-        for cell in cells
-    ]
-    assert rates == [1e-3, 1e-3]
-    searched = [*(tmp_path / "out" / "search" / "cells").glob("*/*.json")]
-    assert len(searched) == 2 * len(LEARNING_RATES)
-    for path in searched:
-        metrics = json.loads(path.read_text())["metrics"]
-        assert "test_accuracy" not in metrics
-    with pytest.raises(ValueError, match="has none"):
-        compare("mtregression", ["uniform"], tmp_path / "o", None, search=True)
-
-
-def test_a_method_whose_search_fails_does_not_stop_the_others(worker, tmp_path):
-    folder, cells, failed = run(tmp_path, ["mgda", "slaw"], search=True)
-    assert folder.finished(cells[1])
-    assert folder.read_cell(cells[0])["status"] == "failed"
-    assert "no run of the search" in failed["mgda/seed_0"]
-    rates = [f"search/mgda@learning_rate={r:g}/seed_0" for r in LEARNING_RATES]
-    assert list(failed) == [*rates, "mgda/seed_0"]
-
-
-def test_all_seeds_of_a_method_have_one_learning_rate(worker, tmp_path):
-    worker.write_text(WORKER.replace("BROKEN = 0.0", "BROKEN = 1e-3"))
-    *_, failed = run(tmp_path, ["slaw"], search=True)
-    assert list(failed) == ["search/slaw@learning_rate=0.001/seed_0"]
-    worker.write_text(WORKER)
-    folder, cells, _ = run(tmp_path, ["slaw"], search=True, seeds=2)
-    jobs = [folder.read_cell(cell)["metrics"]["seen"] for cell in cells]
-    assert [job["settings"]["learning_rate"] for job in jobs] == [5e-4, 5e-4]
-    assert "learning_rate" not in folder.read("compare.json")["settings"]
 
 
 def test_a_process_that_cannot_start_fails_its_cell_only(
