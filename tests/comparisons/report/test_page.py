@@ -1,15 +1,12 @@
 import csv
-import json
 import math
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from keras_mtl.cli import app
-from keras_mtl.comparisons.report import page as page_module
 from keras_mtl.comparisons.report import warnings
 from keras_mtl.comparisons.report.page import (
     flatness,
@@ -19,61 +16,10 @@ from keras_mtl.comparisons.report.page import (
 from keras_mtl.comparisons.report.reading import read_comparison
 from keras_mtl.comparisons.report.statistics import t_interval
 from keras_mtl.comparisons.report.summary import summarise, verdict
-from tests.comparisons.report.synthetic import cell, write, write_comparison
+from tests.comparisons.report.outline import METHODS, TASKS, make, outline
+from tests.comparisons.report.synthetic import cell, write
 
-METHODS, TASKS = ("stl", "uniform", "slaw"), ("a", "b")
 HOSTILE = "ValueError: <script>alert('x')</script> & \"more\""
-
-
-@pytest.fixture(autouse=True)
-def quick(request, monkeypatch):
-    """Pictures are drawn, and rendered where a test looks at them."""
-    if "rendered" not in request.fixturenames:
-        monkeypatch.setattr(page_module, "_png", lambda figure: b"")
-
-
-@pytest.fixture
-def rendered():
-    """Asks for real pictures."""
-
-
-class Outline(HTMLParser):
-    """Collects headings, rows of tables, links to elsewhere and scripts."""
-
-    def __init__(self):
-        super().__init__()
-        self.texts, self.rows, self.sources, self.open = {}, [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.open.append(tag)
-        self.sources += [v for n, v in attrs if n in ("src", "href")]
-        if tag == "tr":
-            self.rows.append([])
-
-    def handle_endtag(self, tag):
-        while self.open.pop() != tag:
-            pass
-
-    def handle_data(self, data):
-        tag = self.open[-1] if self.open else None
-        self.texts.setdefault(tag, []).append(data)
-        if tag in ("td", "th"):
-            self.rows[-1].append(data)
-
-
-def make(folder, seeds=3, change=None, **given):
-    given = {"methods": METHODS, "tasks": TASKS, **given}
-    write_comparison(folder, seeds=seeds, **given)
-    if change:
-        change(folder / "cells")
-    return read_comparison(folder)
-
-
-def outline(folder, comparison):
-    write_report(comparison, folder / "report")
-    parsed = Outline()
-    parsed.feed((folder / "report" / "index.html").read_text("utf-8"))
-    return parsed
 
 
 @pytest.mark.usefixtures("rendered")
@@ -269,39 +215,6 @@ def test_learning_rates_are_told_by_method_where_they_differ(tmp_path):
     assert rates in page.texts["dd"]
     page = outline(tmp_path, make(tmp_path / "alike"))
     assert "0.001" in page.texts["dd"]
-
-
-@pytest.mark.parametrize(("name", "others"), [("threads", 1), ("jobs", 2)])
-def test_costs_on_unlike_terms_are_not_compared(tmp_path, name, others):
-    def change(cells):
-        path = cells / "slaw" / "seed_0.json"
-        content = json.loads(path.read_text("utf-8"))
-        write(cells, "slaw/seed_0.json", {**content, name: 3})
-
-    comparison = make(tmp_path, seeds=1, change=change)
-    page = outline(tmp_path, comparison)
-    assert (
-        next(r for r in page.rows if r[0] == "slaw")[5:]
-        == ["not comparable"] * 2
-    )
-    assert warnings.mixed_conditions(comparison) == [
-        f"The runs differ in their {name}: {others}; 3."
-    ]
-
-
-def test_weights_that_vanish_are_told(tmp_path):
-    def change(cells):
-        content = cell("slaw", 1, TASKS)
-        content["history"]["b_weight"][3:5] = [1e-4, 1e-4]
-        write(cells, "slaw/seed_1.json", content)
-
-    comparison = make(tmp_path, change=change)
-    line = (
-        "slaw: the weight of 'b' all but vanished, or was negative, for 2 "
-        "epochs with seed 1."
-    )
-    assert warnings.starved_tasks(comparison) == [line]
-    assert line in outline(tmp_path, comparison).texts["li"]
 
 
 def test_flatness_compares_the_last_two_fifths(tmp_path):

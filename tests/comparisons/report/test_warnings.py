@@ -1,0 +1,40 @@
+import json
+
+import pytest
+
+from keras_mtl.comparisons.report import warnings
+from tests.comparisons.report.outline import TASKS, make, outline
+from tests.comparisons.report.synthetic import cell, write
+
+
+@pytest.mark.parametrize(("name", "others"), [("threads", 1), ("jobs", 2)])
+def test_costs_on_unlike_terms_are_not_compared(tmp_path, name, others):
+    def change(cells):
+        path = cells / "slaw" / "seed_0.json"
+        content = json.loads(path.read_text("utf-8"))
+        write(cells, "slaw/seed_0.json", {**content, name: 3})
+
+    comparison = make(tmp_path, seeds=1, change=change)
+    page = outline(tmp_path, comparison)
+    assert (
+        next(r for r in page.rows if r[0] == "slaw")[5:]
+        == ["not comparable"] * 2
+    )
+    assert warnings.mixed_conditions(comparison) == [
+        f"The runs differ in their {name}: {others}; 3."
+    ]
+
+
+def test_weights_that_vanish_are_told(tmp_path):
+    def change(cells):
+        content = cell("slaw", 1, TASKS)
+        content["history"]["b_weight"][3:5] = [1e-4, 1e-4]
+        write(cells, "slaw/seed_1.json", content)
+
+    comparison = make(tmp_path, change=change)
+    line = (
+        "slaw: the weight of 'b' all but vanished, or was negative, for 2 "
+        "epochs with seed 1."
+    )
+    assert warnings.starved_tasks(comparison) == [line]
+    assert line in outline(tmp_path, comparison).texts["li"]
