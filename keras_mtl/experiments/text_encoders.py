@@ -53,7 +53,7 @@ def text_cnn_recipe(
 
     Returns:
         `TextRecipe`. With GloVe, its facts have the share of the words read
-        that start from their vectors, and of those that do not.
+        that it does not know.
     """
     vectorizer = keras.layers.TextVectorization(
         vocabulary_size,
@@ -72,7 +72,6 @@ def text_cnn_recipe(
             seed,
             counts=np.bincount(ids.ravel(), minlength=len(vocabulary)),
         )
-        facts["tokens_known_to_glove"] = known
         facts["unknown_word_share"] = 1.0 - known
 
     def make_encoder():
