@@ -141,7 +141,10 @@ def test_search_chooses_by_validation_and_leaves_the_test_rows(
         ({"threads": 0}, "`threads` must be at least 1"),
         ({"settings": {"epoch": 1}}, "Did you mean 'epochs'?"),
         ({"settings": {"seed": 1}}, "'seed' is the methods' own"),
+        ({"settings": {"num_train": 4}}, "`num_train` must be at least 5"),
+        ({"settings": {"query_split": 1}}, "`query_split` must be in the"),
         ({"sweeps": ["step_size=-1"]}, "`step_size` must be"),
+        ({"sweeps": ["query_split=0"]}, "`query_split` must be greater"),
     ],
 )
 def test_bad_arguments_are_told_before_anything_runs(
