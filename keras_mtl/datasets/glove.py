@@ -69,7 +69,7 @@ def load_glove(path, words=None):
         return _load_package()
     path = Path(path)
     if path.suffix == ".npy":
-        return _load_pair(path, Path(words) if words else _words_beside(path))
+        return _load_pair(path, Path(words) if words else words_beside(path))
     found, vectors, dim = [], [], None
     with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
         for number, line in enumerate(lines, start=1):
@@ -154,7 +154,15 @@ def _is_number(text, asked):
     return True
 
 
-def _words_beside(path):
+def words_beside(path):
+    """Returns the path of the words of a `.npy` file.
+
+    Args:
+        path: `Path` of the vectors.
+
+    Raises:
+        ValueError: If there is no such file.
+    """
     stems = [path.stem, Path(path.stem).stem]
     for stem in stems:
         words = path.with_name(f"{stem}.words.txt")

@@ -1,12 +1,12 @@
 """What every experiment provides."""
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from keras_mtl import weighters
 from keras_mtl.checks import above, between, integer, one_of
+from keras_mtl.experiments.identity import identity
 from keras_mtl.weighters import Weighter
 
 SETS = ("train", "test", "validation")
@@ -206,9 +206,12 @@ class Experiment:
         for name, value in config.items():
             if isinstance(value, Path):
                 # The same file may have another path next time.
-                digest = hashlib.sha256(value.read_bytes()).hexdigest()
-                config[name] = {"name": value.name, "sha256": digest[:16]}
+                config[name] = identity(value)
         return config
+
+    def packages(self) -> tuple:
+        """Returns the names of packages, of this run alone, that decide it."""
+        return ()
 
 
 def existing(name, path):

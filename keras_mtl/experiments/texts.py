@@ -10,10 +10,16 @@ import keras
 from keras_mtl import MultiTaskModel
 from keras_mtl.architectures import SharedPrivate, TaskDiscriminator
 from keras_mtl.checks import at_least, between, integer, one_of
-from keras_mtl.datasets.glove import PACKAGE
-from keras_mtl.experiments.bert import FEWEST_TOKENS, bert_recipe
+from keras_mtl.datasets.glove import PACKAGE, words_beside
+from keras_mtl.experiments.bert import (
+    FEWEST_TOKENS,
+    MINILM,
+    MINILM_PACKAGE,
+    bert_recipe,
+)
 from keras_mtl.experiments.classification import ClassificationExperiment
 from keras_mtl.experiments.experiment import Parts, existing
+from keras_mtl.experiments.identity import checksum, identity
 from keras_mtl.experiments.text_encoders import (
     FEWEST_WORDS,
     text_cnn_recipe,
@@ -95,6 +101,7 @@ class TextExperiment(ClassificationExperiment):
             data=existing("data", self.data),
             glove=PACKAGE if installed else existing("glove", self.glove),
         )
+        self._glove_words()  # Raises if there are none.
 
     def _check_encoder(self):
         fewest_tokens = FEWEST_TOKENS if self.encoder == "bert" else 1
@@ -157,10 +164,23 @@ class TextExperiment(ClassificationExperiment):
     def config(self):
         """Returns all that decides the result, for JSON."""
         config = super().config()
-        if self.preset is not None and Path(self.preset).is_dir():
-            # Of a folder, what is the same wherever it lies.
-            config["preset"] = Path(self.preset).name
+        words = self._glove_words()
+        if words is not None:
+            config["glove"]["words"] = checksum(words)
+        # MiniLM is a package, also where a folder has its name.
+        if self.preset not in (None, MINILM) and Path(self.preset).is_dir():
+            config["preset"] = identity(Path(self.preset))
         return config
+
+    def _glove_words(self):
+        beside = isinstance(self.glove, Path) and self.glove.suffix == ".npy"
+        return words_beside(self.glove) if beside else None
+
+    def packages(self):
+        """Returns those that have BERT, where it is used."""
+        if self.encoder != "bert":
+            return ()
+        return ("keras-hub", *([MINILM_PACKAGE] * (self.preset == MINILM)))
 
     def _defaults(self):
         defaults = dict(self.encoder_defaults[self.encoder])
