@@ -1,7 +1,6 @@
 """The command line: what users type becomes arguments of experiments."""
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -19,14 +18,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-class ExperimentName(StrEnum):
-    """The experiments of `train`."""
-
-    mtregression = "mtregression"
-    topics = "topics"
-    sentiment = "sentiment"
 
 
 def command(function):
@@ -51,7 +42,9 @@ def demo(
 
 @command
 def train(
-    experiment: ExperimentName,
+    experiment: Annotated[
+        str, typer.Argument(help="topics, sentiment, mtregression or demo.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     weighter: Annotated[
         str, typer.Option(help="Name of a weighter; see `list`.")
@@ -115,7 +108,7 @@ def train(
     given = {name: value for name, value in given.items() if value is not None}
     progress = EpochProgress(weighter, console)
     finished = resume and (out / "metrics.json").exists()
-    made = make_experiment(experiment.value, **given)
+    made = make_experiment(experiment, **given)
     with interruptible(out, "Pass --resume to go on."):
         try:
             if workers is None:

@@ -72,6 +72,11 @@ class TaskMeans(keras.metrics.Metric):
         self._tasks.assign_add(tf.where(finite, tf.stack(tasks), 0.0))
         self._totals.assign_add(tf.where(finite, tf.stack(totals), skipped))
 
+    @property
+    def steps(self) -> int:
+        """How many steps were taken since the reset, skipped ones included."""
+        return int(tf.reduce_sum(tf.convert_to_tensor(self._totals)[3:5]))
+
     def result(self):
         """Returns the means as a dict with the keys of History.
 

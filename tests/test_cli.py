@@ -110,6 +110,21 @@ def test_user_errors_are_one_line(tmp_path, arguments, message):
     assert not out.exists()
 
 
+@pytest.mark.parametrize("command", ["train", "compare"])
+def test_the_nearest_experiment_is_named(tmp_path, command):
+    out = tmp_path / "run"
+    result = run(command, "topic", "--out", out)
+    assert result.exit_code == 1
+    assert one_line(result.stderr) == (
+        "Error: Argument `experiment` must be one of ['mtregression', "
+        "'topics', 'sentiment', 'demo']. Received: experiment='topic'. Did you "
+        "mean 'topics'?"
+    )
+    assert not out.exists()
+    for name in ("topics", "sentiment", "mtregression", "demo"):
+        assert re.search(rf"\b{name}\b", run(command, "--help").output)
+
+
 def test_topics_needs_files_that_exist(tmp_path):
     result = run("train", "topics", "--out", tmp_path, "--data", "/nowhere/x")
     assert result.exit_code == 1

@@ -1,9 +1,6 @@
 """Step time against the number of tasks, as a picture."""
 
-# Okabe and Ito's colours, told apart by colour-blind readers too.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h")
-STYLES = ("-", "--", "-.", ":")
+from keras_mtl import style
 
 
 def plot_step_times(path, results):
@@ -20,23 +17,14 @@ def plot_step_times(path, results):
         - [Crawshaw and Kosecka, 2021](https://arxiv.org/abs/2109.08218),
             Figure 2
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = style.new_figure(11, 5)
     absolute, relative = figure.subplots(1, 2)
     tasks = [result.num_tasks for result in results]
     for index, name in enumerate(row.name for row in results[0].rows):
         look = {
             "label": name,
-            "color": COLOURS[index % len(COLOURS)],
-            "marker": MARKERS[index % len(MARKERS)],
-            "linestyle": STYLES[index // len(COLOURS) % len(STYLES)],
-            "linewidth": 1.6,
             # Hollow: rows that cost the same lie on one another.
-            "markersize": 7,
-            "markerfacecolor": "none",
+            **style.marked(index, len(tasks)),
         }
         rows = [result[name] for result in results]
         absolute.plot(tasks, [1e3 * row.step_seconds for row in rows], **look)
@@ -74,5 +62,4 @@ def _finish(panel, tasks):
     panel.yaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
     panel.yaxis.set_minor_formatter(NullFormatter())
     panel.set_xlabel("number of tasks")
-    panel.grid(alpha=0.3)
-    panel.spines[["top", "right"]].set_visible(False)
+    style.finish(panel)

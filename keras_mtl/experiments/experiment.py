@@ -1,12 +1,12 @@
 """What every experiment provides."""
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from keras_mtl import weighters
-from keras_mtl.checks import above, integer, one_of
+from keras_mtl.checks import above, between, integer, one_of
+from keras_mtl.experiments.identity import identity
 from keras_mtl.weighters import Weighter
 
 SETS = ("train", "test", "validation")
@@ -76,9 +76,12 @@ class Experiment:
         epochs: Integer, at least 1.
         batch_size: Integer; with separate inputs, rows of each task.
         learning_rate: Float, above 0.
-        query_split: Float between 0 and 1, share of each task's training rows
-            that a bilevel weighter learns from.
+        query_split: Float between 0 and 1, both excluded, share of each task's
+            training rows that a bilevel weighter learns from.
         tasks: Tuple of names, to train some of the tasks only.
+
+    Raises:
+        ValueError: If a setting is out of range; no data are read for that.
     """
 
     name: ClassVar[str]
@@ -104,12 +107,20 @@ class Experiment:
     tasks: tuple | None = None
 
     def __post_init__(self):
-        integer("seed", self.seed, 0)
-        integer("epochs", self.epochs, 1)
-        integer("batch_size", self.batch_size, 1)
-        above("learning_rate", self.learning_rate, 0.0)
+        above("query_split", self.query_split, 0.0)
+        self._set(
+            seed=integer("seed", self.seed, 0),
+            epochs=integer("epochs", self.epochs, 1),
+            batch_size=integer("batch_size", self.batch_size, 1),
+            learning_rate=above("learning_rate", self.learning_rate, 0.0),
+            query_split=between("query_split", self.query_split, 0.0, 1.0),
+        )
         self._check_tasks(self.all_tasks)
         self.make_weighter()
+
+    def _set(self, **settings):
+        for name, value in settings.items():
+            object.__setattr__(self, name, value)
 
     def make_weighter(self) -> Weighter:
         """Returns a new weighter."""
@@ -195,9 +206,12 @@ class Experiment:
         for name, value in config.items():
             if isinstance(value, Path):
                 # The same file may have another path next time.
-                digest = hashlib.sha256(value.read_bytes()).hexdigest()
-                config[name] = {"name": value.name, "sha256": digest[:16]}
+                config[name] = identity(value)
         return config
+
+    def packages(self) -> tuple:
+        """Returns the names of packages, of this run alone, that decide it."""
+        return ()
 
 
 def existing(name, path):

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mtl.experiments.checkpoints import Checkpoints
+from keras_mtl.experiments.identity import installed_version
 from keras_mtl.experiments.json_files import read_object, write_json
 
 CONFIG, METRICS, CHECKPOINTS = "config.json", "metrics.json", "checkpoints"
@@ -70,10 +71,14 @@ class RunFolder:
         with self._saying_what_to_do():
             write_json(self.path / name, content)
 
-    def begin(self):
-        """Writes which run this is, by which versions."""
+    def begin(self, packages=()):
+        """Writes which run this is, by which versions.
+
+        Args:
+            packages: Names, as for `versions`.
+        """
         self.write(CONFIG, self.config)
-        self.write("versions.json", versions())
+        self.write("versions.json", versions(packages))
 
     def save(self, model, state, task_weights):
         """Writes a checkpoint; see `Checkpoints.save`."""
@@ -146,8 +151,13 @@ def difference(there, here) -> str:
     )
 
 
-def versions():
-    """Returns the versions that a run depends on."""
+def versions(packages=()):
+    """Returns the versions that a run depends on.
+
+    Args:
+        packages: Names of further packages; None is the version of one that is
+            not installed, of which the run itself says more.
+    """
     import keras_mtl
 
     return {
@@ -156,4 +166,5 @@ def versions():
         "tensorflow": tf.__version__,
         "numpy": np.__version__,
         "python": sys.version.split()[0],
+        **{package: installed_version(package) for package in packages},
     }

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_mtl import MultiTaskModel, weighters
+from keras_mtl.checks import integer
 from keras_mtl.datasets.mt_regression import NUM_INPUTS, NUM_OUTPUTS, generate
 from keras_mtl.experiments.experiment import Experiment, Parts, Score
 
@@ -39,6 +40,11 @@ class MTRegressionExperiment(Experiment):
     num_tasks: int = 10
     num_train: int = 9_000
     num_test: int = 1_000
+
+    def __post_init__(self):
+        for name in ("num_tasks", "num_train", "num_test"):
+            self._set(**{name: integer(name, getattr(self, name), 1)})
+        super().__post_init__()
 
     def load(self):
         """Generates the data."""

@@ -56,7 +56,7 @@ def train(
     latest = folder.checkpoints.latest()
     if latest is None:
         model, recorder = compiled_model(experiment, parts), Recorder()
-        folder.begin()
+        folder.begin(experiment.packages())
     else:
         recorder = Recorder(*latest)
         model = folder.checkpoints.load_model(recorder.epochs_done)

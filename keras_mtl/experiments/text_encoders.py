@@ -10,6 +10,8 @@ import tensorflow as tf
 from keras_mtl.datasets.glove import embedding_matrix, load_glove
 from keras_mtl.layers import TextCNN
 
+# Padding, words that are not known, and one word.
+FEWEST_WORDS = 3
 # Length of the words' vectors where no file gives them.
 EMBEDDING_DIM = 50
 
@@ -47,13 +49,14 @@ def text_cnn_recipe(
         glove: String, what `load_glove` takes; without it, the words start at
             random.
         num_tokens: Integer, words of a text that are read.
-        vocabulary_size: Integer, most frequent words that are kept.
+        vocabulary_size: Integer, at least 3, most frequent words that are
+            kept, padding and the unknown word included.
         dropout: Float in [0, 1).
         seed: Integer, of the vectors of words that GloVe does not know.
 
     Returns:
         `TextRecipe`. With GloVe, its facts have the share of the words read
-        that start from their vectors, and of those that do not.
+        that it does not know.
     """
     vectorizer = keras.layers.TextVectorization(
         vocabulary_size,
@@ -72,7 +75,6 @@ def text_cnn_recipe(
             seed,
             counts=np.bincount(ids.ravel(), minlength=len(vocabulary)),
         )
-        facts["tokens_known_to_glove"] = known
         facts["unknown_word_share"] = 1.0 - known
 
     def make_encoder():

@@ -9,12 +9,22 @@ import keras
 
 from keras_mtl import MultiTaskModel
 from keras_mtl.architectures import SharedPrivate, TaskDiscriminator
-from keras_mtl.checks import at_least, between, one_of
-from keras_mtl.datasets.glove import PACKAGE
-from keras_mtl.experiments.bert import bert_recipe
+from keras_mtl.checks import at_least, between, integer, one_of
+from keras_mtl.datasets.glove import PACKAGE, words_beside
+from keras_mtl.experiments.bert import (
+    FEWEST_TOKENS,
+    MINILM,
+    MINILM_PACKAGE,
+    bert_recipe,
+)
 from keras_mtl.experiments.classification import ClassificationExperiment
 from keras_mtl.experiments.experiment import Parts, existing
-from keras_mtl.experiments.text_encoders import text_cnn_recipe, token_ids
+from keras_mtl.experiments.identity import checksum, identity
+from keras_mtl.experiments.text_encoders import (
+    FEWEST_WORDS,
+    text_cnn_recipe,
+    token_ids,
+)
 
 DEFAULT_PRESET = "bert_base_en"
 
@@ -33,9 +43,10 @@ class TextExperiment(ClassificationExperiment):
         encoder: String, kind of encoder: `"text_cnn"` or `"bert"`.
         preset: String, the pretrained BERT, as in `bert_recipe`;
             `bert_base_en` by default.
-        num_tokens: Integer, words (of BERT: tokens) of a text that are read.
-        vocabulary_size: Integer, most frequent words that are kept, of the
-            training texts of all tasks.
+        num_tokens: Integer, words (of BERT: tokens, at least 3) of a text that
+            are read.
+        vocabulary_size: Integer, at least 3, most frequent words that are kept,
+            of the training texts of all tasks; BERT has its own.
         dropout: Float in [0, 1).
         architecture: String, `"shared"`: one encoder for all tasks; or
             `"shared_private"`: one besides for each.
@@ -52,6 +63,11 @@ class TextExperiment(ClassificationExperiment):
     jit_compile = False
     num_classes: ClassVar[int]
 
+    # Settings that other encoders do not read.
+    encoder_settings: ClassVar[dict] = {
+        "text_cnn": ("glove", "vocabulary_size"),
+        "bert": ("preset",),
+    }
     # Settings that depend on the encoder where they are not given; rows of all
     # tasks together.
     encoder_defaults: ClassVar[dict] = {
@@ -76,30 +92,47 @@ class TextExperiment(ClassificationExperiment):
         one_of("encoder", self.encoder, self._recipes())
         for name, value in self._defaults().items():
             if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
+                self._set(**{name: value})
         super().__post_init__()
-        one_of("architecture", self.architecture, ("shared", "shared_private"))
-        at_least("discriminator", self.discriminator, 0.0)
-        if self.threshold is not None:
-            between("threshold", self.threshold, 0.0, 1.0)
-            if not self.discriminator:
-                raise ValueError(
-                    "Argument `threshold` belongs to a discriminator, and "
-                    "there is none. Pass discriminator=0.05 as well."
-                )
-        unused = "glove" if self.encoder == "bert" else "preset"
-        if getattr(self, unused) is not None:
-            raise ValueError(
-                f"Argument `{unused}` has no effect with encoder="
-                f"{self.encoder!r}. Leave it out."
-            )
+        self._check_encoder()
+        self._check_adversary()
         installed = str(self.glove) == PACKAGE
-        own = {
-            "data": existing("data", self.data),
-            "glove": PACKAGE if installed else existing("glove", self.glove),
-        }
-        for name, value in own.items():
-            object.__setattr__(self, name, value)
+        self._set(
+            data=existing("data", self.data),
+            glove=PACKAGE if installed else existing("glove", self.glove),
+        )
+        self._glove_words()  # Raises if there are none.
+
+    def _check_encoder(self):
+        fewest_tokens = FEWEST_TOKENS if self.encoder == "bert" else 1
+        self._set(
+            num_tokens=integer("num_tokens", self.num_tokens, fewest_tokens),
+            vocabulary_size=integer(
+                "vocabulary_size", self.vocabulary_size, FEWEST_WORDS
+            ),
+            dropout=between("dropout", self.dropout, 0.0, 1.0),
+        )
+        for encoder, names in self.encoder_settings.items():
+            for name in names if encoder != self.encoder else ():
+                default = self.__dataclass_fields__[name].default
+                if getattr(self, name) != default:
+                    raise ValueError(
+                        f"Argument `{name}` has no effect with encoder="
+                        f"{self.encoder!r}. Leave it out."
+                    )
+
+    def _check_adversary(self):
+        one_of("architecture", self.architecture, ("shared", "shared_private"))
+        weight = at_least("discriminator", self.discriminator, 0.0)
+        self._set(discriminator=weight)
+        if self.threshold is None:
+            return
+        self._set(threshold=between("threshold", self.threshold, 0.0, 1.0))
+        if not weight:
+            raise ValueError(
+                "Argument `threshold` belongs to a discriminator, and "
+                "there is none. Pass discriminator=0.05 as well."
+            )
 
     def load_texts(self, archive):
         """Returns `{set: {task: (texts, labels)}}`, split by the seed.
@@ -131,10 +164,23 @@ class TextExperiment(ClassificationExperiment):
     def config(self):
         """Returns all that decides the result, for JSON."""
         config = super().config()
-        if self.preset is not None and Path(self.preset).is_dir():
-            # Of a folder, what is the same wherever it lies.
-            config["preset"] = Path(self.preset).name
+        words = self._glove_words()
+        if words is not None:
+            config["glove"]["words"] = checksum(words)
+        # MiniLM is a package, also where a folder has its name.
+        if self.preset not in (None, MINILM) and Path(self.preset).is_dir():
+            config["preset"] = identity(Path(self.preset))
         return config
+
+    def _glove_words(self):
+        beside = isinstance(self.glove, Path) and self.glove.suffix == ".npy"
+        return words_beside(self.glove) if beside else None
+
+    def packages(self):
+        """Returns those that have BERT, where it is used."""
+        if self.encoder != "bert":
+            return ()
+        return ("keras-hub", *([MINILM_PACKAGE] * (self.preset == MINILM)))
 
     def _defaults(self):
         defaults = dict(self.encoder_defaults[self.encoder])

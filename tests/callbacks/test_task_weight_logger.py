@@ -72,20 +72,34 @@ def test_it_changes_no_step(tmp_path):
     np.testing.assert_equal(*finished)
 
 
-def test_rows_by_steps(tmp_path):
-    model = new_model("slaw")
-    latest = []
+@pytest.mark.parametrize(
+    ("update_freq", "at_once", "steps"),
+    [
+        (2, 1, [2, 4, 6, 8, 10, 12, 14]),
+        # More than an epoch has.
+        (7, 1, [7, 14]),
+        # Keras returns after the steps 3, 5, 8, 10, 13 and 15.
+        (2, 3, [3, 5, 8, 10, 13, 15]),
+        (7, 3, [8, 15]),
+    ],
+)
+def test_rows_by_steps(tmp_path, update_freq, at_once, steps):
+    model = new_model("slaw", steps_per_execution=at_once)
+    latest = {}
 
     class Look(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            latest.append((self.model.task_weights["tone"], logs["tone_loss"]))
+            step = int(self.model.optimizer.iterations)
+            weight = self.model.task_weights["tone"]
+            latest[step] = weight, logs["tone_loss"]
 
-    callbacks = [TaskWeightLogger(tmp_path, update_freq=2), Look()]
-    fit = {"batch_size": 4, "epochs": 2, "verbose": 0, "callbacks": callbacks}
-    model.fit(*make_data(20), **fit)
-    assert column(tmp_path, "step") == [2, 4, 7, 9]
-    assert column(tmp_path, "epoch") == [1, 1, 2, 2]
-    expected = [latest[step - 1] for step in (2, 4, 7, 9)]
+    callbacks = [TaskWeightLogger(tmp_path, update_freq=update_freq), Look()]
+    fit = {"batch_size": 4, "epochs": 3, "verbose": 0, "callbacks": callbacks}
+    data = make_data(20)
+    model.fit(*data, validation_data=data, **fit)
+    assert column(tmp_path, "step") == steps
+    assert column(tmp_path, "epoch") == [1 + (step - 1) // 5 for step in steps]
+    expected = [latest[step] for step in steps]
     logged = zip(
         column(tmp_path, "tone_weight"),
         column(tmp_path, "tone_loss"),

@@ -157,7 +157,10 @@ def test_commands_are_kept_without_folders(monkeypatch, tmp_path, words, shown):
             "--search chooses the learning rate",
         ),
         ({"settings": {"seed": 1}}, "'seed' is the methods' own"),
+        ({"settings": {"num_train": 4}}, "`num_train` must be at least 5"),
+        ({"settings": {"query_split": 1}}, "`query_split` must be in the"),
         ({"sweeps": ["step_size=-1"]}, "`step_size` must be"),
+        ({"sweeps": ["query_split=0"]}, "`query_split` must be greater"),
     ],
 )
 def test_bad_arguments_are_told_before_anything_runs(

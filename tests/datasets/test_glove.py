@@ -1,4 +1,5 @@
 import importlib.util
+import io
 import sys
 import types
 
@@ -93,6 +94,59 @@ def test_words_and_vectors_must_fit(tmp_path):
         f"'{path}' must hold one vector for each of the 1 words of '{words}'. "
         "Received: shape (2, 2)."
     )
+
+
+def npy(values, dtype=None):
+    buffer = io.BytesIO()
+    np.save(buffer, np.array(values, dtype))
+    return buffer.getvalue()
+
+
+NO_ARRAY = (
+    "'{}' must be an array of numbers as np.save writes it. It is truncated, "
+    "or something else. Fetch the file again."
+)
+OTHER_SHAPE = (
+    "'{}' must hold one vector for each of the 2 words of '{}'. Received: "
+    "shape (2,"
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", NO_ARRAY),
+        (b"the 1 2\nof 3 4\n", NO_ARRAY),
+        (b"PK\x03\x04", NO_ARRAY),
+        (npy([[1, 2], [3, 4]])[:-1], NO_ARRAY),
+        (npy([[1, 2], [3, 4]])[:40], NO_ARRAY),
+        (npy([[1, 2], [3, 4]]).replace(b"(2, 2)", b"(9**9"), NO_ARRAY),
+        (npy([["the", {}], ["of", {}]], object), NO_ARRAY),
+        (
+            npy([["1", "2"], ["3", "4"]]),
+            "'{}' must hold real numbers. Received: <U1. Fetch the file again.",
+        ),
+        (
+            npy([[1, 2], [3, np.nan]], "float16"),
+            "Row 2 of '{}', that of 'of', must hold 2 finite numbers. "
+            "Received: 3.0 nan. Fetch the file again.",
+        ),
+        (
+            npy([[1e99, 2], [3, np.nan]]),
+            "Row 1 of '{}', that of 'the', must hold 2 finite numbers. "
+            "Received: inf 2.0. Fetch the file again.",
+        ),
+        (npy([1.0, 2.0]), OTHER_SHAPE + ")."),
+        (npy([[], []]), OTHER_SHAPE + " 0)."),
+    ],
+)
+def test_a_bad_array_is_named(tmp_path, content, message):
+    path = tmp_path / "glove.npy"
+    path.write_bytes(content)
+    words = write(tmp_path / "glove.words.txt", "the\nof\n")
+    with pytest.raises(ValueError) as error:
+        load_glove(path)
+    assert str(error.value) == message.format(path, words)
 
 
 def test_matrix_and_known_share():

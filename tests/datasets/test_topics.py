@@ -1,5 +1,10 @@
+import functools
+import hashlib
+import io
+
 import numpy as np
 import pytest
+import requests
 import tensorflow_datasets as tfds
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -48,6 +53,37 @@ def test_archive_is_downloaded_where_there_is_no_manual_folder(
     )
     Topics(data_dir=tmp_path).download_and_prepare()
     assert urls == [URL]
+
+
+def test_a_download_with_another_checksum_is_not_used(tmp_path, monkeypatch):
+    asked = []
+
+    def get(self, url, **kwargs):
+        asked.append(url)
+        response = requests.Response()
+        response.url, response.status_code = url, 200
+        response.raw = io.BytesIO(b"not the archive")
+        return response
+
+    monkeypatch.setattr(requests.Session, "get", get)
+    here = functools.partial(Topics, data_dir=tmp_path)
+    monkeypatch.setattr(topics, "Topics", here)
+    with pytest.raises(ValueError) as error:
+        load_topics()
+    assert str(error.value).startswith(
+        "A download of the data set 'topics' does not have the checksum that "
+        "belongs to it; nothing of it was used. Try again, or read an archive "
+        f"of yours with data=PATH. Artifact {URL}, downloaded to "
+    )
+    digest = hashlib.sha256(b"not the archive").hexdigest()
+    assert digest in str(error.value)
+    assert asked == [URL]
+    assert not [*tmp_path.rglob("dataset_info.json")]
+    assert not [*tmp_path.rglob("*.tfrecord*")]
+    # Nor is it kept for a later call.
+    with pytest.raises(ValueError, match="does not have the checksum"):
+        load_topics()
+    assert asked == [URL, URL]
 
 
 @pytest.fixture

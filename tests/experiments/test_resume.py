@@ -1,3 +1,4 @@
+import importlib.metadata
 import json
 import signal
 
@@ -37,6 +38,7 @@ def test_files_of_a_run(whole):
     assert config["epochs"] == 5
     versions = json.loads((whole / "versions.json").read_text())
     assert versions["keras"] == keras.__version__
+    assert versions["rich"] == importlib.metadata.version("rich")
     history, metrics, weights, _ = results(whole)
     # 45 support rows of the longer task, 8 a batch.
     assert weights.shape == (5 * 6, 2)
@@ -44,7 +46,7 @@ def test_files_of_a_run(whole):
     assert {"loss", "a_loss", "b_weight", "val_b_accuracy"} <= set(history)
     scores = np.mean([history[f"val_{t}_accuracy"] for t in "ab"], axis=0)
     assert metrics["epoch"] == 1 + int(np.argmax(scores))
-    assert metrics["test_accuracy"] == pytest.approx(scores.max())
+    assert metrics["validation_score"] == pytest.approx(scores.max())
 
 
 def test_a_finished_run_is_left_alone(whole):

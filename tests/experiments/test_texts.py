@@ -242,6 +242,8 @@ def test_what_an_encoder_does_not_read_is_refused():
         TopicsExperiment(encoder="bert", glove=PACKAGE)
     with pytest.raises(ValueError, match="`preset` has no effect"):
         TopicsExperiment(preset="minilm")
+    with pytest.raises(ValueError, match="`vocabulary_size` has no effect"):
+        TopicsExperiment(encoder="bert", vocabulary_size=9)
 
 
 def test_settings_follow_the_encoder():

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from keras_mtl import style
 from keras_mtl.comparisons.report import figures
-from keras_mtl.comparisons.report.figures import style
 from keras_mtl.comparisons.report.figures.sweeps import swept_scores
 from keras_mtl.comparisons.report.reading import read_comparison
 from keras_mtl.comparisons.report.statistics import query_bound, t_interval

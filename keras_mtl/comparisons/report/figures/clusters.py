@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from keras_mtl import style
 from keras_mtl.comparisons.methods import BASELINE
-from keras_mtl.comparisons.report.figures import style
 
 # Seeds are spread over this share of a method's row.
 SPREAD = 0.5

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from keras_mtl import style
 from keras_mtl.comparisons.methods import SINGLE_TASK
-from keras_mtl.comparisons.report.figures import style
 
 
 def mean_curve(curves):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_mtl.comparisons.report.figures import style
+from keras_mtl import style
 from keras_mtl.comparisons.report.gaps import SETS, chosen_epochs, mean_losses
 
 AXES = {

@@ -1,6 +1,6 @@
 """The average score against a parameter that was swept."""
 
-from keras_mtl.comparisons.report.figures import style
+from keras_mtl import style
 from keras_mtl.comparisons.report.statistics import t_interval
 
 AXES = {

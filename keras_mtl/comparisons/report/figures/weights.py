@@ -1,12 +1,10 @@
 """How the weights moved over the steps of training."""
 
-from keras_mtl.comparisons.report.figures import style
+from keras_mtl.experiments.pictures import weights_figure
 
 
 def draw_weights(comparison):
     """Draws a panel per method, its weights with the first finished seed.
-
-    Panels have scales of their own: some weights move by far less than others.
 
     Args:
         comparison: `Comparison`.
@@ -26,17 +24,9 @@ def draw_weights(comparison):
             runs.append(min(cells, key=lambda cell: cell.seed))
     if not runs:
         return None
-    figure, panels = style.panels(len(runs), 3, 3.6, 2.6)
-    for panel, cell in zip(panels, runs, strict=True):
-        for index, task in enumerate(comparison.tasks):
-            weights = cell.weights[:, index]
-            panel.plot(
-                cell.weight_steps, weights, label=task, **style.look(index)
-            )
-        style.widen(panel)
-        panel.set_title(f"{cell.method}, seed {cell.seed}")
-        style.finish(panel)
-    style.label_bottom(panels, "training step (batches)")
-    figure.supylabel("task weight (no unit)", fontsize="medium")
-    style.legend_below(figure, panels[0], "task")
-    return figure
+    return weights_figure(
+        [cell.weight_steps for cell in runs],
+        [cell.weights for cell in runs],
+        comparison.tasks,
+        [f"{cell.method}, seed {cell.seed}" for cell in runs],
+    )

@@ -2,10 +2,15 @@
 
 import math
 
-from keras_mtl.experiments.pictures import COLOURS as OKABE_ITO
+import numpy as np
 
-COLOURS = (*OKABE_ITO, "#000000")
-STYLES = ("-", "--", ":", "-.")
+# Okabe and Ito's colours, told apart by colour-blind readers too.
+COLOURS = (
+    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"),
+    "#000000",
+)
+# As many as have no divisor in common with the colours.
+STYLES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h")
 # Weights and scores that hardly move are not to look as if they did.
 LEAST_SPAN = 0.1
@@ -14,11 +19,12 @@ LEAST_SPAN = 0.1
 def look(index) -> dict:
     """Returns colour and line style of the `index`-th line.
 
-    No two of 28 are alike, and neighbours differ in colour.
+    No two of 28 are alike, and neighbours differ in both: where lines lie on
+    one another, the dashes of the upper show the lower.
     """
     return {
         "color": COLOURS[index % len(COLOURS)],
-        "linestyle": STYLES[index // len(COLOURS) % len(STYLES)],
+        "linestyle": STYLES[index % len(STYLES)],
         "linewidth": 1.5,
     }
 
@@ -97,14 +103,27 @@ def widen(panel, least=LEAST_SPAN):
 
 
 def legend_below(figure, panel, title, columns=7):
-    """Names the lines of `panel` below all panels, in rows."""
+    """Names the lines of `panel` below all panels, in rows that fit there."""
     handles, labels = panel.get_legend_handles_labels()
+    columns = min(columns, len(labels))
+    while columns > 1 and _width(labels, columns) > figure.get_figwidth():
+        columns -= 1
+    # Further rows are not to take height from the panels.
+    further = max(0, math.ceil(len(labels) / max(columns, 1)) - 1)
+    figure.set_figheight(figure.get_figheight() + 0.22 * further)
     figure.legend(
         handles,
         labels,
         title=title,
         loc="outside lower center",
-        ncols=min(columns, len(labels)),
+        ncols=columns,
         frameon=False,
         handlelength=3.0,
     )
+
+
+def _width(labels, columns):
+    """Returns about how many inches wide a legend is."""
+    longest = [max(map(len, part)) for part in np.array_split(labels, columns)]
+    # Of a line with its gaps, and of a letter.
+    return 0.85 * columns + 0.08 * sum(longest)
