@@ -69,7 +69,7 @@ def plan(methods, seeds, sweeps, plain) -> list[Cell]:
         (method, ((parameter, value),))
         for parameter, values in sweeps.items()
         for method in methods
-        if parameter in plain[method]
+        if parameter in plain.get(method, {})
         for value in values
         if value != plain[method][parameter]
     ]
@@ -98,11 +98,13 @@ def plain_values(sweeps, methods, experiment_of) -> dict[str, dict]:
         arguments = experiment.make_weighter().get_config()
         settings = {name: getattr(experiment, name) for name in SETTINGS}
         known = {**arguments, **settings}
-        values[method] = {
+        own = {
             parameter: _number(known[parameter])
             for parameter in sweeps
             if method != SINGLE_TASK and takes(method, parameter)
         }
+        if own:
+            values[method] = own
     return values
 
 

@@ -121,7 +121,6 @@ def test_a_sweep_leaves_out_the_value_that_is_there_without_it(
     ]
     plan = json.loads((tmp_path / "out" / "compare.json").read_text())
     assert plan["plain_values"] == {
-        "uniform": {},
         "meta_weighting": {"query_split": 0.2, "step_size": default},
     }
 
