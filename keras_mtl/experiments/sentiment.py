@@ -12,7 +12,7 @@ from keras_mtl.experiments.texts import TextExperiment
 class SentimentExperiment(TextExperiment):
     """Sentiment of section 6 of Mao et al., 2022.
 
-    A fifth of each domain's training reviews chooses the epoch.
+    An eighth of each domain's training reviews chooses the epoch.
 
     Args:
         data: Path of an archive of the FDU-MTL files; downloaded without it.
