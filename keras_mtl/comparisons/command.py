@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from keras_mtl.terminal import console, interruptible
+from keras_mtl.terminal import (
+    DataOption,
+    EncoderOption,
+    GloveOption,
+    PresetOption,
+    console,
+    interruptible,
+)
 
 
 def compare(
@@ -19,19 +26,10 @@ def compare(
     ] = "",
     seeds: Annotated[int, typer.Option(help="Runs of each method.")] = 1,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a run.")] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="topics, sentiment: the archive.")
-    ] = None,
-    glove: Annotated[
-        Path | None, typer.Option(help="topics, sentiment: GloVe vectors.")
-    ] = None,
-    encoder: Annotated[
-        str | None, typer.Option(help="topics, sentiment: text_cnn or bert.")
-    ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(help="The BERT: minilm, a keras-hub name, or a folder."),
-    ] = None,
+    data: DataOption = None,
+    glove: GloveOption = None,
+    encoder: EncoderOption = None,
+    preset: PresetOption = None,
     settings: Annotated[
         str | None,
         typer.Option(help="Further settings, as JSON: '{\"dropout\": 0.3}'."),

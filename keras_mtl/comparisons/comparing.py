@@ -64,12 +64,12 @@ def compare(
     kind = experiment_class(experiment)
     methods = check_methods(methods, kind)
     sweeps = parse_sweeps(sweeps, methods)
-    common = make_experiment(experiment, **(settings or {}))
+    given = dict(settings or {})
+    common = make_experiment(experiment, **given)
     if search and common.monitor is None:
         raise ValueError(
             f"--search chooses by validation rows; {experiment!r} has none."
         )
-    given = dict(settings or {})
     _check_settings(given, search)
     asked = {
         name: str(value) if isinstance(value, Path) else value

@@ -170,11 +170,11 @@ def _union(there, plan):
         for name in ("methods", "cells")
     }
     seeds = max(there["seeds"], plan["seeds"])
+    before, now = there["plain_values"], plan["plain_values"]
     plain = {
-        name: {**there["plain_values"].get(name, {}), **values}
-        for name, values in plan["plain_values"].items()
+        name: {**before.get(name, {}), **now.get(name, {})}
+        for name in {**before, **now}
     }
-    plain = {**there["plain_values"], **plain}
     return {**both, "seeds": seeds, "sweeps": sweeps, "plain_values": plain}
 
 

@@ -56,13 +56,13 @@ def choose_rates(folder, methods) -> dict[str, float]:
             left out.
     """
     rates = chosen_rates(folder)
-    for method in methods:
+    for method in [name for name in methods if name not in rates]:
         scores = {
             cell.sweep[0][1]: folder.metric(cell, "validation_score")
             for cell in search_cells([method])
         }
         known = {r: s for r, s in scores.items() if s is not None}
-        if known and method not in rates:
+        if known:
             rates[method] = max(known, key=lambda r: (known[r], -math.log(r)))
     write_json(folder.path / RATES, rates)
     return rates

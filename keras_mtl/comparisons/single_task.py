@@ -88,8 +88,7 @@ def _train_once(experiment, out, callbacks, test):
     what = json.dumps([experiment.config(), used, test], sort_keys=True)
     name = hashlib.sha256(what.encode()).hexdigest()[:32]
     kept = cache_folder() / f"{name}.json"
-    finished_here = (out / METRICS).exists()
-    if kept.exists() and not finished_here:
+    if kept.exists() and not (out / METRICS).exists():
         result = read_object(kept, "Remove it to train again.")
         # They say nothing of the threads, or the machine, of this call.
         for name in SUMMED:

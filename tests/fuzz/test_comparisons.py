@@ -22,6 +22,7 @@ SMALL = {
     "methods": ("uniform", "slaw"),
     "tasks": ("a", "b"),
     "sweeps": {"step_size": [0.5]},
+    "plain_values": {"slaw": {"step_size": 0.1}},
     "seeds": 2,
 }
 NAMES = (
