@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_mtl.checks import did_you_mean, finite
+from keras_mtl.checks import did_you_mean, fraction
 from keras_mtl.data.arrays import as_arrays
 from keras_mtl.data.stratify import multi_stratified_split
 
@@ -60,11 +60,7 @@ def support_query_split(x, y, sample_weight=None, query_split=0.1, seed=0):
         ValueError: If `query_split` is out of range, numbers of rows differ,
             or a task is left without a query row.
     """
-    if not 0.0 < finite("query_split", query_split) < 1.0:
-        raise ValueError(
-            "Argument `query_split` must lie between 0 and 1, both excluded. "
-            f"Received: query_split={query_split!r}"
-        )
+    share = fraction("query_split", query_split)
     if not isinstance(y, dict) or not y:
         raise ValueError(
             "Argument `y` must be a dict {task: labels}. "
@@ -77,7 +73,7 @@ def support_query_split(x, y, sample_weight=None, query_split=0.1, seed=0):
     inputs = {task: x[task] if separate else x for task in y}
     for task, labels in y.items():
         _check_rows(task, inputs[task], labels, weights.get(task))
-    sides = _split_rows(y, weights, separate, float(query_split), seed)
+    sides = _split_rows(y, weights, separate, share, seed)
 
     def take(rows):
         return (

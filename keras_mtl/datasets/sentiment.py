@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow_datasets as tfds
 
-from keras_mtl.checks import above, between, integer
+from keras_mtl.checks import fraction, integer
 from keras_mtl.data.stratify import stratified_split
 from keras_mtl.datasets.archives import manual_archive, prepare
 from keras_mtl.datasets.reviews import (
@@ -76,11 +76,12 @@ class Sentiment(tfds.core.GeneratorBasedBuilder):
                 )
 
 
-def load_sentiment(data=None, validation=0.125, seed=0):
+def load_sentiment(data=None, validation=0.125, seed=0, repeats=True):
     """Reads the reviews, and takes validation sets out of the training sets.
 
     The test sets are those of the source. Both classes keep their shares in
-    the validation sets.
+    the validation sets. In the source, one review in twelve of the test sets
+    stands in a training set, too, and published results include these.
 
     Example:
 
@@ -94,6 +95,9 @@ def load_sentiment(data=None, validation=0.125, seed=0):
             reviews; by default 200 of about 1,600, as Liu et al., 2017.
         seed: Integer. The same seed gives the same sets, wherever the reviews
             come from.
+        repeats: Boolean, whether training sets are those of the source. If
+            not, reviews that stand in any test set are left out, and a domain
+            has each review once.
 
     Returns:
         `{"train": {task: (texts, labels)}, "validation": ..., "test": ...}`:
@@ -101,19 +105,37 @@ def load_sentiment(data=None, validation=0.125, seed=0):
         The tasks are `keras_mtl.datasets.reviews.DOMAINS`.
 
     Raises:
-        ValueError: If `validation` or `seed` is out of range, or the archive
-            is damaged or not to be trusted.
+        ValueError: If `validation` or `seed` is out of range, the archive is
+            damaged or not to be trusted, or a domain has no reviews of both
+            classes without repeats.
     """
-    share = between("validation", validation, 0.0, 1.0)
-    above("validation", share, 0.0)
+    share = fraction("validation", validation)
     rng = np.random.default_rng(integer("seed", seed, 0))
     given = _prepared() if data is None else _read(data)
+    train = given["train"] if repeats else _without_repeats(given)
     sets = {"train": {}, "validation": {}, "test": given["test"]}
-    for task, (texts, labels) in given["train"].items():
+    for task, (texts, labels) in train.items():
         rest, taken = stratified_split(labels, share, rng)
         for name, rows in (("train", rest), ("validation", taken)):
             sets[name][task] = texts[rows], labels[rows]
     return sets
+
+
+def _without_repeats(given):
+    """Returns the training sets without texts of test sets, each text once."""
+    tested = {text for texts, _ in given["test"].values() for text in texts}
+    train = {}
+    for task, (texts, labels) in given["train"].items():
+        first = {text: row for row, text in reversed([*enumerate(texts)])}
+        rows = sorted(row for text, row in first.items() if text not in tested)
+        if len(set(labels[rows])) < 2:
+            raise ValueError(
+                f"Without repeats, the domain {task!r} must have training "
+                "reviews of both classes that stand in no test set. Received: "
+                f"{len(rows)} such reviews. Pass repeats=True."
+            )
+        train[task] = texts[rows], labels[rows]
+    return train
 
 
 def _read(path):

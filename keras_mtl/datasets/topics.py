@@ -90,6 +90,17 @@ class Topics(tfds.core.GeneratorBasedBuilder):
                 )
 
 
+def three_shares(split) -> tuple[float, float, float]:
+    """Returns the shares of training, validation and test sets, or raises."""
+    shares = tuple(above("split", share, 0.0) for share in split)
+    if len(shares) != 3 or abs(sum(shares) - 1.0) > 1e-6:
+        raise ValueError(
+            "Argument `split` must be three shares that sum to 1, of the "
+            f"training, validation and test sets. Received: split={split!r}"
+        )
+    return shares
+
+
 def load_topics(data=None, split=(0.6, 0.2, 0.2), seed=0, headers=True):
     """Splits the posts of the four tasks at random into three sets.
 
@@ -119,12 +130,7 @@ def load_topics(data=None, split=(0.6, 0.2, 0.2), seed=0, headers=True):
         ValueError: If `split` or `seed` is out of range, or the archive is
             damaged or not to be trusted.
     """
-    shares = [above("split", share, 0.0) for share in split]
-    if len(shares) != 3 or abs(sum(shares) - 1.0) > 1e-6:
-        raise ValueError(
-            "Argument `split` must be three shares that sum to 1, of the "
-            f"training, validation and test sets. Received: split={split!r}"
-        )
+    shares = three_shares(split)
     rng = np.random.default_rng(integer("seed", seed, 0))
     posts = _prepared(headers) if data is None else _read(data, headers)
     sets = {"train": {}, "validation": {}, "test": {}}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from keras_mtl import weighters
-from keras_mtl.checks import above, between, integer, one_of
+from keras_mtl.checks import above, fraction, integer, one_of
 from keras_mtl.experiments.identity import identity
 from keras_mtl.weighters import Weighter
 
@@ -107,13 +107,12 @@ class Experiment:
     tasks: tuple | None = None
 
     def __post_init__(self):
-        above("query_split", self.query_split, 0.0)
         self._set(
             seed=integer("seed", self.seed, 0),
             epochs=integer("epochs", self.epochs, 1),
             batch_size=integer("batch_size", self.batch_size, 1),
             learning_rate=above("learning_rate", self.learning_rate, 0.0),
-            query_split=between("query_split", self.query_split, 0.0, 1.0),
+            query_split=fraction("query_split", self.query_split),
         )
         self._check_tasks(self.all_tasks)
         self.make_weighter()

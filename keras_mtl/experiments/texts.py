@@ -157,9 +157,8 @@ class TextExperiment(ClassificationExperiment):
             )
             for name, own in sets.items()
         }
-        return Parts(
-            **parts, facts=recipe.facts, files=recipe.files, prepared=recipe
-        )
+        facts = {**recipe.facts, "repeated_test_share": _repeated_share(sets)}
+        return Parts(**parts, facts=facts, files=recipe.files, prepared=recipe)
 
     def config(self):
         """Returns all that decides the result, for JSON."""
@@ -233,3 +232,10 @@ class TextExperiment(ClassificationExperiment):
             preprocessing=parts.prepared.preprocessing,
             verbose=False,
         )
+
+
+def _repeated_share(sets):
+    """Returns the share of test texts that are training texts, too."""
+    trained = {t for texts, _ in sets["train"].values() for t in texts}
+    tested = [t for texts, _ in sets["test"].values() for t in texts]
+    return sum(text in trained for text in tested) / len(tested)

@@ -4,7 +4,7 @@ import dataclasses
 from typing import ClassVar
 
 from keras_mtl.datasets.newsgroups import TASK_GROUPS
-from keras_mtl.datasets.topics import load_topics
+from keras_mtl.datasets.topics import load_topics, three_shares
 from keras_mtl.experiments.texts import TextExperiment
 
 
@@ -14,6 +14,7 @@ class TopicsExperiment(TextExperiment):
 
     Args:
         data: Path of the `20news-bydate` archive; downloaded without it.
+        split: Three floats, shares of the training, validation and test sets.
         **kwargs: As in `TextExperiment`.
     """
 
@@ -23,7 +24,12 @@ class TopicsExperiment(TextExperiment):
     weighter_defaults: ClassVar[dict] = {"meta_weighting": {"step_size": 0.5}}
 
     epochs: int = 25
+    split: tuple = (0.6, 0.2, 0.2)
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._set(split=three_shares(self.split))
 
     def load_texts(self, archive):
         """Returns the posts, split at random."""
-        return load_topics(archive, seed=self.seed)
+        return load_topics(archive, self.split, self.seed)

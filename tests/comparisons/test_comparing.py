@@ -157,9 +157,9 @@ def test_commands_are_kept_without_folders(monkeypatch, tmp_path, words, shown):
         ),
         ({"settings": {"seed": 1}}, "'seed' is the methods' own"),
         ({"settings": {"num_train": 4}}, "`num_train` must be at least 5"),
-        ({"settings": {"query_split": 1}}, "`query_split` must be in the"),
+        ({"settings": {"query_split": 1}}, "`query_split` must lie"),
         ({"sweeps": ["step_size=-1"]}, "`step_size` must be"),
-        ({"sweeps": ["query_split=0"]}, "`query_split` must be greater"),
+        ({"sweeps": ["query_split=0"]}, "`query_split` must lie"),
     ],
 )
 def test_bad_arguments_are_told_before_anything_runs(

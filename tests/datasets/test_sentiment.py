@@ -127,6 +127,42 @@ def test_seed_decides(archive):
     assert texts[0] == texts[1] != texts[2]
 
 
+def lines_of(pairs):
+    return "".join(f"{label}\t{text}\n" for label, text in pairs).encode()
+
+
+def test_training_without_repeats(tmp_path):
+    """No text of a test set, of whichever domain, and none twice."""
+    own = [(n % 2, f"text {n}") for n in range(20)]
+    archive = write_archive(
+        tmp_path / "fdu.tar",
+        books_task_train=lines_of([*own, *own[:7]]),
+        books_task_test=lines_of([*own[:2], (1, "other"), (0, "another")]),
+        dvd_task_test=lines_of(own[2:4]),
+    )
+    kept = load_sentiment(archive, 0.25, repeats=False)
+    texts = [*kept["train"]["books"][0], *kept["validation"]["books"][0]]
+    labels = [*kept["train"]["books"][1], *kept["validation"]["books"][1]]
+    assert sorted(zip(labels, texts, strict=True)) == sorted(own[4:])
+    assert len(kept["test"]["books"][0]) == 4
+    source = load_sentiment(archive, 0.25)
+    sizes = [len(source[s]["books"][0]) for s in ("train", "validation")]
+    assert sum(sizes) == 27
+    baby = [sets["train"]["baby"][0].tolist() for sets in (kept, source)]
+    assert baby[0] == baby[1]
+
+
+def test_a_domain_of_repeats_alone_is_refused(tmp_path):
+    pairs = lines_of([(0, "bad"), (1, "good"), (1, "fine")])
+    archive = write_archive(
+        tmp_path / "fdu.tar",
+        books_task_train=pairs,
+        books_task_test=lines_of([(0, "bad"), (1, "good")]),
+    )
+    with pytest.raises(ValueError, match="Without repeats, the domain 'books'"):
+        load_sentiment(archive, repeats=False)
+
+
 def test_lines_end_at_newlines_only(archive):
     review = next(read_reviews(archive))
     assert review == (
@@ -230,5 +266,5 @@ def test_large_members_are_refused_unread(
 
 @pytest.mark.parametrize("validation", [0.0, 1.0, -0.1])
 def test_a_share_out_of_range_is_refused(validation):
-    with pytest.raises(ValueError, match="Argument `validation` must be"):
+    with pytest.raises(ValueError, match="Argument `validation` must lie"):
         load_sentiment("unused", validation)

@@ -9,6 +9,7 @@ from keras_mtl.experiments import experiment_class, make_experiment
 
 INTEGER = "must be an integer"
 NUMBER = "must be a finite number"
+FRACTION = "must lie between 0 and 1, both excluded"
 # Of a setting: values, and what the error says of them.
 BAD = {
     "seed": {-1: "at least 0", 0.5: INTEGER, "a": NUMBER},
@@ -16,13 +17,11 @@ BAD = {
     "batch_size": {0: "at least 1", 2.5: INTEGER, float("inf"): NUMBER},
     "learning_rate": {0.0: "greater than 0", float("nan"): NUMBER},
     "query_split": {
-        0.0: "greater than 0",
-        -0.5: "greater than 0",
-        1.0: "in the range",
-        2.0: "in the range",
+        **dict.fromkeys([0.0, -0.5, 1.0, 2.0], FRACTION),
         "a": NUMBER,
         None: NUMBER,
     },
+    "validation": {0.0: FRACTION, 1.0: FRACTION, "a": NUMBER},
     "num_train": {0: "at least", -5: "at least", 9.5: INTEGER},
     "num_test": {0: "at least 1"},
     "num_tasks": {0: "at least 1", 2.5: INTEGER},
@@ -56,7 +55,7 @@ def test_no_number_goes_without_a_check():
 def test_numbers_out_of_range(name, setting, value):
     with pytest.raises(ValueError) as error:
         make_experiment(name, **{setting: value})
-    assert str(error.value).startswith(f"Argument `{setting}` must be ")
+    assert str(error.value).startswith(f"Argument `{setting}` must ")
     assert BAD[setting][value] in str(error.value)
     assert f"Received: {setting}={value!r}" in str(error.value)
 
@@ -72,3 +71,14 @@ def test_numbers_of_other_types_are_what_they_stand_for():
     assert type(given.epochs) is int
     expected = make_experiment("topics", epochs=3, learning_rate=0.001)
     assert given.config() == expected.config()
+
+
+@pytest.mark.parametrize("split", [(0.5, 0.5), (0.8, 0.2, 0.0), (1, 1, 1)])
+def test_shares_that_do_not_sum_to_one(split):
+    with pytest.raises(ValueError, match="Argument `split` must be"):
+        make_experiment("topics", split=split)
+
+
+def test_repeats_are_kept_or_not():
+    with pytest.raises(ValueError, match="`repeats`"):
+        make_experiment("sentiment", repeats="some")

@@ -69,6 +69,7 @@ def test_reviews_are_learned(run):
     out, metrics = run
     assert metrics["test_accuracy_by_task"] == dict.fromkeys(TASKS, 1.0)
     assert metrics["training_rows"] == dict.fromkeys(TASKS, 17)
+    assert metrics["repeated_test_share"] == 17 / 20
     config = json.loads((out / "config.json").read_text())
     assert config["encoder"] == "text_cnn"
     assert config["tasks"] == list(TASKS)
