@@ -245,8 +245,9 @@ def loss_kind(loss) -> str:
     """Returns `"classification"` or `"regression"`, by the loss's name."""
     name = loss if isinstance(loss, str) else getattr(loss, "name", None)
     name = str(name or getattr(loss, "__name__", type(loss).__name__)).lower()
-    signs = ("entropy", "crossentropy", "hinge", "dice", "tversky", "ce")
-    return "classification" if name.endswith(signs) else "regression"
+    signs = ("entropy", "hinge", "dice", "tversky", "_ce")
+    classifies = name == "ce" or name.endswith(signs)
+    return "classification" if classifies else "regression"
 
 
 def _shape(tensor):

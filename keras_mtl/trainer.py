@@ -38,6 +38,7 @@ class TaskTrainer(TaskEvaluator):
     @property
     def task_weights(self) -> dict[str, float]:
         """Dict from task name to its latest weight."""
+        self._assert_compile_called("task_weights")
         latest = tf.convert_to_tensor(self.weighter.task_weights).numpy()
         return dict(zip(self.task_names, latest.tolist(), strict=True))
 

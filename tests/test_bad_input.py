@@ -125,13 +125,26 @@ def test_query_data_that_is_missing_or_wrong():
 
 def test_query_data_that_nobody_uses_is_said():
     x, y = make_data(2)
-    for arguments in ({"query_split": 0.5}, {"query_data": (x, y)}):
+    for arguments in (
+        {"query_split": 0.5},
+        {"query_data": (x, y)},
+        {"query_batch_size": 4},
+    ):
         with pytest.warns(
             UserWarning, match="Constant does not use query data"
         ):
             compiled().fit(x, y, verbose=0, **arguments)
     with pytest.warns(UserWarning, match="does not use query data"):
         compiled().train_on_batch(x, y, query_data=(x, y))
+    query = tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
+    model = compiled(weighter="meta_weighting")
+    with pytest.warns(UserWarning, match="query data are a data set, which"):
+        model.fit(x, y, query_data=query, query_batch_size=2, verbose=0)
+
+
+def test_task_weights_before_compile():
+    with pytest.raises(ValueError, match=r"call `compile\(\)` before"):
+        _ = make_model(2).task_weights
 
 
 def test_a_zipped_data_set_for_a_weighter_without_query_trains():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_mtl.tasks import TaskLosses
+from keras_mtl.tasks import TaskLosses, loss_kind
 
 RNG = np.random.default_rng(0)
 
@@ -179,3 +179,18 @@ def test_kinds_are_told_from_the_loss():
 def test_names_and_weights_that_do_not_match(arguments, message):
     with pytest.raises(ValueError, match=message):
         TaskLosses(("a", "b"), *arguments)
+
+
+def test_what_a_loss_is_of_by_its_name():
+    def mean_squared_difference(label, output):
+        return tf.reduce_mean((label - output) ** 2, -1)
+
+    def weighted_ce(label, output):
+        return tf.nn.sigmoid_cross_entropy_with_logits(label, output)
+
+    classify = ["binary_crossentropy", "hinge", "ce", weighted_ce]
+    classify.append(keras.losses.SparseCategoricalCrossentropy())
+    assert {loss_kind(loss) for loss in classify} == {"classification"}
+    regress = ["mse", "huber", mean_squared_difference]
+    regress.append(keras.losses.MeanAbsoluteError())
+    assert {loss_kind(loss) for loss in regress} == {"regression"}

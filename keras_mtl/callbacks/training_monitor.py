@@ -22,6 +22,9 @@ class TrainingMonitor(keras.callbacks.Callback):
         # Goes on where another `fit` ended.
         finished = max(float(epoch), _value(self.model.epoch))
         self.model.epoch.assign(finished)
+        if hasattr(self.model.weighter, "solver_gap"):
+            self.model.weighter.solver_gap.assign(0.0)
+            self.model.weighter.solver_iterations.assign(0)
 
     def on_epoch_end(self, epoch, logs=None):
         """Warns of skipped steps and of a solver that gave up."""
@@ -62,11 +65,11 @@ class TrainingMonitor(keras.callbacks.Callback):
 
     def _check_solver(self, weighter):
         gap = getattr(weighter, "solver_gap", None)
-        if gap is not None and _value(gap) > 10 * weighter.tolerance:
+        if gap is not None and _value(gap) > weighter.tolerance:
             warnings.warn(
-                f"{type(weighter).__name__}'s solver stopped after "
-                f"{int(_value(weighter.solver_iterations))} steps with gap "
-                f"{_value(gap):.1e} (tolerance {weighter.tolerance:.0e}). "
+                f"{type(weighter).__name__}'s solver stopped with gap "
+                f"{_value(gap):.1e} (tolerance {weighter.tolerance:.0e}) after "
+                f"{int(_value(weighter.solver_iterations))} steps. "
                 "Raise max_iterations.",
                 stacklevel=3,
             )

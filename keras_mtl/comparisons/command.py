@@ -62,7 +62,14 @@ def compare(
         "preset": preset,
     }
     given = {name: value for name, value in given.items() if value is not None}
-    given |= parsed_object("--settings", settings) or {}
+    others = parsed_object("--settings", settings) or {}
+    twice = sorted(given.keys() & others.keys())
+    if twice:
+        raise ValueError(
+            f"--settings must not repeat what options give. Received: {twice} "
+            "by both. Leave one of them out."
+        )
+    given |= others
     names = [name for name in methods.split(",") if name]
     # So that the runs end with this process.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)

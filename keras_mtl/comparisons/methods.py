@@ -91,5 +91,5 @@ def takes(name, parameter) -> bool:
     if parameter == "query_split":
         return any(signal.startswith("query") for signal in weighter.observes)
     # A seed is the cell's own.
-    arguments = inspect.signature(type(weighter)).parameters
-    return parameter in arguments and parameter != "seed"
+    arguments = set(inspect.signature(type(weighter)).parameters)
+    return parameter in arguments - {"seed", "kwargs"}

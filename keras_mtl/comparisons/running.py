@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -10,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from keras_mtl.comparisons.folder import command_line
 from keras_mtl.comparisons.methods import SINGLE_TASK
 
+# Of a traceback, the line that names the exception.
+_ERROR = re.compile(r"[\w.]*(Error|Exception|Interrupt|Exit)(:|$)")
 WORKER = (sys.executable, "-m", "keras_mtl.comparisons.worker")
 
 
@@ -115,8 +118,9 @@ class Job:
     def _reason(self, log):
         code = self._process.returncode
         lines = log.read_text("utf-8", "replace").strip().splitlines()
-        # The last line of a traceback that is not indented.
-        errors = [line for line in lines if line[:1].isalpha()]
+        # A message may go on below the line that a traceback ends with.
+        errors = [line for line in lines if _ERROR.match(line)]
+        errors = errors or [line for line in lines if line[:1].isalpha()]
         last = errors[-1] if errors else "it wrote no error"
         ended = f"signal {-code}" if code < 0 else f"exit code {code}"
         return f"{last} ({ended})"

@@ -1,4 +1,8 @@
-"""The learning rate of each method, chosen on validation rows."""
+"""The learning rate of each method, chosen on validation rows.
+
+They are those of the first seed. Where a seed draws all sets anew, as on
+topics, some of them are test rows of another seed.
+"""
 
 import math
 

@@ -49,9 +49,9 @@ def train_single_tasks(experiment, out, callbacks, test=True) -> dict:
     first = runs[tasks[0]]
     history = {
         name: values
-        for run in runs.values()
+        for task, run in runs.items()
         for name, values in run["history"].items()
-        if name.startswith(("val_", *tasks))
+        if name.startswith((f"{task}_", f"val_{task}_"))
     }
     return {
         **first,

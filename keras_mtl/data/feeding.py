@@ -40,11 +40,18 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
     tasks.check_labelled(weights)
     fit |= {"y": y, "sample_weight": weights}
     if not needs_query(model):
-        if split is not None or query is not None:
+        if any(v is not None for v in (split, query, query_batch_size)):
             warnings.warn(_unused_query(model), stacklevel=3)
-        split = query = None
+        split = query = query_batch_size = None
     elif split is None and query is None and not _has_query(x):
         raise ValueError(_no_query(model, "fit()"))
+    batched = isinstance(query, tf.data.Dataset) or _has_query(x)
+    if batched and query_batch_size is not None:
+        warnings.warn(
+            "`query_batch_size` is ignored: the query data are a data set, "
+            "which has batches of its own.",
+            stacklevel=3,
+        )
     if split is not None and query is not None:
         raise ValueError("Pass query_split or query_data to fit(), not both.")
     if fit.get("validation_data") is not None:
@@ -233,6 +240,6 @@ def _no_query(model, method):
 def _unused_query(model):
     return (
         f"{type(model.weighter).__name__} does not use query data: "
-        "`query_split` and `query_data` are ignored, and all rows train the "
-        "model."
+        "`query_split`, `query_data` and `query_batch_size` are ignored, and "
+        "all rows train the model."
     )

@@ -115,6 +115,8 @@ class Experiment:
             query_split=fraction("query_split", self.query_split),
         )
         self._check_tasks(self.all_tasks)
+        classes = {c.__name__: n for n, c in weighters.CATALOGUE.items()}
+        self._set(weighter=classes.get(self.weighter, self.weighter))
         self.make_weighter()
 
     def _set(self, **settings):

@@ -57,9 +57,9 @@ class MetaWeighting(GradientWeighter):
         `observe`, those for the next.
 
     Attributes:
-        solver_gap: Float32 scalar variable, the duality gap that the latest
-            `observe` reached.
-        solver_iterations: Int32 scalar variable, the steps that it took.
+        solver_gap: Float32 scalar variable, the largest duality gap that
+            calls of `observe` reached since `fit` began its latest epoch.
+        solver_iterations: Int32 scalar variable, the most steps that one took.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -111,8 +111,9 @@ class MetaWeighting(GradientWeighter):
             self.tolerance,
             present,
         )
-        self.solver_gap.assign(point.gap)
-        self.solver_iterations.assign(point.iterations)
+        gap, iterations = self.solver_gap, self.solver_iterations
+        gap.assign(keras.ops.maximum(gap, point.gap))
+        iterations.assign(keras.ops.maximum(iterations, point.iterations))
         direction = tf.linalg.matvec(rows, point.weights, transpose_a=True)
         step = self.step_size * learning_rate / rows.shape[0] * direction
         return self._add(step)

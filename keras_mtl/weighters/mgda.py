@@ -47,9 +47,9 @@ class MGDA(GradientWeighter):
         `(K,)` float32 weights, non-negative, summing to 1.
 
     Attributes:
-        solver_gap: Float32 scalar variable, the duality gap that the latest
-            call reached.
-        solver_iterations: Int32 scalar variable, the steps that it took.
+        solver_gap: Float32 scalar variable, the largest duality gap that
+            calls reached since `fit` began its latest epoch.
+        solver_iterations: Int32 scalar variable, the most steps that one took.
 
     Raises:
         ValueError: If an argument is out of range, or if `losses` is missing.
@@ -98,8 +98,9 @@ class MGDA(GradientWeighter):
             self.tolerance,
             present,
         )
-        self.solver_gap.assign(point.gap)
-        self.solver_iterations.assign(point.iterations)
+        gap, iterations = self.solver_gap, self.solver_iterations
+        gap.assign(keras.ops.maximum(gap, point.gap))
+        iterations.assign(keras.ops.maximum(iterations, point.iterations))
         if present is None:
             return point.weights
         return tf.where(present > 0.0, point.weights, 0.0)

@@ -26,8 +26,7 @@ class Tchebycheff(Weighter):
 
     Args:
         preference: List of floats above 0 in the order of the heads, or dict
-            from task name to float; scaled to sum to K. `None` means 1 for
-            every task.
+            from task name to float. `None` means 1 for every task.
         ideal: Float for all tasks, list or dict by task: the losses that are
             aimed at.
         smoothing: Float, at least 0, in units of loss. With a value above 0
@@ -70,9 +69,8 @@ class Tchebycheff(Weighter):
         preference = by_task(
             "preference", preference, num_tasks, self.task_names
         )
-        scale = num_tasks / sum(preference)
         ideal = by_task("ideal", self.ideal, num_tasks, self.task_names)
-        return tf.constant([scale * p for p in preference]), tf.constant(ideal)
+        return tf.constant(preference), tf.constant(ideal)
 
     def call(self, losses, present=None):
         """Returns the weights."""

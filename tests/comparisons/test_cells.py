@@ -98,6 +98,7 @@ def test_sweeps_are_read():
         ("query_split=a", "`query_split` must be a finite number"),
         ("step_size=0.1,0.10000001", "must differ in their first six"),
         ("seed=1", "None of the methods ['meta_weighting'] takes"),
+        ("kwargs=1", "None of the methods ['meta_weighting'] takes"),
         ("epochs=1", "None of the methods ['meta_weighting'] takes"),
         ("momentum=0.5", "None of the methods ['meta_weighting'] takes"),
     ],

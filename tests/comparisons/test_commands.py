@@ -53,3 +53,12 @@ def test_report_of_what_compare_wrote(compared):
         assert (folder / "out" / "report" / f"{name}.png").exists()
     rows = (folder / "out" / "report" / "results.csv").read_text().splitlines()
     assert len(rows) == 1 + len(METHODS) * 3
+
+
+def test_a_setting_is_given_once(tmp_path):
+    arguments = ["compare", "demo", "--epochs", "2", "--out", str(tmp_path)]
+    result = CliRunner().invoke(
+        app, [*arguments, "--settings", '{"epochs": 3}']
+    )
+    assert result.exit_code == 1
+    assert "Received: ['epochs'] by both" in " ".join(result.output.split())

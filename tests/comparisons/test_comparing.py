@@ -37,6 +37,14 @@ def test_a_failing_run_is_recorded_and_the_rest_go_on(worker, tmp_path):
     assert content["metrics"]["seen"]["settings"]["seed"] == 1
 
 
+def test_the_exception_is_told_not_the_last_line_of_its_message(
+    worker, tmp_path
+):
+    worker.write_text("raise ValueError('bad shape\\nArguments: inputs=1')")
+    *_, failed = run(tmp_path, ["uniform"])
+    assert failed == {"uniform/seed_0": "ValueError: bad shape (exit code 1)"}
+
+
 def test_a_finished_cell_never_runs_again(worker, tmp_path):
     run(tmp_path, ["uniform"])
     worker.write_text("raise SystemExit(3)")

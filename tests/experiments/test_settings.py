@@ -79,6 +79,13 @@ def test_shares_that_do_not_sum_to_one(split):
         make_experiment("topics", split=split)
 
 
+def test_a_weighter_by_its_class_has_the_settings_of_its_name():
+    by_class = make_experiment("topics", weighter="MetaWeighting")
+    by_name = make_experiment("topics", weighter="meta_weighting")
+    assert by_class == by_name
+    assert by_class.make_weighter().step_size == 0.5
+
+
 def test_repeats_are_kept_or_not():
     with pytest.raises(ValueError, match="`repeats`"):
         make_experiment("sentiment", repeats="some")

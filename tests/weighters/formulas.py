@@ -108,7 +108,7 @@ class BanditMTL:
 
 class Tchebycheff:
     def __init__(self, preference, ideal, smoothing):
-        self.u = K * np.array(preference) / np.sum(preference)
+        self.u = np.array(preference)
         self.ideal, self.smoothing = ideal, smoothing
 
     def __call__(self, losses, present):

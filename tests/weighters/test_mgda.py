@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from keras_mtl.weighters import MGDA
+from tests.reference import make_data, make_model
 
 # J = [[-4, 1, 1], [6, 1, 1]], the reference case of METHODS.md.
 GRAMIAN = np.array([[18.0, -22.0], [-22.0, 38.0]])
@@ -66,7 +67,23 @@ def test_the_gap_of_a_capped_search_is_kept():
     jacobian = random.normal(size=(10, 12)) * np.arange(1, 11)[:, None]
     mgda = MGDA(max_iterations=1)
     mgda(gramian=jacobian @ jacobian.T)
-    assert mgda.solver_gap.numpy() > 1e-6
+    largest = mgda.solver_gap.numpy()
+    assert largest > 1e-6
+    mgda(gramian=np.eye(10))
+    assert mgda.solver_gap.numpy() == largest
+
+
+def test_a_solver_that_gave_up_in_any_step_is_told():
+    """The last batch of an epoch, of identical tasks, is an easy one."""
+    x, y = make_data(5, rows=16, outputs=1)
+    for labels in y.values():
+        labels[8:] = y["task_0"][8:]
+    model = make_model(5, outputs=1)
+    model.compile("sgd", loss="mse", weighter=MGDA(max_iterations=1))
+    settings = {"batch_size": 8, "shuffle": False, "verbose": 0}
+    with pytest.warns(UserWarning, match="MGDA's solver stopped with gap"):
+        model.fit(x, y, **settings)
+    model.fit(x, y, weighter=MGDA(), **settings)
 
 
 def test_needs_losses_only_to_divide_by_them():

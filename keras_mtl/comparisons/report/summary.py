@@ -88,24 +88,28 @@ def _delta_m(comparison, method):
 def _cost(comparison, method, name):
     """Returns the ratio of median step times on like terms.
 
-    These are seeds that both ran, on as many threads, beside as many runs.
+    These are seeds that both ran, on as many threads, beside as many runs, as
+    far as is known.
     """
     mine = comparison.of_method(method)
     theirs = comparison.of_method(BASELINE)
     times = [
         (mine[seed].seconds(name), theirs[seed].seconds(name))
         for seed in mine
-        if seed in theirs
-        and all(
-            mine[seed].facts[name] == theirs[seed].facts[name]
-            for name in CONDITIONS
-        )
+        if seed in theirs and _on_like_terms(mine[seed], theirs[seed])
     ]
     times = [pair for pair in times if all(second > 0.0 for second in pair)]
     if not times:
         return math.nan
     own, reference = np.median(times, axis=0)
     return float(own / reference)
+
+
+def _on_like_terms(cell, other):
+    terms = [cell.facts[name] for name in CONDITIONS]
+    return None not in terms and terms == [
+        other.facts[name] for name in CONDITIONS
+    ]
 
 
 def verdict(comparison, summaries) -> str:

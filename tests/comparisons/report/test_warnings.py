@@ -7,12 +7,13 @@ from tests.comparisons.report.outline import TASKS, make, outline
 from tests.comparisons.report.synthetic import cell, write
 
 
+@pytest.mark.parametrize("value", [3, None])
 @pytest.mark.parametrize(("name", "others"), [("threads", 1), ("jobs", 2)])
-def test_costs_on_unlike_terms_are_not_compared(tmp_path, name, others):
+def test_costs_on_unlike_terms_are_not_compared(tmp_path, name, others, value):
     def change(cells):
         path = cells / "slaw" / "seed_0.json"
         content = json.loads(path.read_text("utf-8"))
-        write(cells, "slaw/seed_0.json", {**content, name: 3})
+        write(cells, "slaw/seed_0.json", {**content, name: value})
 
     comparison = make(tmp_path, seeds=1, change=change)
     page = outline(tmp_path, comparison)
@@ -21,8 +22,21 @@ def test_costs_on_unlike_terms_are_not_compared(tmp_path, name, others):
         == ["not comparable"] * 2
     )
     assert warnings.mixed_conditions(comparison) == [
-        f"The runs differ in their {name}: {others}; 3."
+        f"The runs differ in their {name}: {others}; {value}."
     ]
+
+
+def test_costs_on_terms_that_nobody_wrote_down_are_not_compared(tmp_path):
+    def change(cells):
+        for path in cells.glob("*/*.json"):
+            content = json.loads(path.read_text("utf-8"))
+            del content["jobs"]
+            path.write_text(json.dumps(content), "utf-8")
+
+    page = outline(tmp_path, make(tmp_path, seeds=1, change=change))
+    for method in ("slaw", "stl"):
+        row = next(row for row in page.rows if row[0] == method)
+        assert row[5:] == ["not comparable"] * 2
 
 
 def test_weights_that_vanish_are_told(tmp_path):
