@@ -13,7 +13,7 @@ from keras_mtl.comparisons.report.statistics import (
     t_interval,
 )
 
-# What decides whether times compare.
+# What decides whether times compare; of processor times, the first alone.
 CONDITIONS = ("threads", "jobs")
 
 
@@ -30,7 +30,7 @@ class Summary(NamedTuple):
         cost: Float, time of a step divided by uniform's; NaN where the two
             cannot be compared.
         processor_cost: Float, the same of processor time, which other work on
-            the machine hardly changes.
+            the machine hardly changes: runs beside others compare.
     """
 
     method: str
@@ -69,8 +69,10 @@ def _summary(comparison, method):
         difference=difference(),
         difference_by_task={t: difference(t) for t in comparison.tasks},
         delta_m=_delta_m(comparison, method),
-        cost=_cost(comparison, method, "step_seconds"),
-        processor_cost=_cost(comparison, method, "step_processor_seconds"),
+        cost=_cost(comparison, method, "step_seconds", CONDITIONS),
+        processor_cost=_cost(
+            comparison, method, "step_processor_seconds", CONDITIONS[:1]
+        ),
     )
 
 
@@ -85,31 +87,28 @@ def _delta_m(comparison, method):
     )
 
 
-def _cost(comparison, method, name):
-    """Returns the ratio of median step times on like terms.
+def _cost(comparison, method, name, conditions):
+    """Returns the ratio of median step times, of seeds that both ran.
 
-    These are seeds that both ran, on as many threads, beside as many runs, as
-    far as is known.
+    Only runs whose `conditions` are known and the same count.
     """
     mine = comparison.of_method(method)
     theirs = comparison.of_method(BASELINE)
     times = [
         (mine[seed].seconds(name), theirs[seed].seconds(name))
         for seed in mine
-        if seed in theirs and _on_like_terms(mine[seed], theirs[seed])
+        if seed in theirs
+        and all(
+            mine[seed].facts[term] == theirs[seed].facts[term]
+            and mine[seed].facts[term] is not None
+            for term in conditions
+        )
     ]
     times = [pair for pair in times if all(second > 0.0 for second in pair)]
     if not times:
         return math.nan
     own, reference = np.median(times, axis=0)
     return float(own / reference)
-
-
-def _on_like_terms(cell, other):
-    terms = [cell.facts[name] for name in CONDITIONS]
-    return None not in terms and terms == [
-        other.facts[name] for name in CONDITIONS
-    ]
 
 
 def verdict(comparison, summaries) -> str:
