@@ -279,11 +279,8 @@ class TaskTrainer(TaskEvaluator):
             if self.optimizer.built:
                 with self.distribute_strategy.scope():
                     self._build_optimizer()
-        if (
-            weighter.observes
-            and is_dynamic(self.optimizer)
-            and self.jit_compile
-        ):
+        dynamic = is_dynamic(self.optimizer)
+        if weighter.observes and dynamic and self.jit_compile:
             # XLA lets reads after its conditional see the old parameters.
             warnings.warn(
                 f"{type(weighter).__name__} with a dynamic loss scale cannot "

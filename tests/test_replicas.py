@@ -210,10 +210,17 @@ def test_overflow_on_one_replica_lowers_the_loss_scale(strategy, name):
             ),
         )
     model.fit(*make_data(BATCH, 4), batch_size=BATCH, verbose=0)
-    before = state(model, optimizer=False)
+    before = {}
+    recorder = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda step, logs: before.update(
+            state(model, optimizer=False)
+        )
+    )
     (scale,) = read([model.optimizer.dynamic_scale])
 
-    history = model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
+    history = model.fit(
+        x, y, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[recorder]
+    )
 
     assert history.history["skipped_steps"] == [1.0]
     assert not differing(state(model, optimizer=False), before)
