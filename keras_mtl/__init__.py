@@ -1,5 +1,7 @@
 """Multi-task learning for Keras: one model, many tasks, learned weights."""
 
+import importlib
+
 from keras_mtl import (
     architectures,
     callbacks,
@@ -20,14 +22,17 @@ __all__ = [
     "data",
     "layers",
     "solvers",
+    "testing",
     "weighters",
 ]
 
 
 def __getattr__(name):
-    # Where nothing is timed, the timing code need not be loaded.
+    # What most programs do without need not be loaded.
     if name == "benchmark":
         from keras_mtl.benchmarks.run import benchmark
 
         return benchmark
+    if name == "testing":
+        return importlib.import_module("keras_mtl.testing")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

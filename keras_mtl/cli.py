@@ -8,6 +8,7 @@ import typer
 
 from keras_mtl.benchmarks.command import bench
 from keras_mtl.benchmarks.scaling_command import scaling
+from keras_mtl.checks import need
 from keras_mtl.comparisons.command import compare
 from keras_mtl.comparisons.report.command import report
 from keras_mtl.terminal import (
@@ -44,6 +45,7 @@ def demo(
     ] = None,
 ):
     """Compare three weighters on overlaid digits, and serve the best model."""
+    need("demo", ("sklearn", "tensorflow_datasets"), "data")
     from keras_mtl.experiments.demo import run_demo
 
     run_demo(out, console, epochs)

@@ -10,7 +10,7 @@ import itertools
 import keras
 import tensorflow as tf
 
-from keras_mtl.precision import is_dynamic, keep_if
+from keras_mtl.precision import inner_optimizer, is_dynamic, keep_if
 
 
 def num_replicas() -> int:
@@ -52,7 +52,7 @@ def check_optimizer(optimizer):
     """
     if num_replicas() == 1:
         return
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = inner_optimizer(optimizer)
     for name, instead in (
         ("gradient_accumulation_steps", "Train without it, on more replicas"),
         ("ema_overwrite_frequency", "Average by use_ema=True alone"),
@@ -262,7 +262,7 @@ def _clip_globally(optimizer, gradients):
     Returns one replica's share of the clipped sum. It is below every clipping
     threshold, so that clipping it again changes nothing.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = inner_optimizer(optimizer)
     limits = (inner.clipnorm, inner.global_clipnorm, inner.clipvalue)
     if not any(limits):
         return gradients

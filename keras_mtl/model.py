@@ -137,6 +137,10 @@ class MultiTaskModel(TaskTrainer):
         """Dict from task name to head, or the `StackedHeads`."""
         return self.arrangement.heads
 
+    def has_common_representation(self, inputs) -> bool:
+        """Whether all tasks read one representation of these inputs."""
+        return not (self.has_task_encoder or self.is_separate(inputs))
+
     def is_separate(self, inputs) -> bool:
         """Whether `inputs` are a dict by task name."""
         if not isinstance(inputs, dict) or not inputs:

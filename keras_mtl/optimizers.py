@@ -5,6 +5,7 @@ from collections import defaultdict
 import keras
 import tensorflow as tf
 
+from keras_mtl.precision import inner_optimizer
 from keras_mtl.weighters.stored_state import reordered
 
 
@@ -31,7 +32,10 @@ def build(optimizer, variables, undecayed):
     else:
         old = None
     _exclude_from_weight_decay(
-        _inner(optimizer), variables, undecayed, _inner(old or optimizer)
+        inner_optimizer(optimizer),
+        variables,
+        undecayed,
+        inner_optimizer(old or optimizer),
     )
     optimizer.build(variables)
     if old is not None:
@@ -55,10 +59,6 @@ def follow_tasks(optimizer, weighter):
             if slot.name.startswith(prefix) and slot.shape == variable.shape:
                 value = tf.convert_to_tensor(slot).numpy()
                 slot.assign(reordered(value, positions))
-
-
-def _inner(optimizer):
-    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def _exclude_from_weight_decay(optimizer, variables, undecayed, like):

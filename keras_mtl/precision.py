@@ -8,6 +8,11 @@ def loss_scale(optimizer) -> tf.Tensor:
     return tf.convert_to_tensor(optimizer.scale_loss(tf.constant(1.0)))
 
 
+def inner_optimizer(optimizer):
+    """Returns the optimizer that a loss-scaling one wraps, or itself."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
 def is_dynamic(optimizer) -> bool:
     """Whether `optimizer` lowers its loss scale when gradients overflow."""
     return hasattr(optimizer, "dynamic_scale")

@@ -1,7 +1,9 @@
 """The signals a weighter may ask for, and the only code that measures them.
 
 A weighter asks by naming a signal as a parameter of `call` (measured before
-the update) or of `observe` (measured after it). K is the number of tasks.
+the update) or of `observe` (measured after it). K is the number of tasks, and
+`c` are the `loss_weights` of `compile`: the update adds up the gradients
+`w_k c_k ∇L_k`, and a task with `c_k = 0` counts as absent.
 """
 
 from typing import NamedTuple
@@ -49,7 +51,7 @@ SIGNALS = {
         "call",
         "one pass over the heads; below them, cotangents of each task down to "
         "the scope, and products layer by layer",
-        "inner products of the tasks' gradients",
+        "inner products of the tasks' gradients, each times c_k",
     ),
     "query_losses": Signal(
         1,
@@ -63,7 +65,7 @@ SIGNALS = {
         "a backward pass per task, on the support and on the query batch; with "
         "separate inputs, over its own rows",
         "row t, column j: inner product of task t's query gradient at the new "
-        "parameters and task j's support gradient at the old ones",
+        "parameters and c_j times task j's support gradient at the old ones",
     ),
     "learning_rate": Signal(
         0, "observe", "none", "the optimizer's learning rate in this step"
@@ -71,6 +73,19 @@ SIGNALS = {
 }
 
 SCOPES = ("representation", "last_shared_layer", "shared", "all")
+
+
+def resolve_scope(weighter, common: bool):
+    """Returns whose gradients `weighter` reads, one of `SCOPES`, or `None`.
+
+    Args:
+        weighter: `Weighter`.
+        common: Whether all tasks have one representation in common.
+    """
+    scope = getattr(weighter, "scope", None)
+    if scope == "auto":
+        return "representation" if common else "shared"
+    return scope
 
 
 def measure(names, support, query, scope, epoch, learning_rate):
@@ -88,14 +103,17 @@ def measure(names, support, query, scope, epoch, learning_rate):
     Returns:
         Dict from name to float32 tensor, the same on every replica.
     """
+    fixed = support.loss_weights
     measures = {
         "losses": lambda: support.losses,
-        "present": lambda: (query or support).present,
+        "present": lambda: tf.where(
+            fixed > 0.0, (query or support).present, 0.0
+        ),
         "epoch": lambda: epoch,
         "gradient_norms": lambda: support.norms(scope),
-        "gramian": lambda: support.gramian(scope),
+        "gramian": lambda: support.gramian(scope) * fixed[:, None] * fixed,
         "query_losses": lambda: query.losses,
-        "query_support_gramian": lambda: query.gramian(scope, support),
+        "query_support_gramian": lambda: query.gramian(scope, support) * fixed,
         "learning_rate": lambda: learning_rate,
     }
     return {name: tf.cast(measures[name](), tf.float32) for name in names}

@@ -8,11 +8,12 @@ from keras_mtl.data.support_query import SupportQuery
 from keras_mtl.gradients import TaskGradients
 from keras_mtl.precision import (
     all_finite,
+    inner_optimizer,
     is_dynamic,
     keep_if,
     loss_scale,
 )
-from keras_mtl.signals import measure
+from keras_mtl.signals import measure, resolve_scope
 
 
 def train_step(model, data):
@@ -33,8 +34,8 @@ def train_step(model, data):
     data = data if isinstance(data, SupportQuery) else SupportQuery(data, None)
     batch = keras.utils.unpack_x_y_sample_weight(data.support)
     weighter, optimizer = model.weighter, model.optimizer
-    common = not (model.has_task_encoder or model.is_separate(batch[0]))
-    scope = _resolve_scope(weighter, common)
+    common = model.has_common_representation(batch[0])
+    scope = resolve_scope(weighter, common)
     scale, learning_rate = loss_scale(optimizer), _learning_rate(optimizer)
     states = _states(model)
     before = [tf.convert_to_tensor(state) for state in states]
@@ -87,25 +88,17 @@ def train_step(model, data):
     return support, finite
 
 
-def _resolve_scope(weighter, common):
-    """Returns whose gradients, given if there is a common representation."""
-    scope = getattr(weighter, "scope", None)
-    if scope == "auto":
-        return "representation" if common else "shared"
-    return scope
-
-
 def _completes_update(optimizer):
     """Whether this step's gradients are the last of an update."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = inner_optimizer(optimizer)
     steps = inner.gradient_accumulation_steps
     return not steps or tf.equal((inner._iterations + 1) % steps, 0)
 
 
 def _learning_rate(optimizer):
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     # Read before the update: a schedule moves on with it.
-    return tf.identity(tf.convert_to_tensor(optimizer.learning_rate))
+    learning_rate = inner_optimizer(optimizer).learning_rate
+    return tf.identity(tf.convert_to_tensor(learning_rate))
 
 
 def _states(model):

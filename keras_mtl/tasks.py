@@ -206,6 +206,7 @@ def presence(output, weight):
 def without_missing(label, weight):
     """Returns labels with 0 where the weight is 0: NaN and -1 do no harm."""
     label = tf.convert_to_tensor(label)
+    weight = _squeezed(weight, label)
     if label.dtype == tf.string or weight.shape.rank > label.shape.rank:
         return label
     present = align(weight, label, None) != 0.0
@@ -214,8 +215,7 @@ def without_missing(label, weight):
 
 def align(weight, values, task):
     """Returns `weight` with as many axes as `values`, to broadcast."""
-    while weight.shape.rank > values.shape.rank and weight.shape[-1] == 1:
-        weight = weight[..., 0]
+    weight = _squeezed(weight, values)
     if weight.shape.rank > values.shape.rank:
         raise ValueError(
             f"The sample weights of task {task!r} have more axes than its "
@@ -224,6 +224,13 @@ def align(weight, values, task):
         )
     missing = values.shape.rank - weight.shape.rank
     return weight[(..., *[None] * missing)]
+
+
+def _squeezed(weight, values):
+    """Returns `weight` without last axes of length 1 that `values` lack."""
+    while weight.shape.rank > values.shape.rank and weight.shape[-1] == 1:
+        weight = weight[..., 0]
+    return weight
 
 
 def _broadcasts(loss, label_shape, output_shape):
@@ -235,6 +242,9 @@ def _broadcasts(loss, label_shape, output_shape):
         "keras."
     ):
         return False
+    if (label_shape.rank, output_shape.rank) == (1, 2):
+        # Keras takes (B,) for (B, 1), and would stretch it to (B, units).
+        return output_shape[-1] not in (1, None)
     if label_shape.rank != output_shape.rank:
         return False
     pairs = zip(label_shape, output_shape, strict=True)

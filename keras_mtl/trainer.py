@@ -1,7 +1,5 @@
 """Training a model of many tasks, by Keras' own `fit`."""
 
-import warnings
-
 import keras
 import tensorflow as tf
 from keras.src import backend
@@ -18,7 +16,7 @@ from keras_mtl.evaluator import TaskEvaluator
 from keras_mtl.gradients import TaskGradients, roles
 from keras_mtl.logs import plain_logs
 from keras_mtl.metrics import TaskMeans
-from keras_mtl.precision import is_dynamic, keep_if
+from keras_mtl.precision import keep_if
 
 
 class TaskTrainer(TaskEvaluator):
@@ -261,10 +259,10 @@ class TaskTrainer(TaskEvaluator):
 
     def _attach(self, weighter):
         """Makes `weighter` the one in use, also on a built model."""
-        if weighter is self.weighter:
-            return
         if hasattr(weighter, "set_kinds"):
             weighter.set_kinds(self.task_losses.kinds)
+        if weighter is self.weighter:
+            return
         with self.distribute_strategy.scope():
             weighter.bind(len(self.task_names), self.task_names)
         # Keras locks the tracker of a built layer, and `compile` turns
@@ -279,15 +277,6 @@ class TaskTrainer(TaskEvaluator):
             if self.optimizer.built:
                 with self.distribute_strategy.scope():
                     self._build_optimizer()
-        dynamic = is_dynamic(self.optimizer)
-        if weighter.observes and dynamic and self.jit_compile:
-            # XLA lets reads after its conditional see the old parameters.
-            warnings.warn(
-                f"{type(weighter).__name__} with a dynamic loss scale cannot "
-                "be compiled by XLA; going on with jit_compile=False.",
-                stacklevel=3,
-            )
-            self.jit_compile = False
         self.train_function = None
 
 

@@ -151,7 +151,8 @@ def test_a_zipped_data_set_for_a_weighter_without_query_trains():
     x, y = make_data(2, rows=8)
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
     zipped = tf.data.Dataset.zip(SupportQuery(data, data))
-    compiled().fit(zipped, shuffle=False, verbose=0)
+    with pytest.warns(UserWarning, match="does not use query data"):
+        compiled().fit(zipped, shuffle=False, verbose=0)
 
 
 def test_weighters_that_do_not_exist():

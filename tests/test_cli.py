@@ -125,6 +125,21 @@ def test_the_nearest_experiment_is_named(tmp_path, command):
         assert re.search(rf"\b{name}\b", run(command, "--help").output)
 
 
+@pytest.mark.parametrize("package", ["sklearn", "tensorflow_datasets"])
+@pytest.mark.parametrize("arguments", ["demo", "train demo", "compare demo"])
+def test_what_is_not_installed_is_named(
+    tmp_path, monkeypatch, arguments, package
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    result = run(*arguments.split(), "--out", tmp_path / "run")
+    assert result.exit_code == 1
+    assert one_line(result.stderr).endswith(
+        f'needs {package}, not installed here. Run: pip install "keras-mtl'
+        '[data]"'
+    )
+    assert not (tmp_path / "run").exists()
+
+
 def test_topics_needs_files_that_exist(tmp_path):
     result = run("train", "topics", "--out", tmp_path, "--data", "/nowhere/x")
     assert result.exit_code == 1

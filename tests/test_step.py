@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_mtl import weighters
 from keras_mtl.gradients import TaskGradients
+from keras_mtl.signals import measure
 from keras_mtl.weighters import MetaWeighting
 from tests.reference import (
     jacobian,
@@ -44,17 +45,22 @@ def batches(kind, num_tasks, rows=6):
     return make(num_tasks, rows, seed=1), make(num_tasks, rows + 3, seed=9)
 
 
+@pytest.mark.parametrize("fixed", [(1.0, 1.0, 1.0), (0.5, 4.0, 1.5)])
 @pytest.mark.parametrize("kind", ["shared", "separate"])
-def test_meta_weighting_hypergradients_are_finite_differences(kind):
-    """`K d_t[j] = ∂L_t^q(θ - η Σ_j w_j g_j)/∂w_j` (METHODS.md, seed 001)."""
+def test_meta_weighting_hypergradients_are_finite_differences(kind, fixed):
+    """`K d_t[j] = ∂L_t^q(θ - η Σ_j w_j c_j g_j)/∂w_j` (seed 001)."""
     num_tasks, eta = 3, LEARNING_RATE
-    model = compiled(make_model(num_tasks), "uniform")
+    model = make_model(num_tasks)
+    loss_weights = dict(zip(model.task_names, fixed, strict=True))
+    compiled(model, "uniform", loss_weights=loss_weights)
     support, query = batches(kind, num_tasks)
     theta = parameters(model)
     gradients = jacobian(lambda t: task_losses(model, t, *support), theta)
 
     def query_losses(weights):
-        return task_losses(model, theta - eta * weights @ gradients, *query)
+        return task_losses(
+            model, theta - eta * (weights * fixed) @ gradients, *query
+        )
 
     weights, step = np.ones(num_tasks), 1e-5
     expected = np.stack(
@@ -72,7 +78,9 @@ def test_meta_weighting_hypergradients_are_finite_differences(kind):
     model.optimizer.build(variables)
     model.optimizer.apply(pulled, variables)
     after = TaskGradients(model, (*query, None), training=False)
-    hypergradients = -eta / num_tasks * after.gramian("all", before).numpy()
+    name = "query_support_gramian"
+    signals = measure([name], before, after, "all", 0.0, eta)
+    hypergradients = -eta / num_tasks * signals[name].numpy()
 
     relative = np.abs(num_tasks * hypergradients - expected)
     assert np.max(relative) / np.max(np.abs(expected)) < 1e-4
@@ -123,6 +131,46 @@ def test_loss_weights_scale_the_whole_task_loss(name):
     np.testing.assert_allclose(
         parameters(model), expected, rtol=1e-5, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("name", ["mgda", "pcgrad"])
+@pytest.mark.parametrize("fixed", [(1.0, 10.0), (20.0, 0.5)])
+def test_aggregators_weigh_the_gradients_that_are_added_up(name, fixed):
+    """Of `c_k L_k` as of a loss that has the factor `c_k` in it."""
+    x, y = make_data(2)
+    settings = {"scope": "shared"}
+    if name == "pcgrad":
+        settings["shuffle"] = False
+    weighter = weighters.get({"class_name": name, "config": settings})
+    model = make_model(2)
+    loss_weights = dict(zip(model.task_names, fixed, strict=True))
+    compiled(model, weighter, loss_weights=loss_weights)
+    theta = parameters(model)
+    gradients = jacobian(lambda t: task_losses(model, t, x, y), theta)
+    shared = sum(np.prod(v.shape) for v in model.encoder.trainable_variables)
+    scaled = np.array(fixed)[:, None] * gradients[:, :shared]
+
+    model.train_on_batch(x, y)
+
+    weights = np.array(list(model.task_weights.values()))
+    reference = type(weighter).from_config(weighter.get_config())
+    expected = reference(gramian=scaled @ scaled.T)
+    np.testing.assert_allclose(weights, expected, rtol=1e-4)
+    step = (theta - parameters(model))[:shared] / LEARNING_RATE
+    np.testing.assert_allclose(step, weights @ scaled, rtol=1e-3, atol=1e-5)
+    # To first order no task's loss rises.
+    assert np.all(scaled @ step > -1e-5 * np.max(np.abs(scaled @ step)))
+
+
+def test_a_task_without_loss_weight_counts_as_absent():
+    """A gradient of nothing is no reason to stand still."""
+    model = make_model(2)
+    fixed = {model.task_names[0]: 0.0}
+    compiled(model, weighters.MGDA(scope="shared"), loss_weights=fixed)
+    theta = parameters(model)
+    model.train_on_batch(*make_data(2))
+    assert list(model.task_weights.values()) == [0.0, 1.0]
+    assert np.any(parameters(model) != theta)
 
 
 @pytest.mark.parametrize(

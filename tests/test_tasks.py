@@ -105,6 +105,22 @@ def test_keras_masks_of_predictions_count_as_missing():
     assert (float(sums[0]), float(counts[0])) == (2.0, 2.0)
 
 
+@pytest.mark.parametrize("weight_shape", [(3,), (3, 1)])
+def test_missing_labels_do_not_reach_gradients(weight_shape):
+    """`NaN * 0` is NaN: such labels must be gone before the loss."""
+    label = np.float32([1.0, np.nan, 2.0])
+    weight = np.float32([1.0, 0.0, 1.0]).reshape(weight_shape)
+    output = tf.constant([0.5, 0.5, 0.5])
+    losses = TaskLosses(("a",), {"a": "mse"})
+    with tf.GradientTape() as tape:
+        tape.watch(output)
+        sums, counts, _ = losses(
+            {"a": label}, {"a": output[:, None]}, {"a": weight}
+        )
+    assert (float(sums[0]), float(counts[0])) == (0.5**2 + 1.5**2, 2.0)
+    np.testing.assert_allclose(tape.gradient(sums, output), [-1.0, 0.0, -3.0])
+
+
 def test_a_loss_that_returns_a_scalar():
     def total(y_true, y_pred):
         return tf.reduce_mean(tf.square(y_true - y_pred))
@@ -126,11 +142,18 @@ def test_a_loss_that_returns_a_scalar():
             r"Received: labels \(4, 1\) of float32, predictions \(4, 3\)",
         ),
         (
+            "mse",
+            np.zeros((3,), "float32"),
+            np.zeros((3, 3), "float32"),
+            r"labels of task 'a' do not have the shape of its predictions. "
+            r"Received: labels \(3,\) of float32, predictions \(3, 3\)",
+        ),
+        (
             "categorical_crossentropy",
             np.zeros((4,), "int64"),
             np.zeros((4, 3), "float32"),
-            r"of task 'a' does not fit its labels or predictions. Received: "
-            r"labels \(4,\) of int64",
+            r"labels of task 'a' do not have the shape of its predictions. "
+            r"Received: labels \(4,\) of int64",
         ),
         (
             "mse",

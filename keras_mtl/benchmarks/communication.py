@@ -36,7 +36,8 @@ def reduced_bytes(model, inputs) -> int:
         inputs: Inputs of one replica's batch.
     """
     num_tasks = len(model.task_names)
-    declared = declaration(model.weighter, model.is_separate(inputs))
+    common = model.has_common_representation(inputs)
+    declared = declaration(model.weighter, common)
     numbers = (1 + declared.reads_query) * (2 * num_tasks + 2)
     numbers += sum(map(_size, model.weighter.trainable_variables))
     for name in declared.gradients:

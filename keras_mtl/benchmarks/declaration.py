@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from keras_mtl.signals import resolve_scope
+
 
 class Declaration(NamedTuple):
     """The signals of a weighter.
@@ -19,20 +21,17 @@ class Declaration(NamedTuple):
     reads_query: bool
 
 
-def declaration(weighter, separate=False) -> Declaration:
+def declaration(weighter, common=True) -> Declaration:
     """Returns the signals of a weighter.
 
     Args:
         weighter: `Weighter`.
-        separate: Boolean, whether each task has inputs of its own.
+        common: Boolean, whether all tasks have one representation in common.
     """
     signals = frozenset((*weighter.needs, *weighter.observes))
-    scope = getattr(weighter, "scope", None)
-    if scope == "auto":
-        scope = "shared" if separate else "representation"
     return Declaration(
         signals,
         signals & {"gramian", "gradient_norms", "query_support_gramian"},
-        scope,
+        resolve_scope(weighter, common),
         any(name.startswith("query") for name in signals),
     )

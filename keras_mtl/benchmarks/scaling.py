@@ -99,7 +99,7 @@ def measured_terms(result) -> list[Terms]:
         name, alone = row["name"], uniform * row["ratio"]["median"]
         if name not in (*weighters.CATALOGUE, *weighters.ALIASES):
             continue
-        declared = declaration(weighters.get(name), separate)
+        declared = declaration(weighters.get(name), not separate)
         computing = alone
         if _goes_layer_by_layer(declared) and not separate:
             if layers is None:

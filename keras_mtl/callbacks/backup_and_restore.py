@@ -33,6 +33,7 @@ class BackupAndRestore(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Loads the latest backup."""
+        self.model._initial_epoch = None
         backups = self._backups()
         if backups:
             self.model.load_weights(backups[-1])
@@ -52,6 +53,7 @@ class BackupAndRestore(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         """Deletes the backup."""
+        self.model._initial_epoch = None  # Of the next `fit`, too.
         if self.delete and is_first_worker(self.model.distribute_strategy):
             for backup in self._backups():
                 backup.unlink()

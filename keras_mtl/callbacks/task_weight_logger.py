@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from keras_mtl.checks import integer
+from keras_mtl.checks import integer, need
 from keras_mtl.gradients.conflicts import ConflictMeter
 
 FILE = "task_weights.csv"
@@ -42,12 +42,13 @@ class TaskWeightLogger(keras.callbacks.Callback):
             weights and the mean losses of the epoch so far.
 
     Raises:
-        ValueError: If an argument is not usable, or `log_dir` holds a log of
-            other tasks.
+        ValueError: If an argument is not usable, TensorBoard is not installed,
+            or `log_dir` holds a log of other tasks.
     """
 
     def __init__(self, log_dir, conflict_data=None, update_freq="epoch"):
         super().__init__()
+        need("TaskWeightLogger", ("tensorboard",), "report")
         self.log_dir = Path(log_dir)
         self.conflict_data = conflict_data
         if update_freq != "epoch":

@@ -53,8 +53,8 @@ class TrainingMonitor(keras.callbacks.Callback):
         missing = set(self.model.task_names) - self.model.labelled_tasks
         if logs and not logs.get("skipped_steps") and missing:
             raise ValueError(
-                f"The tasks {sorted(missing)} had no label in the "
-                "whole training set; all sample weights are 0. Give them "
+                f"The tasks {sorted(missing)} had no label in any step that "
+                "was trained: their sample weights are all 0 there. Give them "
                 "labels, or leave them out of the model."
             )
 

@@ -1,14 +1,19 @@
 """From what users pass to `fit`, `evaluate` and `predict` to data sets."""
 
 import warnings
+from collections.abc import Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_mtl.checks import integer
+from keras_mtl.checks import fraction, integer
 from keras_mtl.data.mixing import task_batches
-from keras_mtl.data.support_query import SupportQuery, zip_support_query
+from keras_mtl.data.support_query import (
+    SupportQuery,
+    check_rows,
+    zip_support_query,
+)
 
 FIT_ORDER = (
     *("batch_size", "epochs", "verbose", "callbacks", "validation_split"),
@@ -40,7 +45,8 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
     tasks.check_labelled(weights)
     fit |= {"y": y, "sample_weight": weights}
     if not needs_query(model):
-        if any(v is not None for v in (split, query, query_batch_size)):
+        given = (split, query, query_batch_size)
+        if _has_query(x) or any(value is not None for value in given):
             warnings.warn(_unused_query(model), stacklevel=3)
         split = query = query_batch_size = None
     elif split is None and query is None and not _has_query(x):
@@ -58,7 +64,7 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
         fit["validation_data"] = _validation(model, fit)
     if split is None and query is None and not _uneven(model, x):
         return fit
-    batch_size = fit.pop("batch_size", None) or 32
+    batch_size = _size("batch_size", fit.pop("batch_size", None), 32)
     arrays = [fit.pop("x"), fit.pop("y"), fit.pop("sample_weight", None)]
     shuffle = fit.pop("shuffle", True)
     if isinstance(x, tf.data.Dataset):
@@ -69,9 +75,10 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
             )
         support = x
     else:
-        fraction = fit.pop("validation_split", 0.0)
-        if fraction and fit.get("validation_data") is None:
-            arrays, held_out = _split_end(model, arrays, fraction)
+        share = fit.pop("validation_split", 0.0)
+        if share and fit.get("validation_data") is None:
+            share = fraction("validation_split", share)
+            arrays, held_out = _split_end(model, arrays, share)
             size = fit.get("validation_batch_size") or batch_size
             fit["validation_data"] = _batches(model, held_out, size, "once")
         if split is not None:
@@ -80,7 +87,7 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
     fit["shuffle"] = False
     if query is None:
         return {**fit, "x": support}
-    size = integer("query_batch_size", query_batch_size or batch_size, 1)
+    size = _size("query_batch_size", query_batch_size, batch_size)
     if not isinstance(query, tf.data.Dataset):
         query = _batches(model, _arranged(model, query), size, "cycle")
     steps = fit.get("steps_per_epoch")
@@ -149,8 +156,13 @@ def _validation(model, fit):
 
 def _arranged(model, data):
     """Returns `(x, y, sample_weight)` with labels as the model takes them."""
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tuple(data))
-    return (x, *model.arrangement.arrange(y, sample_weight))
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(tuple(data))
+    y, weights = model.arrangement.arrange(y, weights)
+    return x, y, model.arrangement.complete(y, weights)
+
+
+def _size(name, value, default):
+    return default if value is None else integer(name, value, 1)
 
 
 def _batches(model, arrays, batch_size, sampling, shuffle=True):
@@ -166,6 +178,8 @@ def _batches(model, arrays, batch_size, sampling, shuffle=True):
         }
         return task_batches(data, batch_size, sampling, shuffle=shuffle)
     rows = (x, y) if weights is None else (x, y, weights)
+    for task, labels in y.items() if isinstance(y, Mapping) else ():
+        check_rows(task, x, labels, (weights or {}).get(task))
     rows = keras.tree.map_structure(_array, keras.tree.lists_to_tuples(rows))
     dataset = tf.data.Dataset.from_tensor_slices(rows)
     if shuffle and sampling != "once":
@@ -173,11 +187,11 @@ def _batches(model, arrays, batch_size, sampling, shuffle=True):
     return dataset.batch(batch_size)
 
 
-def _split_end(model, arrays, fraction):
+def _split_end(model, arrays, share):
     """Splits off the last rows, each task's own, as Keras does."""
 
     def split(tree):
-        cut = int(np.floor(_length(tree) * (1.0 - fraction)))
+        cut = int(np.floor(_length(tree) * (1.0 - share)))
         return tuple(
             keras.tree.map_structure(lambda a, s=side: np.asarray(a)[s], tree)
             for side in (slice(None, cut), slice(cut, None))
@@ -240,6 +254,6 @@ def _no_query(model, method):
 def _unused_query(model):
     return (
         f"{type(model.weighter).__name__} does not use query data: "
-        "`query_split`, `query_data` and `query_batch_size` are ignored, and "
-        "all rows train the model."
+        "query rows, `query_split` and `query_batch_size` are ignored, and all "
+        "rows of `x` train the model."
     )

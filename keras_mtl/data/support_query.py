@@ -72,7 +72,7 @@ def support_query_split(x, y, sample_weight=None, query_split=0.1, seed=0):
     x = as_arrays(x)
     inputs = {task: x[task] if separate else x for task in y}
     for task, labels in y.items():
-        _check_rows(task, inputs[task], labels, weights.get(task))
+        check_rows(task, inputs[task], labels, weights.get(task))
     sides = _split_rows(y, weights, separate, share, seed)
 
     def take(rows):
@@ -217,13 +217,13 @@ def _weight_arrays(sample_weight, y):
     return {task: np.asarray(w) for task, w in sample_weight.items()}
 
 
-def _check_rows(task, x, labels, weight):
+def check_rows(task, x, labels, weight):
     """Raises unless inputs, labels and weights of a task have equal rows."""
     arrays = {"inputs": keras.tree.flatten(x), "labels": [labels]}
     if weight is not None:
         arrays["sample_weight"] = [weight]
     rows = {
-        name: sorted({a.shape[0] if a.ndim else 0 for a in group})
+        name: sorted({(*np.shape(array), 0)[0] for array in group})
         for name, group in arrays.items()
     }
     if len(set().union(*rows.values())) != 1:

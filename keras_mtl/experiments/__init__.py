@@ -13,7 +13,9 @@ def experiment_class(name):
         ValueError: If there is no such experiment.
     """
     # Here, since some experiments import optional dependencies.
-    from keras_mtl.checks import one_of
+    from keras_mtl.checks import need, one_of
+
+    need("An experiment", ("sklearn", "tensorflow_datasets"), "data")
     from keras_mtl.experiments.digits import DigitsExperiment
     from keras_mtl.experiments.mtregression import MTRegressionExperiment
     from keras_mtl.experiments.sentiment import SentimentExperiment

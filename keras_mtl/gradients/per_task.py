@@ -45,6 +45,7 @@ class TaskGradients:
         counts: `(K,)` float32, global number of labels.
         present: `(K,)` float32, 1 where `counts` is above 0.
         rows: Float scalar, global number of rows.
+        loss_weights: `(K,)` float32, those given to `compile`.
         regularisation: Float scalar, the layers' own losses, the mean over
             replicas, and the discriminator's, weighted.
         discriminator_loss: Float scalar, global and not weighted; 0 where
@@ -57,6 +58,7 @@ class TaskGradients:
         )
         self.labels, self.sample_weight = y, sample_weight
         self._model, self._scale = model, scale
+        self.loss_weights = model.task_losses.loss_weights
         self._at_hand, self._splits = {}, {}
         self._at_leaves = self._uses = None
         if scope is not None and not tf.executing_eagerly():
@@ -107,7 +109,7 @@ class TaskGradients:
         Returns:
             List of scaled gradients, `None` where nothing reaches.
         """
-        fixed = self._model.task_losses.loss_weights
+        fixed = self.loss_weights
         if scales_heads:
             pulled = self._weighted(fixed * weights, variables)
         else:

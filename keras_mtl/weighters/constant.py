@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_mtl.checks import at_least
 from keras_mtl.weighters.base import Weighter
+from keras_mtl.weighters.by_task import by_task, map_values
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -16,8 +17,8 @@ class Constant(Weighter):
     >>> Constant([2.0, 1.0])(losses=[0.3, 0.4])  # -> [2.0, 1.0]
 
     Args:
-        weights: List of non-negative floats in the order of the heads, or
-            dict from task name to float. `None` means 1 for every task.
+        weights: Non-negative float for all tasks, list in the order of the
+            heads, or dict from task name to float. `None` means 1.
 
     Call arguments:
         losses: `(K,)` float32, mean loss of each task.
@@ -32,34 +33,16 @@ class Constant(Weighter):
 
     def __init__(self, weights=None, **kwargs):
         super().__init__(**kwargs)
-        if isinstance(weights, dict):
-            weights = {
-                t: at_least(f"weights[{t!r}]", w, 0) for t, w in weights.items()
-            }
-        elif weights is not None:
-            weights = [at_least("weights", w, 0) for w in weights]
+        if weights is not None:
+            weights = map_values(lambda w: at_least("weights", w, 0.0), weights)
         self.weights_by_task = weights
 
     def build(self, losses_shape):
         """Checks that the weights match the tasks."""
-        (num_tasks,) = losses_shape
-        weights = self.weights_by_task
-        if weights is None:
-            weights = [1.0] * num_tasks
-        if isinstance(weights, dict):
-            if set(weights) != set(self.task_names or ()):
-                raise ValueError(
-                    "Argument `weights` must name the model's tasks "
-                    f"{list(self.task_names or ())}. Received: "
-                    f"weights={dict(weights)}"
-                )
-            weights = [weights[task] for task in self.task_names]
-        if len(weights) != num_tasks:
-            raise ValueError(
-                f"Argument `weights` must have one entry for each of the "
-                f"{num_tasks} tasks. Received: weights={list(weights)}"
-            )
-        self.task_weights.assign(weights)
+        weights = 1.0 if self.weights_by_task is None else self.weights_by_task
+        self.task_weights.assign(
+            by_task("weights", weights, *losses_shape, self.task_names)
+        )
 
     def call(self, losses):
         """Returns the given weights."""
@@ -67,9 +50,5 @@ class Constant(Weighter):
 
     def get_config(self):
         """Returns the arguments to make this weighter again."""
-        weights = self.weights_by_task
-        if weights is not None:
-            weights = (
-                dict(weights) if isinstance(weights, dict) else list(weights)
-            )
+        weights = map_values(lambda weight: weight, self.weights_by_task)
         return {**super().get_config(), "weights": weights}

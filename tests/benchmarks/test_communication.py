@@ -1,6 +1,8 @@
+import keras
 import pytest
 
-from keras_mtl import weighters
+from keras_mtl import MultiTaskModel, weighters
+from keras_mtl.architectures import SharedPrivate
 from keras_mtl.benchmarks import workloads
 from keras_mtl.benchmarks.communication import reduced_bytes
 from keras_mtl.benchmarks.rows import Blueprint
@@ -39,6 +41,21 @@ def bytes_of(work, weighter):
 def test_numbers_follow_from_signals_and_scope(weighter, numbers):
     work = workloads.mlp(2, 8, widths=(6, 5, 4))
     assert bytes_of(work, weighter) == 4 * numbers
+
+
+def test_encoders_of_tasks_have_no_representation_in_common():
+    """`mgda` then reads the variables that tasks share, as the step does."""
+    work = workloads.mlp(2, 8, widths=(6, 5, 4))
+    private = {
+        task: keras.models.clone_model(work.model.encoder)
+        for task in work.model.task_names
+    }
+    encoder = SharedPrivate(work.model.encoder, private)
+    heads = {task: keras.layers.Dense(1) for task in private}
+    model = MultiTaskModel(encoder, heads)
+    model.compile("sgd", loss="mse", weighter="mgda")
+    model.fit(work.x, work.y, verbose=0)
+    assert reduced_bytes(model, work.x) == 4 * (TOTALS + 2 * SHARED)
 
 
 def test_a_table_counts_with_the_rows_that_are_read():

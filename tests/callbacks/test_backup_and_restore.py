@@ -45,3 +45,4 @@ def test_an_interrupted_run_ends_as_one_that_was_not(tmp_path):
     callbacks = [BackupAndRestore(folder)]
     assert not received.fit(**fit, epochs=4, callbacks=callbacks).epoch
     assert not [*folder.iterdir()]
+    assert received.fit(**fit, epochs=2).epoch == [0, 1]

@@ -1,4 +1,5 @@
 import csv
+import sys
 
 import keras
 import numpy as np
@@ -173,3 +174,9 @@ def test_bad_input(tmp_path):
         new_model().fit(
             *make_data(), callbacks=[TaskWeightLogger(tmp_path)], verbose=0
         )
+
+
+def test_it_says_what_is_not_installed(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(ValueError, match=r"pip install \"keras-mtl\[report\]"):
+        TaskWeightLogger(tmp_path)

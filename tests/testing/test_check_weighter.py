@@ -4,6 +4,7 @@ import sys
 import keras
 import pytest
 
+import keras_mtl
 from keras_mtl.testing import (
     ConformanceError,
     check_weighter,
@@ -23,6 +24,11 @@ from tests.testing.bad_weighters import (
 
 CHECKS = dict(weighter_checks())
 SHARED = Smoothed()
+
+
+def test_the_package_brings_the_suite(monkeypatch):
+    monkeypatch.delattr(keras_mtl, "testing")
+    assert keras_mtl.testing.check_weighter is check_weighter
 
 
 @pytest.mark.parametrize("weighter", [Smoothed, Norms])

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from keras_mtl.weighters import Uncertainty
+from tests.reference import make_model
 
 
 def bound(kind=None, tasks=("a", "b"), kinds=None):
@@ -91,6 +92,15 @@ def test_kinds_may_be_set_again_once_built():
     weighter = bound()
     weighter.set_kinds({"a": "classification", "b": "regression"})
     np.testing.assert_allclose(weighter(losses=[1.0, 1.0]), [2.0, 1.0])
+
+
+def test_compiling_again_for_another_loss_sets_the_kinds():
+    weighter, model = Uncertainty(), make_model(1)
+    weights = []
+    for loss in ("mse", "binary_crossentropy"):
+        model.compile("sgd", loss=loss, weighter=weighter)
+        weights.append(float(weighter(losses=[1.0])[0]))
+    assert weights[1] == 2 * weights[0]
 
 
 def test_errors():
