@@ -22,9 +22,8 @@ class TrainingMonitor(keras.callbacks.Callback):
         # Goes on where another `fit` ended.
         finished = max(float(epoch), _value(self.model.epoch))
         self.model.epoch.assign(finished)
-        if hasattr(self.model.weighter, "solver_gap"):
-            self.model.weighter.solver_gap.assign(0.0)
-            self.model.weighter.solver_iterations.assign(0)
+        if hasattr(self.model.weighter, "reset_solver_state"):
+            self.model.weighter.reset_solver_state()
 
     def on_epoch_end(self, epoch, logs=None):
         """Warns of skipped steps and of a solver that gave up."""

@@ -1,7 +1,8 @@
 """The methods that can be compared, as settings of an experiment."""
 
-import inspect
 from typing import NamedTuple
+
+import keras
 
 from keras_mtl import weighters
 from keras_mtl.checks import did_you_mean
@@ -91,5 +92,5 @@ def takes(name, parameter) -> bool:
     if parameter == "query_split":
         return any(signal.startswith("query") for signal in weighter.observes)
     # A seed is the cell's own.
-    arguments = set(inspect.signature(type(weighter)).parameters)
-    return parameter in arguments - {"seed", "kwargs"}
+    arguments = weighter.get_config().keys() - {"seed"}
+    return parameter in arguments - keras.layers.Layer().get_config().keys()

@@ -3,13 +3,12 @@
 import keras
 import tensorflow as tf
 
-from keras_mtl.checks import above, integer
-from keras_mtl.solvers import min_norm_point
-from keras_mtl.weighters.base import GradientWeighter
+from keras_mtl.checks import above
+from keras_mtl.weighters.min_norm import MinNormWeighter
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
-class MetaWeighting(GradientWeighter):
+class MetaWeighting(MinNormWeighter):
     """Weights learned to lower every task's loss on held-out query data.
 
     After each update of the parameters on the support batch, `observe` moves
@@ -32,15 +31,12 @@ class MetaWeighting(GradientWeighter):
     Args:
         step_size: Float, above 0, the paper's `alpha`. The paper uses 0.1 for
             sentiment and 0.5 for topics.
-        max_iterations: Integer, at least 1, or `None` for a cap that grows
-            with K. Frank-Wolfe steps per batch.
-        tolerance: Float, above 0. Duality gap, as a fraction of the mean
-            squared norm of the hypergradients, at which the solver stops.
         nonnegative: Boolean. Whether negative weights are set to 0 after each
             update (the projection onto the non-negative weights; the sum is
             left as it is).
         scope: String, whose gradients; see `GradientWeighter`. By default
             `"all"`.
+        **kwargs: `max_iterations` and `tolerance`, as in `MinNormWeighter`.
 
     Call arguments:
         losses: `(K,)` float32, mean loss of each task.
@@ -57,9 +53,8 @@ class MetaWeighting(GradientWeighter):
         `observe`, those for the next.
 
     Attributes:
-        solver_gap: Float32 scalar variable, the largest duality gap that
-            calls of `observe` reached since `fit` began its latest epoch.
-        solver_iterations: Int32 scalar variable, the most steps that one took.
+        solver_gap: Float32 scalar variable; see `MinNormWeighter`.
+        solver_iterations: Int32 scalar variable.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -70,28 +65,15 @@ class MetaWeighting(GradientWeighter):
 
     default_scope = "all"
 
-    def __init__(
-        self,
-        step_size=0.1,
-        max_iterations=None,
-        tolerance=1e-6,
-        nonnegative=False,
-        scope=None,
-        **kwargs,
-    ):
+    def __init__(self, step_size=0.1, nonnegative=False, scope=None, **kwargs):
         super().__init__(scope=scope, **kwargs)
         self.step_size = above("step_size", step_size, 0.0)
-        if max_iterations is not None:
-            max_iterations = integer("max_iterations", max_iterations, 1)
-        self.max_iterations = max_iterations
-        self.tolerance = above("tolerance", tolerance, 0.0)
         self.nonnegative = bool(nonnegative)
 
     def build(self, losses_shape):
-        """Creates the rounding rests of the weights and the solver's gap."""
+        """Creates the rounding rests of the weights and the solver's state."""
         self.rest = self.add_state("rest", losses_shape)
-        self.solver_gap = self.add_state("gap", ())
-        self.solver_iterations = self.add_state("iterations", (), dtype="int32")
+        self.add_solver_state()
 
     def call(self, losses):
         """Returns the weights, which only `observe` changes."""
@@ -105,16 +87,8 @@ class MetaWeighting(GradientWeighter):
         # The minimiser is that of the hypergradients, -η/K times the rows,
         # whose squares leave the range of float32.
         wide = tf.cast(rows, tf.float64)
-        point = min_norm_point(
-            tf.matmul(wide, wide, transpose_b=True),
-            self.max_iterations,
-            self.tolerance,
-            present,
-        )
-        gap, iterations = self.solver_gap, self.solver_iterations
-        gap.assign(keras.ops.maximum(gap, point.gap))
-        iterations.assign(keras.ops.maximum(iterations, point.iterations))
-        direction = tf.linalg.matvec(rows, point.weights, transpose_a=True)
+        mixture = self.solve(tf.matmul(wide, wide, transpose_b=True), present)
+        direction = tf.linalg.matvec(rows, mixture, transpose_a=True)
         step = self.step_size * learning_rate / rows.shape[0] * direction
         return self._add(step)
 
@@ -134,10 +108,5 @@ class MetaWeighting(GradientWeighter):
 
     def get_config(self):
         """Returns the arguments to make this weighter again."""
-        own = {
-            "step_size": self.step_size,
-            "max_iterations": self.max_iterations,
-            "tolerance": self.tolerance,
-            "nonnegative": self.nonnegative,
-        }
+        own = {"step_size": self.step_size, "nonnegative": self.nonnegative}
         return {**super().get_config(), **own}

@@ -3,13 +3,12 @@
 import keras
 import tensorflow as tf
 
-from keras_mtl.checks import above, integer, one_of
-from keras_mtl.solvers import min_norm_point
-from keras_mtl.weighters.base import GradientWeighter
+from keras_mtl.checks import one_of
+from keras_mtl.weighters.min_norm import MinNormWeighter
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
-class MGDA(GradientWeighter):
+class MGDA(MinNormWeighter):
     """Weights whose combined gradient is the shortest in the convex hull.
 
     Stepping along that gradient lowers every task's loss at once, or does
@@ -28,12 +27,9 @@ class MGDA(GradientWeighter):
             (`"loss+"`). As in the authors' code, the weights that are found
             then combine the plain gradients. An absolute value of 0 divides by
             1.
-        max_iterations: Integer, at least 1, or `None` for a cap that grows
-            with K. Frank-Wolfe steps per batch.
-        tolerance: Float, above 0. Duality gap, as a fraction of the mean
-            squared gradient norm, at which the solver stops.
         scope: String, whose gradients; see `GradientWeighter`. By default
             `"auto"`.
+        **kwargs: `max_iterations` and `tolerance`, as in `MinNormWeighter`.
 
     Call arguments:
         gramian: `(K, K)` float32, `gramian[i, j] = <g[i], g[j]>`, in squared
@@ -47,9 +43,8 @@ class MGDA(GradientWeighter):
         `(K,)` float32 weights, non-negative, summing to 1.
 
     Attributes:
-        solver_gap: Float32 scalar variable, the largest duality gap that
-            calls reached since `fit` began its latest epoch.
-        solver_iterations: Int32 scalar variable, the most steps that one took.
+        solver_gap: Float32 scalar variable; see `MinNormWeighter`.
+        solver_iterations: Int32 scalar variable.
 
     Raises:
         ValueError: If an argument is out of range, or if `losses` is missing.
@@ -62,22 +57,11 @@ class MGDA(GradientWeighter):
     scales_heads = False
     default_scope = "auto"
 
-    def __init__(
-        self,
-        normalize=None,
-        max_iterations=None,
-        tolerance=1e-6,
-        scope=None,
-        **kwargs,
-    ):
+    def __init__(self, normalize=None, scope=None, **kwargs):
         super().__init__(scope=scope, **kwargs)
         self.normalize = one_of(
             "normalize", normalize, (None, "l2", "loss", "loss+")
         )
-        if max_iterations is not None:
-            max_iterations = integer("max_iterations", max_iterations, 1)
-        self.max_iterations = max_iterations
-        self.tolerance = above("tolerance", tolerance, 0.0)
 
     @property
     def needs(self):
@@ -86,24 +70,15 @@ class MGDA(GradientWeighter):
         return super().needs + (("losses",) if by_loss else ())
 
     def build(self):
-        """Creates the solver's gap."""
-        self.solver_gap = self.add_state("gap", ())
-        self.solver_iterations = self.add_state("iterations", (), dtype="int32")
+        """Creates the solver's state."""
+        self.add_solver_state()
 
     def call(self, gramian, losses=None, present=None):
         """Returns the weights."""
-        point = min_norm_point(
-            self._normalized(gramian, losses),
-            self.max_iterations,
-            self.tolerance,
-            present,
-        )
-        gap, iterations = self.solver_gap, self.solver_iterations
-        gap.assign(keras.ops.maximum(gap, point.gap))
-        iterations.assign(keras.ops.maximum(iterations, point.iterations))
+        weights = self.solve(self._normalized(gramian, losses), present)
         if present is None:
-            return point.weights
-        return tf.where(present > 0.0, point.weights, 0.0)
+            return weights
+        return tf.where(present > 0.0, weights, 0.0)
 
     def _normalized(self, gramian, losses):
         if self.normalize is None:
@@ -125,9 +100,4 @@ class MGDA(GradientWeighter):
 
     def get_config(self):
         """Returns the arguments to make this weighter again."""
-        own = {
-            "normalize": self.normalize,
-            "max_iterations": self.max_iterations,
-            "tolerance": self.tolerance,
-        }
-        return {**super().get_config(), **own}
+        return {**super().get_config(), "normalize": self.normalize}

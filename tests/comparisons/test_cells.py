@@ -67,6 +67,8 @@ def test_a_sweep_sets_what_it_names():
 def test_who_takes_a_parameter():
     assert takes("meta_weighting", "query_split")
     assert takes("slaw", "momentum")
+    assert takes("meta_weighting", "tolerance")
+    assert not takes("slaw", "name")
     assert not takes("uniform", "query_split")
     assert not takes("slaw", "step_size")
 
