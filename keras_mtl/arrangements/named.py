@@ -82,15 +82,16 @@ class NamedTasks:
         return x, y, sample_weight
 
     def arrange(self, y, sample_weight):
-        """Returns labels and weights as they are."""
+        """Returns labels and weights by task; one array is of all tasks."""
+        by_task = sample_weight is None or isinstance(sample_weight, Mapping)
+        if not by_task and isinstance(y, Mapping):
+            sample_weight = dict.fromkeys(y, sample_weight)
         return y, sample_weight
 
     def complete(self, y, sample_weight):
         """Returns weights for every task, as Keras asks; 1 by default."""
         if sample_weight is None or not isinstance(y, Mapping):
             return sample_weight
-        if not isinstance(sample_weight, Mapping):
-            return dict.fromkeys(y, sample_weight)
         check_tasks("sample weight", sample_weight, self.task_names)
         ones = {
             task: np.ones(len(np.asarray(label)), "float32")

@@ -156,9 +156,8 @@ def _validation(model, fit):
 
 def _arranged(model, data):
     """Returns `(x, y, sample_weight)` with labels as the model takes them."""
-    x, y, weights = keras.utils.unpack_x_y_sample_weight(tuple(data))
-    y, weights = model.arrangement.arrange(y, weights)
-    return x, y, model.arrangement.complete(y, weights)
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tuple(data))
+    return (x, *model.arrangement.arrange(y, sample_weight))
 
 
 def _size(name, value, default):
