@@ -142,6 +142,21 @@ def test_runs_outside_a_sweep_stand_for_their_own_value(tmp_path):
     assert scores[0.5] == list(plain)
 
 
+def test_swept_values_are_compared_on_the_seeds_that_all_have(tmp_path):
+    write_comparison(
+        tmp_path,
+        sweeps={"step_size": [0.1]},
+        plain_values={"meta_weighting": {"step_size": 0.5}},
+    )
+    for seed in (1, 2):
+        name = f"meta_weighting@step_size=0.1/seed_{seed}.json"
+        (tmp_path / "cells" / name).unlink()
+    given = read_comparison(tmp_path)
+    (scores,) = swept_scores(given, "step_size").values()
+    assert scores[0.5] == [given.scores("meta_weighting")[0]]
+    assert len(scores[0.1]) == 1
+
+
 @pytest.mark.parametrize("num_tasks", [1, 14])
 def test_curves_are_means_over_seeds(num_tasks):
     given = comparison(num_tasks)

@@ -14,7 +14,8 @@ WIDE = 10.0
 def swept_scores(comparison, parameter) -> dict:
     """Returns `{method: {value: list of scores}}`, values in order.
 
-    The runs outside the sweep count for the value that they have.
+    The runs outside the sweep count for the value that they have. Values are
+    compared on the seeds that they have in common, where there are any.
 
     Args:
         comparison: `Comparison`.
@@ -26,8 +27,17 @@ def swept_scores(comparison, parameter) -> dict:
         if parameter in own and set(cell.sweep) <= {parameter}:
             values = found.setdefault(cell.method, {})
             value = float(own[parameter])
-            values.setdefault(value, []).append(comparison.scaled(cell))
-    return {m: dict(sorted(values.items())) for m, values in found.items()}
+            scores = values.setdefault(value, {})
+            scores[cell.seed] = comparison.scaled(cell)
+    return {m: _of_common_seeds(values) for m, values in found.items()}
+
+
+def _of_common_seeds(by_value):
+    common = set.intersection(*map(set, by_value.values()))
+    return {
+        value: [s for seed, s in of.items() if seed in common or not common]
+        for value, of in sorted(by_value.items())
+    }
 
 
 def draw_sweeps(comparison):
