@@ -45,7 +45,9 @@ def demo(
     ] = None,
 ):
     """Compare three weighters on overlaid digits, and serve the best model."""
-    need("demo", ("sklearn", "tensorflow_datasets"), "data")
+    from keras_mtl.experiments import DATA_PACKAGES
+
+    need("demo", DATA_PACKAGES, "data")
     from keras_mtl.experiments.demo import run_demo
 
     run_demo(out, console, epochs)

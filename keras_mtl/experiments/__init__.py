@@ -2,6 +2,9 @@
 
 import dataclasses
 
+# What experiments import, which the extra `data` brings.
+DATA_PACKAGES = ("sklearn", "tensorflow_datasets")
+
 
 def experiment_class(name):
     """Returns the class of the experiment `name`.
@@ -15,7 +18,7 @@ def experiment_class(name):
     # Here, since some experiments import optional dependencies.
     from keras_mtl.checks import need, one_of
 
-    need("An experiment", ("sklearn", "tensorflow_datasets"), "data")
+    need("An experiment", DATA_PACKAGES, "data")
     from keras_mtl.experiments.digits import DigitsExperiment
     from keras_mtl.experiments.mtregression import MTRegressionExperiment
     from keras_mtl.experiments.sentiment import SentimentExperiment
