@@ -124,7 +124,7 @@ def train(
     if finished:
         console.print("This run is finished; nothing to do.")
     console.print_json(json.dumps(metrics))
-    console.print(f"Written to {out}", soft_wrap=True)
+    console.print(f"Written to {out}", markup=False, soft_wrap=True)
 
 
 @command

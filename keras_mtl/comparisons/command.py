@@ -92,6 +92,10 @@ def compare(
     console.print(score_table(folder, cells))
     for name, error in failed.items():
         console.print(f"Failed: {name}: {error}", markup=False)
-    console.print(f"Written to {out}. Draw it: keras-mtl report {out}")
+    console.print(
+        f"Written to {out}. Draw it: keras-mtl report {out}",
+        markup=False,
+        soft_wrap=True,
+    )
     if failed:
         raise typer.Exit(1)

@@ -101,19 +101,16 @@ def compare(
     failed = {}
 
     def run(folder, cells, rates, test=True):
-        pending = [
-            Job(
-                folder,
-                cell,
-                kind,
-                {**cell.settings(asked), **rates.get(cell.method, {})},
-                threads,
-                jobs,
-                test,
+        pending = []
+        for cell in cells:
+            own = {**cell.settings(asked), **rates.get(cell.method, {})}
+            folder.check_config(
+                cell, make_experiment(experiment, **own).config()
             )
-            for cell in cells
-            if not folder.finished(cell)
-        ]
+            if not folder.finished(cell):
+                pending.append(
+                    Job(folder, cell, kind, own, threads, jobs, test)
+                )
         with ComparisonProgress(console, len(pending)) as progress:
             for job in run_jobs(pending, jobs, progress):
                 failed[job.name] = job.error

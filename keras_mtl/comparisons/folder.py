@@ -47,7 +47,8 @@ class ComparisonFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / ".lock").open("w")
+            self._check_ours()
+            lock = (self.path / ".lock").open("a")
         except OSError as error:
             raise ValueError(
                 f"The output folder '{self.path}' is not writable: "
@@ -65,21 +66,19 @@ class ComparisonFolder:
             self.lock = lock
             yield self
 
+    def _check_ours(self):
+        # Left by a kill before anything was written, or just being written.
+        early = {".lock", f"{COMPARE}.partial"}
+        found = sorted({path.name for path in self.path.iterdir()} - early)
+        if found and COMPARE not in found:
+            raise ValueError(
+                f"The folder '{self.path}' is not empty and holds no "
+                f"comparison. Found: {found[:5]}. Pass another --out."
+            )
+
     def _joined(self, plan):
         plan = json.loads(json.dumps(plan))
         if not (self.path / COMPARE).exists():
-            others = [
-                path.name
-                for path in self.path.iterdir()
-                # Left by a kill before anything was written.
-                if path.name not in (".lock", f"{COMPARE}.partial")
-            ]
-            if others:
-                raise ValueError(
-                    f"The folder '{self.path}' is not empty and holds no "
-                    f"comparison. Found: {sorted(others)[:5]}. Pass another "
-                    "--out."
-                )
             return plan
         there = read_object(self.path / COMPARE, "Pass another --out.")
         try:
@@ -123,6 +122,24 @@ class ComparisonFolder:
     def finished(self, cell) -> bool:
         """Whether a cell has run to its end."""
         return (self.read_cell(cell) or {}).get("status") == "finished"
+
+    def check_config(self, cell, config):
+        """Raises if a finished cell was run with other settings.
+
+        Args:
+            cell: `Cell`.
+            config: Dict, `Experiment.config()`.
+
+        Raises:
+            ValueError: That says how they differ.
+        """
+        there = (self.read_cell(cell) or {}).get("config")
+        here = json.loads(json.dumps(config))
+        if self.finished(cell) and there and there != here:
+            raise ValueError(
+                f"'{self.cell_path(cell)}' is the result of other settings: "
+                f"{difference(there, here)}. Remove it to run it again."
+            )
 
     def metric(self, cell, name) -> float | None:
         """Returns a metric of a cell, or None where there is none.

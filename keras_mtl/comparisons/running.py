@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from keras_mtl.comparisons.folder import command_line
 from keras_mtl.comparisons.methods import SINGLE_TASK
+from keras_mtl.experiments.json_files import read_object, write_json
 
 # Of a traceback, the line that names the exception.
 _ERROR = re.compile(r"[\w.]*(Error|Exception|Interrupt|Exit)(:|$)")
@@ -60,12 +61,15 @@ class Job:
             Whether the run succeeded.
         """
         log = self.folder.run_path(self.cell).with_suffix(".log")
-        result = None
+        result, conditions = None, self._conditions
         try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            conditions = self._noted_conditions()
             result = self._work(log, on_epoch)
             if result is None:
                 self.error = self._reason(log)
-        except OSError as error:  # No memory for a process, for instance.
+        # No memory for a process, for instance, or a file that is damaged.
+        except (OSError, ValueError) as error:
             self.error = f"{type(error).__name__}: {error}"
         if self._stopped:
             return False
@@ -73,14 +77,33 @@ class Job:
             "status": "finished" if self.error is None else "failed",
             "error": self.error,
             "command": command_line(),
-            **self._conditions,
+            **conditions,
         }
-        self.folder.write(self.cell, {**own, **(result or {})})
+        try:
+            self.folder.write(self.cell, {**own, **(result or {})})
+        except OSError as error:  # A full disk; the run itself is kept.
+            self.error = f"{type(error).__name__}: {error}"
         return self.error is None
+
+    def _noted_conditions(self):
+        """Returns threads and jobs; None where they changed on the way.
+
+        A run that goes on has times of an earlier call, too.
+        """
+        run = self.folder.run_path(self.cell)
+        path = run.with_name(f"{run.name}.conditions.json")
+        earlier = {}
+        if run.exists() and path.exists():
+            earlier = read_object(path, "Remove it.")
+        now = {
+            name: value if earlier.get(name, value) == value else None
+            for name, value in self._conditions.items()
+        }
+        write_json(path, now)
+        return now
 
     def _work(self, log, on_epoch):
         """Returns what the process found, or None where it failed."""
-        log.parent.mkdir(parents=True, exist_ok=True)
         result = None
         with log.open("w", encoding="utf-8") as errors:
             self._process = subprocess.Popen(

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import statistics
+import warnings
 from pathlib import Path
 
 from keras_mtl.comparisons.summary import summary
@@ -96,6 +97,14 @@ def _train_once(experiment, out, callbacks, test):
         return result
     train(experiment, out, resume=True, callbacks=callbacks, test=test)
     result = summary(experiment, out)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    write_json(kept, result)
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_json(kept, result)
+    except OSError as error:
+        warnings.warn(
+            f"The single-task result is not kept for later comparisons: "
+            f"'{kept}' cannot be written: {error.strerror}. Set KERAS_HOME to "
+            "a folder that can.",
+            stacklevel=2,
+        )
     return result

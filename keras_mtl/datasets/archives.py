@@ -33,15 +33,19 @@ DAMAGES = (
 OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 
 
-def prepare(builder):
-    """Downloads and prepares a data set, where that is not done.
+def prepared(make):
+    """Returns the builder of a data set that can be read.
+
+    Downloads and prepares it where that is not done. Several processes may do
+    so at once: the first to end is the one whose files stay.
 
     Args:
-        builder: TFDS builder.
+        make: Function without arguments that returns a TFDS builder.
 
     Raises:
         ValueError: If a download is not the file that is expected.
     """
+    builder = make()
     try:
         builder.download_and_prepare()
     except NonMatchingChecksumError as error:
@@ -50,6 +54,11 @@ def prepare(builder):
             "checksum that belongs to it; nothing of it was used. Try again, "
             f"or read an archive of yours with data=PATH. {error}"
         ) from error
+    except OSError:
+        if not builder.data_path.exists():
+            raise
+    # A builder learns what is there when it is made.
+    return make()
 
 
 def read_members(path, wanted, url):

@@ -5,7 +5,7 @@ import tensorflow_datasets as tfds
 
 from keras_mtl.checks import fraction, integer
 from keras_mtl.data.stratify import stratified_split
-from keras_mtl.datasets.archives import manual_archive, prepare
+from keras_mtl.datasets.archives import manual_archive, prepared
 from keras_mtl.datasets.reviews import (
     DOMAINS,
     FILES,
@@ -145,8 +145,7 @@ def _read(path):
 
 def _prepared():
     """Reads from TFDS, which downloads where needed."""
-    builder = Sentiment()
-    prepare(builder)
+    builder = prepared(Sentiment)
     return _by_task(
         (split, DOMAINS[row["task"]], int(row["label"]), row["text"].decode())
         for split in SPLITS

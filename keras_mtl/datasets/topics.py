@@ -7,7 +7,7 @@ import tensorflow_datasets as tfds
 
 from keras_mtl.checks import above, integer
 from keras_mtl.data.stratify import stratified_split
-from keras_mtl.datasets.archives import manual_archive, prepare
+from keras_mtl.datasets.archives import manual_archive, prepared
 from keras_mtl.datasets.newsgroups import GROUPS, TASK_GROUPS, URL, read_posts
 
 ARCHIVES = ("20news-bydate.tar.xz", "20news-bydate.tar.gz")
@@ -92,7 +92,8 @@ class Topics(tfds.core.GeneratorBasedBuilder):
 
 def three_shares(split) -> tuple[float, float, float]:
     """Returns the shares of training, validation and test sets, or raises."""
-    shares = tuple(above("split", share, 0.0) for share in split)
+    given = split if isinstance(split, list | tuple) else ()
+    shares = tuple(above("split", share, 0.0) for share in given)
     if len(shares) != 3 or abs(sum(shares) - 1.0) > 1e-6:
         raise ValueError(
             "Argument `split` must be three shares that sum to 1, of the "
@@ -158,8 +159,8 @@ def _read(path, headers):
 
 def _prepared(headers):
     """Returns `[(group, text)]` from TFDS, which downloads where needed."""
-    builder = Topics(config="whole" if headers else "no_headers")
-    prepare(builder)
+    config = "whole" if headers else "no_headers"
+    builder = prepared(lambda: Topics(config=config))
     return [
         (GROUPS[row["group"]], row["text"].decode())
         for split in ("train", "test")

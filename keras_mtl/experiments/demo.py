@@ -75,6 +75,7 @@ def run_demo(out, console, epochs=None, num_train=None):
     console.print(
         f"{time.monotonic() - began:.0f} s. Weights over time: {picture}\n"
         f"SavedModel: {out / 'digits'}   results: {out / 'results.json'}",
+        markup=False,
         soft_wrap=True,
     )
     return results

@@ -25,6 +25,7 @@ class DigitsExperiment(ClassificationExperiment):
     """
 
     name = "demo"
+    all_tasks = tuple(CLASSES)
     # The published steps are made for thousands of epochs.
     weighter_defaults: ClassVar[dict] = {"meta_weighting": {"step_size": 5.0}}
 

@@ -162,7 +162,7 @@ class Experiment:
     def _check_tasks(self, known):
         if self.tasks is None:
             return
-        if isinstance(self.tasks, str) or not self.tasks:
+        if not isinstance(self.tasks, list | tuple) or not self.tasks:
             raise ValueError(
                 "Argument `tasks` must be names of tasks, at least one. "
                 f"Received: tasks={self.tasks!r}"
@@ -219,7 +219,7 @@ def existing(name, path):
     """Returns `path` as a `Path`, or raises if there is no such file."""
     if path is None:
         return None
-    if not Path(path).is_file():
+    if not isinstance(path, str | Path) or not Path(path).is_file():
         raise ValueError(
             f"Argument `{name}` must be the path of a file. "
             f"Received: {name}={str(path)!r}, which is none."

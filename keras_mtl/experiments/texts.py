@@ -112,6 +112,11 @@ class TextExperiment(ClassificationExperiment):
             ),
             dropout=between("dropout", self.dropout, 0.0, 1.0),
         )
+        if not isinstance(self.preset, str | None):
+            raise ValueError(
+                "Argument `preset` must be the name of a preset or the path "
+                f"of a folder, a string. Received: preset={self.preset!r}"
+            )
         for encoder, names in self.encoder_settings.items():
             for name in names if encoder != self.encoder else ():
                 default = self.__dataclass_fields__[name].default

@@ -71,6 +71,58 @@ def test_a_foreign_folder_is_refused(worker, tmp_path):
     (tmp_path / "out" / "thesis.tex").touch()
     with pytest.raises(ValueError, match=r"holds no comparison.*thesis\.tex"):
         run(tmp_path, ["uniform"])
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [
+        "thesis.tex"
+    ]
+
+
+def test_a_cell_of_other_settings_is_refused(worker, tmp_path):
+    folder, cells, _ = run(tmp_path, ["uniform"])
+    config = make_experiment("demo", epochs=7).config()
+    folder.write(cells[0], {"status": "finished", "config": config})
+    with pytest.raises(
+        ValueError, match=r"other settings: epochs is 7 there and 25 here\. Rem"
+    ):
+        run(tmp_path, ["uniform"])
+    folder.write(cells[0], {"status": "failed", "config": config})
+    run(tmp_path, ["uniform"])
+    assert folder.finished(cells[0])
+
+
+def test_conditions_are_unknown_where_a_run_went_on_under_others(
+    worker, tmp_path
+):
+    worker.write_text(
+        "import json, os, sys\nos.makedirs(json.load(sys.stdin)['out'], "
+        "exist_ok=True)\nraise SystemExit(1)"
+    )
+    run(tmp_path, ["uniform", "slaw"], threads=1)
+    worker.write_text(WORKER)
+    run(tmp_path, ["uniform"], threads=1)
+    folder, cells, _ = run(tmp_path, ["uniform", "slaw"], threads=2, jobs=2)
+    contents = [folder.read_cell(cell) for cell in cells]
+    assert [(c["threads"], c["jobs"]) for c in contents] == [
+        (1, 1),
+        (None, None),
+    ]
+
+
+def test_a_cell_that_cannot_be_written_stops_no_other(
+    worker, tmp_path, monkeypatch
+):
+    written = ComparisonFolder.write
+
+    def write(self, cell, content):
+        if cell.method == "uniform":
+            raise OSError(28, "No space left on device")
+        written(self, cell, content)
+
+    monkeypatch.setattr(ComparisonFolder, "write", write)
+    folder, cells, failed = run(tmp_path, ["uniform", "slaw"])
+    assert failed == {
+        "uniform/seed_0": "OSError: [Errno 28] No space left on device"
+    }
+    assert folder.finished(cells[1])
 
 
 def test_a_damaged_cell_is_named(worker, tmp_path):

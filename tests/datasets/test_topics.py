@@ -114,6 +114,33 @@ def test_prepared_posts_split_like_the_archive(archive, headers):
             assert texts[0].startswith("From: né") == headers
 
 
+@pytest.mark.usefixtures("prepared")
+def test_another_process_may_prepare_at_the_same_time(archive, monkeypatch):
+    made = topics.Topics.download_and_prepare
+
+    def second(self):
+        made(type(self)(config=self.builder_config))
+        raise FileExistsError("Cannot rename")
+
+    monkeypatch.setattr(topics.Topics, "download_and_prepare", second)
+    texts, _ = load_topics()["train"]["comp"]
+    assert set(texts) <= {
+        text
+        for tasks in load_topics(archive).values()
+        for text in tasks["comp"][0]
+    }
+
+
+@pytest.mark.usefixtures("prepared")
+def test_a_disk_that_is_full_is_told(monkeypatch):
+    def full(self):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(topics.Topics, "download_and_prepare", full)
+    with pytest.raises(OSError, match="No space left"):
+        load_topics()
+
+
 @settings(
     max_examples=6,
     deadline=None,

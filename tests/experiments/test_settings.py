@@ -79,6 +79,30 @@ def test_shares_that_do_not_sum_to_one(split):
         make_experiment("topics", split=split)
 
 
+@pytest.mark.parametrize(
+    ("name", "setting", "value"),
+    [
+        ("topics", "split", 5),
+        ("topics", "split", None),
+        ("topics", "data", 5),
+        ("topics", "glove", 5),
+        ("topics", "tasks", 5),
+        ("topics", "tasks", ["com"]),
+        ("topics", "tasks", [["comp"]]),
+        ("demo", "tasks", ["lef"]),
+    ],
+)
+def test_values_of_other_types(name, setting, value):
+    with pytest.raises(ValueError, match=f"^Argument `{setting}` must be"):
+        make_experiment(name, **{setting: value})
+
+
+@pytest.mark.parametrize("value", [5, ["minilm"]])
+def test_presets_of_other_types(value):
+    with pytest.raises(ValueError, match="Argument `preset` must be"):
+        make_experiment("topics", encoder="bert", preset=value)
+
+
 def test_a_weighter_by_its_class_has_the_settings_of_its_name():
     by_class = make_experiment("topics", weighter="MetaWeighting")
     by_name = make_experiment("topics", weighter="meta_weighting")

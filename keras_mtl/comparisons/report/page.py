@@ -22,13 +22,14 @@ PICTURES = (
         "clusters",
         figures.draw_clusters,
         "A point for each seed, a bar at their mean; dashed: the mean with "
-        "uniform weights. Panels have scales of their own.",
+        "uniform weights on the same seeds. Panels have scales of their own.",
     ),
     (
         "Swept parameters",
         "sweeps",
         figures.draw_sweeps,
-        "Means over seeds with 95 % t-intervals; dots are single seeds.",
+        "Means over the seeds that all values have, with 95 % t-intervals; "
+        "dots are single seeds.",
     ),
     (
         LOSSES,
@@ -56,14 +57,14 @@ PICTURES = (
         "conflicts",
         figures.draw_conflicts,
         "Gradients over the shared variables on one fixed batch: the cosine of "
-        "all pairs of tasks, means over seeds.",
+        "all pairs of tasks, means over the seeds that all methods have.",
     ),
     (
         "Validation over the epochs",
         "validation",
         figures.draw_validation,
-        "Means over tasks and seeds. A curve that still rises says that more "
-        "epochs would help.",
+        "Means over tasks and the seeds that all methods have. A curve that "
+        "still rises says that more epochs would help.",
     ),
 )
 

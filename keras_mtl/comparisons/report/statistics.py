@@ -64,6 +64,21 @@ def paired_difference(values, reference) -> Interval:
     )
 
 
+def on_common_seeds(groups) -> dict:
+    """Returns the groups with those seeds only that all of them have.
+
+    Groups without a seed in common stay as they are.
+
+    Args:
+        groups: Dict from group to a dict by seed.
+    """
+    common = set.intersection(*map(set, groups.values())) if groups else set()
+    return {
+        group: {s: v for s, v in of.items() if s in common or not common}
+        for group, of in groups.items()
+    }
+
+
 def delta_m(scores, single, higher_is_better) -> float:
     """Returns Δm, the mean relative change to single-task learning in %.
 

@@ -137,7 +137,8 @@ def verdict(comparison, summaries) -> str:
             "chance."
         )
     apart = [
-        f"{row.method} ({with_interval(row.difference, signed=True)})"
+        f"{row.method} ({with_interval(row.difference, signed=True)}, "
+        f"{row.difference.count} seeds)"
         for row in judged
         if row.difference.excludes_zero
     ]

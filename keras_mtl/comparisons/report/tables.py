@@ -26,8 +26,8 @@ def summary_table(comparison, summaries) -> str:
             row.method,
             str(row.average.count),
             with_interval(row.average),
-            _difference(row.difference),
-            _difference(row.delta_m),
+            _difference(row.difference, row.average.count),
+            _difference(row.delta_m, row.average.count),
             _cost(row.cost),
             _cost(row.processor_cost),
         ]
@@ -120,9 +120,14 @@ def write_results(path, comparison):
                 writer.writerow([cell.method, sweep, cell.seed, task, value])
 
 
-def _difference(interval):
-    """Returns a cell, marked where the interval leaves out 0."""
+def _difference(interval, seeds=None):
+    """Returns a cell, marked where the interval leaves out 0.
+
+    It says how many seeds it has, where these are not all of `seeds`.
+    """
     text = with_interval(interval, signed=True)
+    if seeds is not None and 0 < interval.count < seeds:
+        text += f" ({interval.count} of {seeds} seeds)"
     return (text, "apart") if interval.excludes_zero else text
 
 

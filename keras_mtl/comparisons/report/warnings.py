@@ -65,7 +65,8 @@ def mixed_conditions(comparison) -> list[str]:
     """Returns a line for each condition in which the runs differ."""
     lines = []
     for name in (*CONDITIONS, "versions"):
-        found = sorted({str(cell.facts[name]) for cell in comparison.cells})
+        facts = [cell.facts[name] for cell in comparison.cells]
+        found = sorted({str(fact or "unknown") for fact in facts})
         if len(found) > 1:
             listed = "; ".join(found)
             lines.append(f"The runs differ in their {name}: {listed}.")

@@ -7,6 +7,7 @@ import pytest
 
 from keras_mtl import style
 from keras_mtl.comparisons.report import figures
+from keras_mtl.comparisons.report.figures.curves import validation_curves
 from keras_mtl.comparisons.report.figures.sweeps import swept_scores
 from keras_mtl.comparisons.report.reading import read_comparison
 from keras_mtl.comparisons.report.statistics import query_bound, t_interval
@@ -114,7 +115,7 @@ def test_sweeps_have_intervals():
     given = comparison(3, seeds=3)
     ratio, step_size = figures.draw_sweeps(given).axes
     assert ratio.get_xlabel() == "query ratio ρ (share of the training rows)"
-    assert step_size.get_xlabel() == "step size α of the weights (no unit)"
+    assert step_size.get_xlabel() == "step size of the task weights (no unit)"
     ticks = [tick.get_text() for tick in ratio.get_xticklabels()]
     assert ticks == ["0.05", "0.1", "0.5"]
     (bars,) = ratio.containers
@@ -178,6 +179,31 @@ def test_curves_are_means_over_seeds(num_tasks):
     assert share.get_ylabel() == "share of negative cosines (no unit)"
     expected = np.mean([c.conflicts["mean_cosine"] for c in cells], axis=0)
     np.testing.assert_allclose(cosine.lines[0].get_ydata(), expected)
+
+
+def test_methods_are_compared_on_the_seeds_that_all_have(tmp_path):
+    write_comparison(tmp_path, methods=("uniform", "slaw"), tasks=TASKS[:2])
+    for seed in (0, 2):
+        (tmp_path / f"cells/slaw/seed_{seed}.json").unlink()
+    given = read_comparison(tmp_path)
+    both = {method: given.of_method(method)[1] for method in given.methods}
+
+    panel = figures.draw_clusters(given).axes[0]
+    dashed = [li for li in panel.lines if li.get_linestyle() == "--"]
+    scores = given.scores("uniform")
+    ours, theirs = (line.get_xdata()[0] for line in dashed)
+    assert ours == pytest.approx(np.mean([*scores.values()]))
+    assert theirs == scores[1]
+
+    form = "val_{}_accuracy"
+    for method, (_, values) in validation_curves(given)[1].items():
+        own = both[method].mean_history(given.tasks, form)
+        np.testing.assert_allclose(values, 100 * own)
+    cosines, _ = figures.draw_conflicts(given).axes
+    for line, cell in zip(cosines.lines, both.values(), strict=False):
+        np.testing.assert_array_equal(
+            line.get_ydata(), cell.conflicts["mean_cosine"]
+        )
 
 
 def test_without_results_nothing_is_drawn():

@@ -149,8 +149,10 @@ def test_the_verdict_and_delta_m(tmp_path):
     assert math.isnan(rows["stl"].delta_m.mean)
     sentence = verdict(comparison, list(rows.values()))
     assert re.fullmatch(
-        r"stl \(\+9\.00 ± 2\.48\) and up \(\+10\.33 ± 1\.43\) differ from "
-        r"uniform weights in average test accuracy \(in percentage points\) "
+        r"stl \(\+9\.00 ± 2\.48, 3 seeds\) and "
+        r"up \(\+10\.33 ± 1\.43, 3 seeds\) "
+        r"differ from uniform weights in average test accuracy \(in "
+        r"percentage points\) "
         r"outside the 95 % interval of the paired difference; the 1 other "
         r"method does not\.",
         sentence,

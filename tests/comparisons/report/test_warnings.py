@@ -22,7 +22,7 @@ def test_costs_on_unlike_terms_are_not_compared(tmp_path, name, others, value):
     # Other work on the machine hardly changes it, other threads do.
     assert (processor == "not comparable") == (name == "threads")
     assert warnings.mixed_conditions(comparison) == [
-        f"The runs differ in their {name}: {others}; {value}."
+        f"The runs differ in their {name}: {others}; {value or 'unknown'}."
     ]
 
 

@@ -12,7 +12,8 @@ SPREAD = 0.5
 def draw_clusters(comparison):
     """Draws a panel per task: a row per method, a point per seed.
 
-    A bar marks the mean, a dashed line the mean with uniform weights.
+    A bar marks the mean, a dashed line the mean with uniform weights on the
+    same seeds.
 
     Args:
         comparison: `Comparison`.
@@ -31,8 +32,10 @@ def draw_clusters(comparison):
     height = 0.9 + 0.2 * len(methods)
     figure, panels = style.panels(len(tasks), 4, 2.7, height, sharey=True)
     for panel, task in zip(panels, tasks, strict=True):
+        uniform = comparison.scores(BASELINE, task)
         for row, method in enumerate(methods):
-            scores = list(comparison.scores(method, task).values())
+            by_seed = comparison.scores(method, task)
+            scores = list(by_seed.values())
             offsets = SPREAD * (np.arange(len(scores)) + 0.5) / len(scores)
             panel.scatter(
                 scores,
@@ -48,10 +51,15 @@ def draw_clusters(comparison):
                 color=style.look(row)["color"],
                 linewidth=2,
             )
-        uniform = list(comparison.scores(BASELINE, task).values())
-        if uniform:
-            mean = float(np.mean(uniform))
-            panel.axvline(mean, color="0.4", linestyle="--", linewidth=0.9)
+            paired = [uniform[seed] for seed in by_seed if seed in uniform]
+            if paired:
+                panel.plot(
+                    [np.mean(paired)] * 2,
+                    [row - 0.5, row + 0.5],
+                    color="0.4",
+                    linestyle="--",
+                    linewidth=0.9,
+                )
         panel.set_title("average of the tasks" if task is None else task)
         panel.set_yticks(range(len(methods)), methods)
         panel.set_ylim(len(methods) - 0.4, -0.6)

@@ -4,14 +4,23 @@ import numpy as np
 
 from keras_mtl import style
 from keras_mtl.comparisons.methods import SINGLE_TASK
+from keras_mtl.comparisons.report.statistics import on_common_seeds
 
 
-def mean_curve(curves):
-    """Returns epochs and the mean over runs, as far as all of them go.
+def mean_curves(runs) -> dict:
+    """Returns `{method: (epochs, means)}` over the seeds that all have.
 
     Args:
-        curves: List of pairs of `(epochs,)` arrays.
+        runs: `{method: {seed: (epochs, values)}}`. The mean goes as far as all
+            runs of the method do.
     """
+    return {
+        method: _mean_curve([*by_seed.values()])
+        for method, by_seed in on_common_seeds(runs).items()
+    }
+
+
+def _mean_curve(curves):
     length = min(len(epochs) for epochs, _ in curves)
     values = np.mean([values[:length] for _, values in curves], axis=0)
     return curves[0][0][:length], values
@@ -21,7 +30,7 @@ def validation_curves(comparison) -> tuple[str, dict]:
     """Returns the label and `{method: (epochs, means)}` of validation.
 
     The metric is the score's own where it was validated, or else the loss;
-    means over tasks and seeds.
+    means over tasks and over the seeds that all methods have.
 
     Args:
         comparison: `Comparison`.
@@ -33,19 +42,15 @@ def validation_curves(comparison) -> tuple[str, dict]:
         (f"val_{{}}_{metric}", score.factor, label),
         ("val_{}_loss", 1.0, "validation loss (no unit)"),
     ):
-        found = {}
+        runs = {}
         for method in comparison.methods:
-            cells = comparison.of_method(method).values()
-            means = [c.mean_history(comparison.tasks, form) for c in cells]
-            curves = [
-                (np.arange(1, len(mean) + 1), factor * mean)
-                for mean in means
-                if mean is not None
-            ]
-            if curves:
-                found[method] = mean_curve(curves)
-        if found:
-            return axis, found
+            for seed, cell in comparison.of_method(method).items():
+                mean = cell.mean_history(comparison.tasks, form)
+                if mean is not None:
+                    curve = np.arange(1, len(mean) + 1), factor * mean
+                    runs.setdefault(method, {})[seed] = curve
+        if runs:
+            return axis, mean_curves(runs)
     return label, {}
 
 
@@ -72,7 +77,9 @@ def draw_validation(comparison):
 
 
 def draw_conflicts(comparison):
-    """Draws mean cosine and share of negative ones, means over seeds.
+    """Draws mean cosine and share of negative ones.
+
+    They are means over the seeds that all methods have.
 
     Args:
         comparison: `Comparison`.
@@ -84,19 +91,20 @@ def draw_conflicts(comparison):
         "mean_cosine": "mean cosine (no unit)",
         "negative_share": "share of negative cosines (no unit)",
     }
-    curves = {name: {} for name in labels}
+    runs = {name: {} for name in labels}
     for method in comparison.methods:
-        cells = comparison.of_method(method).values()
-        measured = [c.conflicts for c in cells if method != SINGLE_TASK]
-        measured = [c for c in measured if c and len(c["epochs"])]
-        for name in labels if measured else ():
-            pairs = [(run["epochs"], run[name]) for run in measured]
-            curves[name][method] = mean_curve(pairs)
-    if not curves["mean_cosine"]:
+        for seed, cell in comparison.of_method(method).items():
+            measured = cell.conflicts
+            if method == SINGLE_TASK or not measured:
+                continue
+            for name in labels if len(measured["epochs"]) else ():
+                curve = measured["epochs"], measured[name]
+                runs[name].setdefault(method, {})[seed] = curve
+    if not runs["mean_cosine"]:
         return None
     figure, panels = style.panels(2, 2, 4.8, 3.6)
     for panel, (name, label) in zip(panels, labels.items(), strict=True):
-        _draw(panel, comparison.methods, curves[name])
+        _draw(panel, comparison.methods, mean_curves(runs[name]))
         panel.axhline(0.0, color="0.4", linewidth=0.8)
         panel.set_xlabel("epoch")
         panel.set_ylabel(label)

@@ -1,11 +1,14 @@
 """The average score against a parameter that was swept."""
 
 from keras_mtl import style
-from keras_mtl.comparisons.report.statistics import t_interval
+from keras_mtl.comparisons.report.statistics import (
+    on_common_seeds,
+    t_interval,
+)
 
 AXES = {
     "query_split": "query ratio ρ (share of the training rows)",
-    "step_size": "step size α of the weights (no unit)",
+    "step_size": "step size of the task weights (no unit)",
 }
 # From this ratio of the largest value to the smallest, a logarithmic axis.
 WIDE = 10.0
@@ -29,14 +32,12 @@ def swept_scores(comparison, parameter) -> dict:
             value = float(own[parameter])
             scores = values.setdefault(value, {})
             scores[cell.seed] = comparison.scaled(cell)
-    return {m: _of_common_seeds(values) for m, values in found.items()}
-
-
-def _of_common_seeds(by_value):
-    common = set.intersection(*map(set, by_value.values()))
     return {
-        value: [s for seed, s in of.items() if seed in common or not common]
-        for value, of in sorted(by_value.items())
+        method: {
+            value: list(scores.values())
+            for value, scores in sorted(on_common_seeds(values).items())
+        }
+        for method, values in found.items()
     }
 
 
