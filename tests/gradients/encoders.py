@@ -50,7 +50,7 @@ def _dense(x):
 
 def _wide(x):
     """Cross products of rows are cheaper than gradients here."""
-    return layers.Dense(4, swish)(layers.Dense(300, "relu")(x))
+    return layers.Dense(4, swish)(layers.Dense(300, "softplus")(x))
 
 
 def _conv(x):
