@@ -135,10 +135,11 @@ class ComparisonFolder:
         """
         there = (self.read_cell(cell) or {}).get("config")
         here = json.loads(json.dumps(config))
-        if self.finished(cell) and there and there != here:
+        if self.finished(cell) and there is not None and there != here:
+            known = there if isinstance(there, dict) else {}
             raise ValueError(
                 f"'{self.cell_path(cell)}' is the result of other settings: "
-                f"{difference(there, here)}. Remove it to run it again."
+                f"{difference(known, here)}. Remove it to run it again."
             )
 
     def metric(self, cell, name) -> float | None:

@@ -84,6 +84,9 @@ def test_a_cell_of_other_settings_is_refused(worker, tmp_path):
         ValueError, match=r"other settings: epochs is 7 there and 25 here\. Rem"
     ):
         run(tmp_path, ["uniform"])
+    folder.write(cells[0], {"status": "finished", "config": "damaged"})
+    with pytest.raises(ValueError, match="epochs is None there and 25 here"):
+        run(tmp_path, ["uniform"])
     folder.write(cells[0], {"status": "failed", "config": config})
     run(tmp_path, ["uniform"])
     assert folder.finished(cells[0])
