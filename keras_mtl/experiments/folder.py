@@ -104,7 +104,7 @@ class RunFolder:
             raise ValueError(
                 f"The output folder '{self.path}' cannot be written to: "
                 f"{error.strerror or error}. What was saved before is whole: "
-                "make room, and resume the run."
+                "make room, and go on by --resume; `compare` goes on by itself."
             ) from error
 
     def _check_writable(self):

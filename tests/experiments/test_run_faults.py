@@ -156,8 +156,8 @@ def test_a_disk_that_is_full(whole, tmp_path):
     assert full.returncode == 1
     assert full.stderr.endswith(
         f"Error: The output folder '{out}' cannot be written to: File too "
-        "large. What was saved before is whole: make room, and pass --resume "
-        "to go on.\n"
+        "large. What was saved before is whole: make room, and go on by "
+        "--resume; `compare` goes on by itself.\n"
     )
     assert not [*out.glob("**/*.partial")]
     resume(out)
