@@ -133,9 +133,10 @@ class ComparisonFolder:
         Raises:
             ValueError: That says how they differ.
         """
-        there = (self.read_cell(cell) or {}).get("config")
-        here = json.loads(json.dumps(config))
-        if self.finished(cell) and there is not None and there != here:
+        content = self.read_cell(cell) or {}
+        there, here = content.get("config"), json.loads(json.dumps(config))
+        finished = content.get("status") == "finished"
+        if finished and there is not None and there != here:
             known = there if isinstance(there, dict) else {}
             raise ValueError(
                 f"'{self.cell_path(cell)}' is the result of other settings: "
