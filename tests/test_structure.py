@@ -103,23 +103,26 @@ def test_the_package_has_no_assert_and_no_bare_except():
             assert not bare, path
 
 
-def readme_table():
-    text = (ROOT / "README.md").read_text()
+def table_of_weighters():
+    text = (ROOT / "docs" / "weighters.md").read_text()
     text = text.split("| weighter | signals |")[1].split("\n\n")[0]
     rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", text, re.MULTILINE)
+    assert len(rows) == len(dict(rows)), "a weighter stands there twice"
     return {
         name: [cell.strip() for cell in rest.split("|")] for name, rest in rows
     }
 
 
 def test_the_table_of_weighters_is_the_catalogue():
-    table = readme_table()
-    assert list(table) == list(weighters.CATALOGUE)
+    table = table_of_weighters()
+    assert set(table) == set(weighters.CATALOGUE)
     for name, cls in weighters.CATALOGUE.items():
         weighter = cls()
         signals = re.findall(r"`(\w+)`", table[name][0])
         declared = [*weighter.needs, *weighter.observes]
         assert signals == [s for s in dict.fromkeys(declared) if s != "present"]
+        assert len(table[name]) == 6
+        assert all(table[name]), f"{name}: an empty cell"
 
 
 def test_the_readmes_own_weighter_passes_the_suite():

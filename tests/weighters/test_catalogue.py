@@ -1,4 +1,5 @@
 import json
+import re
 
 import keras
 import numpy as np
@@ -6,49 +7,53 @@ import pytest
 
 from keras_mtl import weighters
 
-NAMES = {
-    "constant": "Constant",
-    "uncertainty": "Uncertainty",
-    "dwa": "DWA",
-    "slaw": "SLAW",
-    "bandit_mtl": "BanditMTL",
-    "tchebycheff": "Tchebycheff",
-    "gradnorm": "GradNorm",
-    "mgda": "MGDA",
-    "pcgrad": "PCGrad",
-    "meta_weighting": "MetaWeighting",
-}
-# One setting of each that is not the default.
+KERAS = weighters.Weighter().get_config()
+# Settings that are not the default ones, where `altered` does not find them.
 SETTINGS = {
     "constant": {"weights": {"b": 2.0, "a": 1.0}},
     "uncertainty": {"kind": ["regression", "classification"]},
     "dwa": {"per": "epoch", "temperature": 1.0},
-    "slaw": {"momentum": 0.9},
-    "bandit_mtl": {"radius": 0.1, "step_size": 1.0},
     "tchebycheff": {"preference": [1.0, 2.0], "ideal": {"a": 0.0, "b": 0.1}},
     "gradnorm": {"asymmetry": 0.12, "scope": "shared"},
     "mgda": {"normalize": "loss+", "max_iterations": 7, "scope": "shared"},
-    "pcgrad": {"shuffle": False, "seed": 3},
-    "meta_weighting": {"step_size": 0.5, "nonnegative": True},
 }
 
 
-def test_names_in_order():
-    assert list(weighters.CATALOGUE) == list(NAMES)
+def altered(value):
+    if isinstance(value, bool):
+        return not value
+    return value + 1 if isinstance(value, int) else value / 2
+
+
+def settings_of(name, cls):
+    own = {n: v for n, v in cls().get_config().items() if n not in KERAS}
+    numbers = {n: v for n, v in own.items() if isinstance(v, (int, float))}
+    return SETTINGS.get(name) or {n: altered(v) for n, v in numbers.items()}
+
+
+def test_names():
+    assert len(set(weighters.CATALOGUE.values())) == len(weighters.CATALOGUE)
+    for name, cls in weighters.CATALOGUE.items():
+        assert getattr(weighters, cls.__name__) is cls
+        assert cls.__name__ in weighters.__all__
+        assert re.fullmatch("[a-z0-9]+(_[a-z0-9]+)*", name)
+        # So that who knows one name finds the other.
+        assert name.replace("_", "") == cls.__name__.lower()
     assert weighters.ALIASES == {"uniform": "constant"}
-    for name, class_name in NAMES.items():
-        assert weighters.CATALOGUE[name] is getattr(weighters, class_name)
+    assert not set(weighters.ALIASES) & set(weighters.CATALOGUE)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", weighters.CATALOGUE)
 def test_get(name):
     cls = weighters.CATALOGUE[name]
     assert type(weighters.get(name)) is cls
-    assert type(weighters.get(NAMES[name])) is cls
-    weighter = weighters.get({"class_name": name, "config": SETTINGS[name]})
+    assert type(weighters.get(cls.__name__)) is cls
+    weighter = weighters.get(
+        {"class_name": name, "config": settings_of(name, cls)}
+    )
     assert type(weighter) is cls
     assert weighters.get(weighter) is weighter
-    assert type(weighters.get({"class_name": NAMES[name]})) is cls
+    assert type(weighters.get({"class_name": cls.__name__})) is cls
 
 
 def test_uniform_and_none_are_constant():
@@ -57,10 +62,11 @@ def test_uniform_and_none_are_constant():
         np.testing.assert_array_equal(weights, [1.0, 1.0])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", weighters.CATALOGUE)
 def test_config_survives_json(name):
-    for settings in ({}, SETTINGS[name]):
-        weighter = weighters.CATALOGUE[name](**settings)
+    cls = weighters.CATALOGUE[name]
+    for settings in ({}, settings_of(name, cls)):
+        weighter = cls(**settings)
         config = json.loads(json.dumps(weighters.serialize(weighter)))
         again = weighters.deserialize(config)
         assert type(again) is type(weighter)
