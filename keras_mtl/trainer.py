@@ -182,9 +182,8 @@ class TaskTrainer(TaskEvaluator):
             query_data: Tuple `(x, y)` or `(x, y, sample_weight)`.
         """
         self._assert_compile_called("train_on_batch")
-        feeding.refuse_class_weight(class_weight)
         batch = (x, y, sample_weight)
-        batch = feeding.batch_with_query(self, batch, query_data)
+        batch = feeding.batch_with_query(self, batch, query_data, class_weight)
         self._maybe_symbolic_build(data_batch=batch)
         self.make_train_function()
         self.reset_metrics()

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mtl.checks import fraction, integer
+from keras_mtl.data import labels
 from keras_mtl.data.mixing import task_batches
 from keras_mtl.data.support_query import (
     SupportQuery,
@@ -36,13 +37,10 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
     query_batch_size = fit.pop("query_batch_size", None)
     if isinstance(x, tf.data.Dataset):
         fit.setdefault("shuffle", False)
-    refuse_class_weight(fit.get("class_weight"))
     _check_not_empty(x)
-    tasks = model.arrangement
-    y, weights = tasks.arrange(y, fit.get("sample_weight"))
-    tasks.check_numeric(y)
-    weights = tasks.complete(y, weights)
-    tasks.check_labelled(weights)
+    y, weights = labels.for_training(
+        model, y, fit.get("sample_weight"), fit.pop("class_weight", None)
+    )
     fit |= {"y": y, "sample_weight": weights}
     if not needs_query(model):
         given = (split, query, query_batch_size)
@@ -82,14 +80,14 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
             size = fit.get("validation_batch_size") or batch_size
             fit["validation_data"] = _batches(model, held_out, size, "once")
         if split is not None:
-            arrays, query = tasks.split(*arrays, split)
+            arrays, query = model.arrangement.split(*arrays, split)
         support = _batches(model, arrays, batch_size, "cycle", shuffle)
     fit["shuffle"] = False
     if query is None:
         return {**fit, "x": support}
     size = _size("query_batch_size", query_batch_size, batch_size)
     if not isinstance(query, tf.data.Dataset):
-        query = _batches(model, _arranged(model, query), size, "cycle")
+        query = _batches(model, labels.of_batch(model, query), size, "cycle")
     steps = fit.get("steps_per_epoch")
     if not steps:
         steps = int(support.cardinality())
@@ -103,8 +101,7 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
 
 def evaluation_data(model, x, y=None, sample_weight=None, batch_size=None):
     """Returns `x, y, sample_weight`; a data set if lengths differ by task."""
-    y, sample_weight = model.arrangement.arrange(y, sample_weight)
-    sample_weight = model.arrangement.complete(y, sample_weight)
+    y, sample_weight = labels.for_evaluation(model, y, sample_weight)
     if not _uneven(model, x):
         return x, y, sample_weight
     if y is not None:
@@ -115,27 +112,16 @@ def evaluation_data(model, x, y=None, sample_weight=None, batch_size=None):
     return dataset.map(lambda x, _: (x,)), None, None
 
 
-def batch_with_query(model, batch, query_data):
+def batch_with_query(model, batch, query_data, class_weight=None):
     """Returns one batch for `train_on_batch`, with its query batch."""
-    batch = _arranged(model, batch)
-    model.arrangement.check_numeric(batch[1])
+    batch = labels.of_batch(model, batch, class_weight)
     if not needs_query(model):
         if query_data is not None:
             warnings.warn(_unused_query(model), stacklevel=3)
         return batch
     if query_data is None:
         raise ValueError(_no_query(model, "train_on_batch()"))
-    return SupportQuery(batch, _arranged(model, query_data))
-
-
-def refuse_class_weight(class_weight):
-    """Raises unless it is None: a class means nothing without its task."""
-    if class_weight is not None:
-        raise ValueError(
-            "Argument `class_weight` must be None, since each task has classes "
-            f"of its own. Received: class_weight={class_weight!r}. Weigh rows "
-            "by sample_weight={task: ...}."
-        )
+    return SupportQuery(batch, labels.of_batch(model, query_data))
 
 
 def needs_query(model) -> bool:
@@ -152,12 +138,6 @@ def _validation(model, fit):
         model, *keras.utils.unpack_x_y_sample_weight(tuple(data)), size
     )
     return data[0] if isinstance(data[0], tf.data.Dataset) else data
-
-
-def _arranged(model, data):
-    """Returns `(x, y, sample_weight)` with labels as the model takes them."""
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tuple(data))
-    return (x, *model.arrangement.arrange(y, sample_weight))
 
 
 def _size(name, value, default):
@@ -177,8 +157,8 @@ def _batches(model, arrays, batch_size, sampling, shuffle=True):
         }
         return task_batches(data, batch_size, sampling, shuffle=shuffle)
     rows = (x, y) if weights is None else (x, y, weights)
-    for task, labels in y.items() if isinstance(y, Mapping) else ():
-        check_rows(task, x, labels, (weights or {}).get(task))
+    for task, label in y.items() if isinstance(y, Mapping) else ():
+        check_rows(task, x, label, (weights or {}).get(task))
     rows = keras.tree.map_structure(_array, keras.tree.lists_to_tuples(rows))
     dataset = tf.data.Dataset.from_tensor_slices(rows)
     if shuffle and sampling != "once":
