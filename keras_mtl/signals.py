@@ -4,75 +4,179 @@ A weighter asks by naming a signal as a parameter of `call` (measured before
 the update) or of `observe` (measured after it). K is the number of tasks, and
 `c` are the `loss_weights` of `compile`: the update adds up the gradients
 `w_k c_k ∇L_k`, and a task with `c_k = 0` counts as absent.
+
+A signal is one entry of `SIGNALS`: what else the package needs to know of it
+is read there, never guessed from its name.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
 
+BEFORE, AFTER = ("call",), ("observe",)
+SUPPORT, QUERY = frozenset({"support"}), frozenset({"query"})
 
-class Signal(NamedTuple):
-    """What one signal holds and what measuring it costs.
+
+class Sources(NamedTuple):
+    """What a step has at hand to measure signals from.
 
     Args:
-        rank: Integer. Number of axes, each of length K.
-        when: `"call"` (before the update) or `"observe"` (after it).
-        cost: String. Work beyond the uniform step.
-        meaning: String. Content and unit.
+        support: `TaskGradients` of the batch that the update is made of.
+        query: `TaskGradients` of the query batch after the update, or `None`
+            before it.
+        scope: String or `None`, whose gradients.
+        epoch: Float scalar, the number of epochs finished.
+        learning_rate: Float scalar.
     """
 
-    rank: int
-    when: str
+    support: object
+    query: object
+    scope: str | None
+    epoch: tf.Tensor
+    learning_rate: tf.Tensor
+
+    @property
+    def fixed(self):
+        """`(K,)` float32, the loss weights `c` of `compile`."""
+        return self.support.loss_weights
+
+
+class Signal(NamedTuple):
+    """What one signal holds, and how it is measured at which cost.
+
+    Args:
+        axes: Tuple of strings, what each axis is indexed by.
+        when: Tuple of the methods that may ask for it: `"call"` (before the
+            update), `"observe"` (after it).
+        cost: String. Work beyond the uniform step.
+        meaning: String. Content and unit.
+        measure: Function from `Sources` to a tensor, the same on every
+            replica.
+        batches: Frozenset of `"support"` and `"query"`: whose losses or
+            gradients are read.
+        of_gradients: Boolean. Whether it is made of tasks' gradients.
+    """
+
+    axes: tuple[str, ...]
+    when: tuple[str, ...]
     cost: str
     meaning: str
+    measure: Callable[[Sources], tf.Tensor]
+    batches: frozenset[str] = frozenset()
+    of_gradients: bool = False
 
     def shape(self, num_tasks: int) -> tuple[int, ...]:
         """Returns the static shape for `num_tasks` tasks."""
-        return (num_tasks,) * self.rank
+        return (num_tasks,) * len(self.axes)
 
+
+def _present(sources):
+    batch = sources.query or sources.support
+    return tf.where(sources.fixed > 0.0, batch.present, 0.0)
+
+
+def _gramian(sources):
+    gramian = sources.support.gramian(sources.scope)
+    return gramian * sources.fixed[:, None] * sources.fixed
+
+
+def _query_support_gramian(sources):
+    gramian = sources.query.gramian(sources.scope, sources.support)
+    return gramian * sources.fixed
+
+
+PER_TASK, PER_PAIR = ("task",), ("task", "task")
 
 SIGNALS = {
     "losses": Signal(
-        1, "call", "none", "mean loss of each task over the global batch"
+        PER_TASK,
+        BEFORE,
+        "none",
+        "mean loss of each task over the global batch",
+        lambda sources: sources.support.losses,
+        SUPPORT,
     ),
     "present": Signal(
-        1, "call", "none", "1 for a task with a label in the batch, else 0"
+        PER_TASK,
+        BEFORE + AFTER,
+        "none",
+        "1 for a task with a label in the batch, else 0",
+        _present,
     ),
-    "epoch": Signal(0, "call", "none", "epochs finished, from 0"),
+    "epoch": Signal(
+        (),
+        BEFORE,
+        "none",
+        "epochs finished, from 0",
+        lambda sources: sources.epoch,
+    ),
     "gradient_norms": Signal(
-        1,
-        "call",
+        PER_TASK,
+        BEFORE,
         "one pass over the heads; below them, cotangents of each task down to "
         "the scope, and a product for each",
         "norm of each task's gradient, in loss per parameter",
+        lambda sources: sources.support.norms(sources.scope),
+        SUPPORT,
+        of_gradients=True,
     ),
     "gramian": Signal(
-        2,
-        "call",
+        PER_PAIR,
+        BEFORE,
         "one pass over the heads; below them, cotangents of each task down to "
         "the scope, and products layer by layer",
         "inner products of the tasks' gradients, each times c_k",
+        _gramian,
+        SUPPORT,
+        of_gradients=True,
     ),
     "query_losses": Signal(
-        1,
-        "observe",
+        PER_TASK,
+        AFTER,
         "a forward pass on the query batch",
         "mean query loss of each task at the new parameters",
+        lambda sources: sources.query.losses,
+        QUERY,
     ),
     "query_support_gramian": Signal(
-        2,
-        "observe",
+        PER_PAIR,
+        AFTER,
         "a backward pass per task, on the support and on the query batch; with "
         "separate inputs, over its own rows",
         "row t, column j: inner product of task t's query gradient at the new "
         "parameters and c_j times task j's support gradient at the old ones",
+        _query_support_gramian,
+        SUPPORT | QUERY,
+        of_gradients=True,
     ),
     "learning_rate": Signal(
-        0, "observe", "none", "the optimizer's learning rate in this step"
+        (),
+        AFTER,
+        "none",
+        "the optimizer's learning rate in this step",
+        lambda sources: sources.learning_rate,
     ),
 }
 
 SCOPES = ("representation", "last_shared_layer", "shared", "all")
+
+
+def known_signals(method) -> list[str]:
+    """Returns the names that `"call"` or `"observe"` may ask for."""
+    return [name for name, signal in SIGNALS.items() if method in signal.when]
+
+
+def reads_query(weighter) -> bool:
+    """Whether a weighter learns from query data."""
+    asked = (*weighter.needs, *weighter.observes)
+    return any("query" in SIGNALS[name].batches for name in asked)
+
+
+def keeps_gradients(weighter) -> bool:
+    """Whether `observe` reads the gradients that led to the update."""
+    observed = [SIGNALS[name] for name in weighter.observes]
+    return any(s.of_gradients and "support" in s.batches for s in observed)
 
 
 def resolve_scope(weighter, common: bool):
@@ -88,32 +192,18 @@ def resolve_scope(weighter, common: bool):
     return scope
 
 
-def measure(names, support, query, scope, epoch, learning_rate):
+def measure(names, *sources):
     """Measures the named signals, and nothing else.
 
     Args:
         names: Iterable of keys of `SIGNALS`.
-        support: `TaskGradients` of the batch that the update is made of.
-        query: `TaskGradients` of the query batch after the update, or `None`
-            before it.
-        scope: String or `None`, whose gradients.
-        epoch: Float scalar, the number of epochs finished.
-        learning_rate: Float scalar.
+        *sources: The fields of `Sources`.
 
     Returns:
         Dict from name to float32 tensor, the same on every replica.
     """
-    fixed = support.loss_weights
-    measures = {
-        "losses": lambda: support.losses,
-        "present": lambda: tf.where(
-            fixed > 0.0, (query or support).present, 0.0
-        ),
-        "epoch": lambda: epoch,
-        "gradient_norms": lambda: support.norms(scope),
-        "gramian": lambda: support.gramian(scope) * fixed[:, None] * fixed,
-        "query_losses": lambda: query.losses,
-        "query_support_gramian": lambda: query.gramian(scope, support) * fixed,
-        "learning_rate": lambda: learning_rate,
+    sources = Sources(*sources)
+    return {
+        name: tf.cast(SIGNALS[name].measure(sources), tf.float32)
+        for name in names
     }
-    return {name: tf.cast(measures[name](), tf.float32) for name in names}

@@ -13,7 +13,7 @@ from keras_mtl.precision import (
     keep_if,
     loss_scale,
 )
-from keras_mtl.signals import measure, resolve_scope
+from keras_mtl.signals import keeps_gradients, measure, resolve_scope
 
 
 def train_step(model, data):
@@ -48,7 +48,7 @@ def train_step(model, data):
     weights, penalty, weighter_gradients = _weigh(
         model, signals, support.losses
     )
-    if "query_support_gramian" in weighter.observes:
+    if keeps_gradients(weighter):
         support.pull_tasks(scope)
     shared = [
         v for v in model.trainable_variables if id(v) not in weighter_gradients

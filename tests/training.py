@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mtl import MultiTaskModel, weighters
+from keras_mtl.signals import reads_query
 
 # Not in alphabetical order: what is sorted or positional must show.
 TASKS = ("tone", "stars", "class")
@@ -87,7 +88,7 @@ def separate(data):
 
 def query_for(name, rows=6, seed=77):
     """Returns the query data that the weighter `name` needs, or `None`."""
-    wants = "query" in " ".join(weighters.get(name).observes)
+    wants = reads_query(weighters.get(name))
     return make_data(rows, seed) if wants else None
 
 

@@ -44,7 +44,7 @@ def reduced_bytes(model, inputs) -> int:
         if declared.scope == "representation":
             numbers += math.prod(SIGNALS[name].shape(num_tasks))
         else:
-            batches = 1 + name.startswith("query")
+            batches = len(SIGNALS[name].batches)
             numbers += batches * _task_gradients(model, inputs, declared.scope)
     return BYTES * numbers
 
@@ -64,7 +64,7 @@ def num_sums(declared, num_tasks) -> int:
         if declared.scope == "representation":
             sums += 1
         else:
-            sums += num_tasks * (1 + name.startswith("query"))
+            sums += num_tasks * len(SIGNALS[name].batches)
     return sums
 
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from keras_mtl.signals import resolve_scope
+from keras_mtl.signals import SIGNALS, reads_query, resolve_scope
 
 
 class Declaration(NamedTuple):
@@ -31,7 +31,7 @@ def declaration(weighter, common=True) -> Declaration:
     signals = frozenset((*weighter.needs, *weighter.observes))
     return Declaration(
         signals,
-        signals & {"gramian", "gradient_norms", "query_support_gramian"},
+        frozenset(s for s in signals if SIGNALS[s].of_gradients),
         resolve_scope(weighter, common),
-        any(name.startswith("query") for name in signals),
+        reads_query(weighter),
     )

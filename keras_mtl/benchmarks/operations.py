@@ -34,6 +34,7 @@ from typing import NamedTuple
 import keras
 
 from keras_mtl.benchmarks.declaration import Declaration, declaration
+from keras_mtl.signals import SIGNALS
 
 
 class Dense(NamedTuple):
@@ -141,7 +142,8 @@ def operations_by_passes(layers: Layers, declared: Declaration) -> int:
         read = layers.encoder
         total = num_tasks * encoder + 2 * heads
     size = sum(layer.inputs * layer.units for layer in read)
-    squares = num_tasks ** (2 if "gramian" in declared.gradients else 1)
+    pairs = any(len(SIGNALS[name].axes) > 1 for name in declared.gradients)
+    squares = num_tasks ** (2 if pairs else 1)
     return forward + total + 2 * size * (num_tasks + squares)
 
 
@@ -162,12 +164,12 @@ def additional_operations(layers: Layers, declared: Declaration) -> float:
 
 def _of_representation(heads, signal):
     rows, inputs, _ = heads[0]
-    if signal == "gradient_norms":
+    if len(SIGNALS[signal].axes) == 1:
         pairs = sum(_symmetric(head.units) for head in heads)
     else:
         units = sum(head.units for head in heads)
-        symmetric = signal == "gramian"
-        pairs = _symmetric(units) if symmetric else 2 * units**2
+        crossed = "query" in SIGNALS[signal].batches
+        pairs = 2 * units**2 if crossed else _symmetric(units)
     return pairs * (rows + inputs)
 
 
@@ -175,7 +177,7 @@ def _of_variables(layers, signal, scope):
     num_tasks = len(layers.heads)
     rows, inputs, _ = layers.heads[0]
     heads = sum(head.product for head in layers.heads)
-    query = signal == "query_support_gramian"
+    query = "query" in SIGNALS[signal].batches
     total = min(heads, 2 * num_tasks * rows * inputs) + query * heads
     if scope == "last_shared_layer":
         return total + _pairs(layers.encoder[-1], num_tasks, signal)
@@ -195,11 +197,11 @@ def _pairs(layer, num_tasks, signal):
     rows, inputs, units = layer
     size = inputs * units
     apart = _apart(layer, num_tasks, size)
-    if signal == "gradient_norms":
+    if len(SIGNALS[signal].axes) == 1:
         square = _symmetric(rows) * inputs
         each = _symmetric(rows) * (units + 1)
         return min(apart + 2 * num_tasks * size, square + num_tasks * each)
-    if signal == "query_support_gramian":
+    if "query" in SIGNALS[signal].batches:
         products = 2 * num_tasks**2
         apart += num_tasks * layer.product + products * size
         crossed = 2 * rows**2 * (inputs + num_tasks * units)

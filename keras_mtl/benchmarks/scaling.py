@@ -29,6 +29,7 @@ from keras_mtl.benchmarks.operations import (
     operations_by_passes,
     uniform_operations,
 )
+from keras_mtl.signals import SIGNALS
 
 
 class Network(NamedTuple):
@@ -160,8 +161,8 @@ def _workload(result):
 def _goes_layer_by_layer(declared):
     """Whether one machine has cheaper gradients of variables than replicas."""
     at_variables = declared.scope != "representation"
-    return at_variables and bool(
-        declared.gradients & {"gramian", "gradient_norms"}
+    return at_variables and any(
+        "query" not in SIGNALS[name].batches for name in declared.gradients
     )
 
 

@@ -6,6 +6,7 @@ import keras
 
 from keras_mtl import weighters
 from keras_mtl.checks import did_you_mean
+from keras_mtl.signals import reads_query
 from keras_mtl.weighters import ALIASES, CATALOGUE
 
 SINGLE_TASK = "stl"
@@ -90,7 +91,7 @@ def takes(name, parameter) -> bool:
         return False
     weighter = weighters.get(weighter)
     if parameter == "query_split":
-        return any(signal.startswith("query") for signal in weighter.observes)
+        return reads_query(weighter)
     # A seed is the cell's own.
     arguments = weighter.get_config().keys() - {"seed"}
     return parameter in arguments - keras.layers.Layer().get_config().keys()

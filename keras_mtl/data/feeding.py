@@ -15,6 +15,7 @@ from keras_mtl.data.support_query import (
     check_rows,
     zip_support_query,
 )
+from keras_mtl.signals import reads_query
 
 FIT_ORDER = (
     *("batch_size", "epochs", "verbose", "callbacks", "validation_split"),
@@ -126,7 +127,7 @@ def batch_with_query(model, batch, query_data, class_weight=None):
 
 def needs_query(model) -> bool:
     """Whether the model's weighter learns from query data."""
-    return any("query" in signal for signal in model.weighter.observes)
+    return reads_query(model.weighter)
 
 
 def _validation(model, fit):

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_mtl.signals import SIGNALS
+from keras_mtl.signals import known_signals
 from keras_mtl.testing.signal_families import signal_sequence
 from keras_mtl.testing.trial import (
     ConformanceError,
@@ -36,8 +36,8 @@ def check_declaration(make, num_tasks):
         )
     for method in ("call", "observe"):
         asked = weighter.needs if method == "call" else weighter.observes
-        known = {n for n, s in SIGNALS.items() if s.when == method}
-        unknown = set(asked) - known - {"present"}
+        known = known_signals(method)
+        unknown = set(asked) - set(known)
         if unknown:
             raise ConformanceError(
                 f"`{method}` asks for {sorted(unknown)}; expected some of "

@@ -45,24 +45,29 @@ def signal_sequence(weighter, num_tasks, families=("random",) * 3):
 def without_task(signals, task):
     """Returns the signals of a batch that holds no label of one task."""
 
-    def absent(value):
+    def absent(name, value):
         value = value.numpy()
-        for axis in range(value.ndim):
+        for axis in _task_axes(name):
             np.moveaxis(value, axis, 0)[task] = 0.0
         return tf.constant(value)
 
-    return {name: absent(value) for name, value in signals.items()}
+    return {name: absent(name, value) for name, value in signals.items()}
 
 
 def take_tasks(signals, tasks):
     """Returns the signals of some tasks, in the order of `tasks`."""
 
-    def taken(value):
-        for axis in range(value.shape.rank):
+    def taken(name, value):
+        for axis in _task_axes(name):
             value = tf.gather(value, tasks, axis=axis)
         return value
 
-    return {name: taken(value) for name, value in signals.items()}
+    return {name: taken(name, value) for name, value in signals.items()}
+
+
+def _task_axes(name):
+    axes = SIGNALS[name].axes
+    return [axis for axis, of in enumerate(axes) if of == "task"]
 
 
 def _value(name, num_tasks, step, family):
@@ -90,5 +95,5 @@ def _value(name, num_tasks, step, family):
         "query_support_gramian": query_gradients @ gradients.T,
     }
     by_rank = {0: 1.0, 1: losses, 2: gradients @ gradients.T}
-    value = values.get(name, by_rank[SIGNALS[name].rank])
+    value = values.get(name, by_rank[len(SIGNALS[name].axes)])
     return value * (0.0 if family == "zero" else _SCALES.get(family, 1.0))

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_mtl.checks import did_you_mean, one_of
 from keras_mtl.precision import all_finite, keep_if
-from keras_mtl.signals import SCOPES, SIGNALS
+from keras_mtl.signals import SCOPES, SIGNALS, known_signals
 from keras_mtl.weighters.stored_state import (
     describe,
     reordered,
@@ -256,9 +256,7 @@ def _measured(method):
 
 
 def _check_signals(cls, method_name):
-    known = [
-        n for n, s in SIGNALS.items() if s.when == method_name or n == "present"
-    ]
+    known = known_signals(method_name)
     for name in _parameters(getattr(cls, method_name)):
         if name not in known:
             raise TypeError(
