@@ -9,11 +9,16 @@ from keras_mtl.weighters.bandit_mtl import BanditMTL
 from keras_mtl.weighters.base import GradientWeighter, Weighter
 from keras_mtl.weighters.constant import Constant
 from keras_mtl.weighters.dwa import DWA
+from keras_mtl.weighters.gls import GLS
 from keras_mtl.weighters.gradnorm import GradNorm
+from keras_mtl.weighters.igb import IGB
+from keras_mtl.weighters.log_losses import LogLosses
 from keras_mtl.weighters.meta_weighting import MetaWeighting
 from keras_mtl.weighters.mgda import MGDA
 from keras_mtl.weighters.pcgrad import PCGrad
+from keras_mtl.weighters.rlw import RLW
 from keras_mtl.weighters.slaw import SLAW
+from keras_mtl.weighters.stch import STCH
 from keras_mtl.weighters.tchebycheff import Tchebycheff
 from keras_mtl.weighters.uncertainty import Uncertainty
 
@@ -24,12 +29,17 @@ CATALOGUE = {
     "slaw": SLAW,
     "bandit_mtl": BanditMTL,
     "tchebycheff": Tchebycheff,
+    "gls": GLS,
+    "igb": IGB,
+    "log_losses": LogLosses,
+    "rlw": RLW,
+    "stch": STCH,
     "gradnorm": GradNorm,
     "mgda": MGDA,
     "pcgrad": PCGrad,
     "meta_weighting": MetaWeighting,
 }
-ALIASES = {"uniform": "constant"}
+ALIASES = {"uniform": "constant", "geometric_mean": "gls"}
 
 
 def get(identifier) -> Weighter:

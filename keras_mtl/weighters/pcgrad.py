@@ -1,12 +1,14 @@
 """Projecting conflicting gradients."""
 
-import random
-
 import keras
 import tensorflow as tf
 
-from keras_mtl.checks import integer
 from keras_mtl.weighters.base import GradientWeighter
+from keras_mtl.weighters.random_draws import (
+    add_random_state,
+    checked_seed,
+    draw_integers,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -55,18 +57,11 @@ class PCGrad(GradientWeighter):
     def __init__(self, shuffle=True, seed=None, scope=None, **kwargs):
         super().__init__(scope=scope, **kwargs)
         self.shuffle = bool(shuffle)
-        if seed is None:
-            seed = random.randrange(2**31)
-        self.seed = integer("seed", seed, 0)
+        self.seed = checked_seed(seed)
 
     def build(self):
         """Creates the random state: the seed and the number of calls."""
-        self.random_state = self.add_state(
-            "random_state",
-            (2,),
-            keras.initializers.Constant([self.seed, 0]),
-            dtype="int64",
-        )
+        add_random_state(self)
 
     def call(self, gramian, present=None):
         """Returns the weights."""
@@ -103,13 +98,7 @@ class PCGrad(GradientWeighter):
         shape = (num_tasks, num_tasks)
         if not self.shuffle:
             return tf.broadcast_to(tf.range(num_tasks), shape)
-        state = tf.convert_to_tensor(self.random_state)
-        self.random_state.assign_add([0, 1])
-        # Philox's plain integers: XLA turns them into other fractions.
-        drawn = tf.random.stateless_uniform(
-            shape, state, None, None, tf.uint32, alg="philox"
-        )
-        return tf.argsort(tf.cast(drawn, tf.int64), axis=1, stable=True)
+        return tf.argsort(draw_integers(self, shape), axis=1, stable=True)
 
     def get_config(self):
         """Returns the arguments to make this weighter again."""

@@ -39,7 +39,8 @@ def test_names():
         assert re.fullmatch("[a-z0-9]+(_[a-z0-9]+)*", name)
         # So that who knows one name finds the other.
         assert name.replace("_", "") == cls.__name__.lower()
-    assert weighters.ALIASES == {"uniform": "constant"}
+    assert weighters.ALIASES["uniform"] == "constant"
+    assert set(weighters.ALIASES.values()) <= set(weighters.CATALOGUE)
     assert not set(weighters.ALIASES) & set(weighters.CATALOGUE)
 
 

@@ -11,6 +11,7 @@ VARIANTS = {
 EXCEPTIONS = {
     ("pcgrad", "permutation"): "each position draws its own order",
     ("pcgrad", "absent_gradient"): "the orders drawn depend on K",
+    ("rlw", "permutation"): "each position draws its own weight",
     ("pcgrad-fixed-order", "permutation"): "projections follow the order",
 }
 SUBJECTS = {**weighters.CATALOGUE, **VARIANTS}
