@@ -45,7 +45,7 @@ def train_step(model, data):
     signals = measure(
         weighter.needs, support, None, scope, model.epoch, learning_rate
     )
-    weights, penalty, weighter_gradients = _weigh(
+    (weights, of_heads), penalty, weighter_gradients = _weigh(
         model, signals, support.losses
     )
     if keeps_gradients(weighter):
@@ -53,7 +53,7 @@ def train_step(model, data):
     shared = [
         v for v in model.trainable_variables if id(v) not in weighter_gradients
     ]
-    gradients = support.combined(weights, shared, weighter.scales_heads)
+    gradients = support.combined(weights, shared, of_heads)
     finite = all_finite(
         [*signals.values(), support.losses, weights, support.regularisation]
     )
@@ -116,7 +116,8 @@ def _weigh(model, signals, losses):
     """Returns the weights, the weighter's own loss, and its gradients."""
     weighter = model.weighter
     with tf.GradientTape() as tape:
-        weights = weighter(**signals)
+        combination = weighter.weigh(**signals)
+        weights = combination.shared
         penalty = tf.add_n([tf.constant(0.0), *weighter.losses])
         fixed = model.task_losses.loss_weights
         objective = tf.reduce_sum(fixed * weights * losses) + penalty
@@ -124,4 +125,4 @@ def _weigh(model, signals, losses):
     gradients = tape.gradient(objective, own) if own else []
     replicas = distribution.num_replicas()
     shares = {id(v): g / replicas for v, g in zip(own, gradients, strict=True)}
-    return tf.stop_gradient(weights), tf.stop_gradient(penalty), shares
+    return combination.stopped(), tf.stop_gradient(penalty), shares

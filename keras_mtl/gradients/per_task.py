@@ -97,26 +97,26 @@ class TaskGradients:
         self.losses = sums / denominators
         self.present = tf.cast(self.counts > 0.0, tf.float32)
 
-    def combined(self, weights, variables, scales_heads=True):
+    def combined(self, weights, variables, of_heads=None):
         """Returns this replica's share of the gradient of the objective.
 
         Args:
             weights: `(K,)` float32, of the tasks' shared gradients.
             variables: List of trainable variables.
-            scales_heads: Whether `weights` scale the heads' gradients too;
-                otherwise these follow the fixed loss weights.
+            of_heads: `(K,)` float32, of the heads' gradients; those of the
+                shared ones by default. The fixed loss weights multiply both.
 
         Returns:
             List of scaled gradients, `None` where nothing reaches.
         """
         fixed = self.loss_weights
-        if scales_heads:
+        if of_heads is None:
             pulled = self._weighted(fixed * weights, variables)
         else:
             heads = {id(v) for v in roles.head_variables(self._model)}
             mine = [v for v in variables if id(v) in heads]
             rest = [v for v in variables if id(v) not in heads]
-            pulled = self._weighted(fixed, mine)
+            pulled = self._weighted(fixed * of_heads, mine)
             pulled |= self._weighted(fixed * weights, rest)
         return [pulled[id(v)] for v in variables]
 

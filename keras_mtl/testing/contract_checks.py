@@ -55,15 +55,19 @@ def check_results(make, num_tasks):
             observe = type(weighter).observe.__wrapped__
             observed = {n: signals[n] for n in weighter.observes}
             raw["observe"] = observe(weighter, **observed)
-        for method, value in raw.items():
-            value = tf.convert_to_tensor(value)
-            if value.dtype != tf.float32 or value.shape != (num_tasks,):
-                raise ConformanceError(
-                    f"expected ({num_tasks},) float32 weights from "
-                    f"`{method}`; received {show(value)}. Return one float32 "
-                    "weight for each task."
-                )
-        *_, latest = advance(weighter, signals).values()
+        for method, result in raw.items():
+            # Two vectors: of shared gradients, and of the heads'.
+            vectors = result if isinstance(result, tuple) else [result]
+            for value in map(tf.convert_to_tensor, vectors):
+                if value.dtype != tf.float32 or value.shape != (num_tasks,):
+                    raise ConformanceError(
+                        f"expected ({num_tasks},) float32 weights from "
+                        f"`{method}`; received {show(value)}. Return one "
+                        "float32 weight for each task, or a tuple of two such "
+                        "vectors."
+                    )
+        results = advance(weighter, signals)
+        latest = results.get("observe", results["call"])
         variable = tf.convert_to_tensor(weighter.task_weights)
         if latest.shape != variable.shape or tf.reduce_any(latest != variable):
             raise ConformanceError(
@@ -89,6 +93,12 @@ def check_arrays(make, num_tasks):
             for signals in sequence
         ]
         expect_same(history(weighter, converted), expected, remedy)
+        called = {n: converted[0][n] for n in bound.needs}
+        expect_same(
+            [{"call": fresh(make, None)(**called).numpy()}],
+            [{"call": expected[0]["call"]}],
+            remedy,
+        )
     if bound.observes:
         observed = {n: converted[0][n] for n in bound.observes}
         expect_same(

@@ -11,6 +11,7 @@ from keras_mtl.testing.signal_families import (
     take_tasks,
 )
 from keras_mtl.testing.trial import (
+    RESULTS,
     ConformanceError,
     expect_same,
     fresh,
@@ -82,7 +83,7 @@ def check_permutation(make, num_tasks):
     permuted = history(
         fresh(make, num_tasks), [take_tasks(s, order) for s in sequence]
     )
-    results = [n for n in ("call", "observe") if n in expected[0]]
+    results = [n for n in RESULTS if n in expected[0]]
     expect_same(
         [{n: row[n] for n in results} for row in permuted],
         [{n: row[n][order] for n in results} for row in expected],

@@ -6,6 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+# What a step gives besides the state of the weighter.
+RESULTS = ("call", "heads", "observe")
+
 
 class ConformanceError(AssertionError):
     """Says which checks a weighter fails, and why.
@@ -48,9 +51,13 @@ def advance(weighter, signals):
         signals: Dict of tensors by signal name.
 
     Returns:
-        Dict with the weights from `"call"` and, if defined, `"observe"`.
+        Dict with the weights from `"call"`, the `"heads"` that it gives weights
+        of their own, and the weights from `"observe"`, if defined.
     """
-    results = {"call": weighter(**{n: signals[n] for n in weighter.needs})}
+    weights = weighter.weigh(**{n: signals[n] for n in weighter.needs})
+    results = {"call": weights.shared}
+    if weights.heads is not None:
+        results["heads"] = weights.heads
     if weighter.observes:
         observed = {n: signals[n] for n in weighter.observes}
         results["observe"] = weighter.observe(**observed)

@@ -6,9 +6,11 @@ import inspect
 import keras
 import tensorflow as tf
 
-from keras_mtl.checks import did_you_mean, one_of
+from keras_mtl.checks import one_of
 from keras_mtl.precision import all_finite, keep_if
-from keras_mtl.signals import SCOPES, SIGNALS, known_signals
+from keras_mtl.signals import SCOPES, SIGNALS
+from keras_mtl.weighters.combination import Combination, combination
+from keras_mtl.weighters.declared import check_signals, measured, parameters
 from keras_mtl.weighters.stored_state import (
     describe,
     reordered,
@@ -27,6 +29,10 @@ class Weighter(keras.layers.Layer):
     be left out on plain arrays; `needs` says whether the step measures it.
     `present` has that default, and is always measured.
 
+    `call` returns `(K,)` weights, or a tuple of two such vectors: of the
+    tasks' shared gradients and of their heads'. With one vector, heads have
+    the same weights where `scales_heads`, and 1 otherwise.
+
     State is made in `build` with `add_state` and assigned in `call` or
     `observe`. A call with a non-finite signal changes no state and returns the
     latest weights.
@@ -41,8 +47,8 @@ class Weighter(keras.layers.Layer):
     Attributes:
         scales_heads: Whether a task's weight scales its head's gradient too
             (loss weighting) or the shared parameters' gradient only.
-        task_weights: `(K,)` float32 variable, the latest weights. `None`
-            before the number of tasks is known.
+        task_weights: `(K,)` float32 variable, the latest weights of shared
+            gradients. `None` before the number of tasks is known.
         task_names: Tuple of task names in head order, once in a model.
         loaded_positions: Where each task stood in the state last loaded, or
             `None`.
@@ -56,7 +62,7 @@ class Weighter(keras.layers.Layer):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         for when in {"call", "observe"} & set(vars(cls)):
-            _check_signals(cls, when)
+            check_signals(cls, when)
         if "observe" in vars(cls):
             cls.observe = _as_signal_method(cls.observe)
 
@@ -69,13 +75,13 @@ class Weighter(keras.layers.Layer):
     @property
     def needs(self) -> tuple[str, ...]:
         """Names of the signals to pass to `call`."""
-        return _measured(type(self).call)
+        return measured(type(self).call)
 
     @property
     def observes(self) -> tuple[str, ...]:
         """Names of the signals to pass to `observe`; empty without it."""
         observe = getattr(type(self), "observe", None)
-        return _measured(observe) if observe else ()
+        return measured(observe) if observe else ()
 
     def add_state(self, name, shape, initializer="zeros", dtype="float32"):
         """Adds a non-trainable variable that is the same on every replica.
@@ -132,7 +138,7 @@ class Weighter(keras.layers.Layer):
         self.task_names = task_names
         self.task_weights = self.add_state("task_weights", (num_tasks,), "ones")
         signals = {
-            **_parameters(type(self).call),
+            **parameters(type(self).call),
             **dict.fromkeys(self.observes),
         }
         shapes = {f"{s}_shape": SIGNALS[s].shape(num_tasks) for s in signals}
@@ -146,6 +152,13 @@ class Weighter(keras.layers.Layer):
 
     def __call__(self, *args, **kwargs):
         """Returns the `(K,)` float32 weights for these signals."""
+        return self._weigh(args, kwargs).shared
+
+    def weigh(self, **signals) -> Combination:
+        """Returns the weights for these signals, those of heads with them."""
+        return self._weigh((), signals)
+
+    def _weigh(self, args, kwargs):
         signals = self._bind_signals(type(self).call, args, kwargs)
         return self._advance(super().__call__, signals)
 
@@ -166,24 +179,26 @@ class Weighter(keras.layers.Layer):
     def _advance(self, method, signals):
         state = self.non_trainable_variables
         before = [tf.convert_to_tensor(variable) for variable in state]
-        weights = tf.convert_to_tensor(method(**signals))
+        weights = combination(method(**signals), self.scales_heads)
         self._check_weights(weights)
         finite = all_finite(signals.values())
         keep_if(finite, state, before)
         latest = tf.where(
-            finite, weights, tf.convert_to_tensor(self.task_weights)
+            finite, weights.shared, tf.convert_to_tensor(self.task_weights)
         )
         self.task_weights.assign(latest)
-        return latest
+        return weights._replace(shared=latest)
 
     def _check_weights(self, weights):
         expected = tuple(self.task_weights.shape)
-        if tuple(weights.shape) != expected or weights.dtype != tf.float32:
-            raise TypeError(
-                f"{type(self).__name__} must return float32 weights of shape "
-                f"{expected}. Received: {weights.dtype.name} of shape "
-                f"{tuple(weights.shape)}"
-            )
+        for vector in filter(tf.is_tensor, weights):
+            if tuple(vector.shape) != expected or vector.dtype != tf.float32:
+                raise TypeError(
+                    f"{type(self).__name__} must return float32 weights of "
+                    f"shape {expected}, or a tuple of two such vectors. "
+                    f"Received: {vector.dtype.name} of shape "
+                    f"{tuple(vector.shape)}"
+                )
 
     def get_build_config(self):
         """Returns the number and names of the tasks, once known."""
@@ -241,35 +256,10 @@ class GradientWeighter(Weighter):
         return {**super().get_config(), "scope": self.scope}
 
 
-def _parameters(method):
-    parameters = dict(inspect.signature(method).parameters)
-    parameters.pop("self", None)
-    return parameters
-
-
-def _measured(method):
-    return tuple(
-        name
-        for name, parameter in _parameters(method).items()
-        if parameter.default is parameter.empty or name == "present"
-    )
-
-
-def _check_signals(cls, method_name):
-    known = known_signals(method_name)
-    for name in _parameters(getattr(cls, method_name)):
-        if name not in known:
-            raise TypeError(
-                f"{cls.__name__}.{method_name}() asks for the unknown signal "
-                f"{name!r}. Known signals: {', '.join(known)}."
-                f"{did_you_mean(name, known)}"
-            )
-
-
 def _as_signal_method(observe):
     @functools.wraps(observe)
     def converted(self, *args, **kwargs):
         signals = self._bind_signals(observe, args, kwargs)
-        return self._advance(functools.partial(observe, self), signals)
+        return self._advance(functools.partial(observe, self), signals).shared
 
     return converted

@@ -1,4 +1,4 @@
-"""Two good weighters, and one that fails each check of the suite."""
+"""Three good weighters, and one that fails each check of the suite."""
 
 import keras
 import numpy as np
@@ -42,6 +42,21 @@ class Norms(GradientWeighter):
         return self.task_weights / (1.0 + tf.abs(hypergradient))
 
 
+class OfHeadsToo(Norms):
+    """A good weighter that weighs the heads otherwise."""
+
+    def call(self, gramian, present=None):
+        return super().call(gramian, present), 1.0 + tf.linalg.diag_part(
+            gramian
+        )
+
+
+class ReturnsTooFewHeads(OfHeadsToo):
+    def call(self, gramian, present=None):
+        shared, heads = super().call(gramian, present)
+        return shared, heads[1:]
+
+
 class ReturnsNaN(Smoothed):
     def call(self, losses, present=None):
         return tf.math.log(losses) / tf.math.log(losses)
@@ -64,7 +79,8 @@ class ReturnsMatrix(Norms):
 
 class SetsTaskWeights(Smoothed):
     def _advance(self, method, signals):
-        return 2.0 * super()._advance(method, signals)
+        weights = super()._advance(method, signals)
+        return weights._replace(shared=2.0 * weights.shared)
 
 
 class ForgetsArgument(Smoothed):
@@ -217,6 +233,7 @@ BAD = {
     ReturnsFloat16: "results",
     ReturnsScalar: "results",
     ReturnsMatrix: "results",
+    ReturnsTooFewHeads: "results",
     SetsTaskWeights: "results",
     ForgetsArgument: "config",
     ForgetsInheritedArgument: "config",

@@ -18,6 +18,7 @@ from tests.testing.bad_weighters import (
     FollowsThePolicy,
     ForgetsArgument,
     Norms,
+    OfHeadsToo,
     PrefersTheFirst,
     Smoothed,
 )
@@ -31,7 +32,7 @@ def test_the_package_brings_the_suite(monkeypatch):
     assert keras_mtl.testing.check_weighter is check_weighter
 
 
-@pytest.mark.parametrize("weighter", [Smoothed, Norms])
+@pytest.mark.parametrize("weighter", [Smoothed, Norms, OfHeadsToo])
 def test_good_weighter_passes(weighter):
     check_weighter(weighter)
 

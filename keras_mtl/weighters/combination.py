@@ -1,0 +1,39 @@
+"""How a weighter says that the tasks' gradients are to be put together."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class Combination(NamedTuple):
+    """The weights of one step.
+
+    Args:
+        shared: `(K,)` float32, of the tasks' gradients of what they share.
+        heads: `(K,)` float32, of each head's gradient; `None` where a head's
+            is scaled as its task's shared gradient is.
+    """
+
+    shared: tf.Tensor
+    heads: tf.Tensor | None = None
+
+    def stopped(self):
+        """Returns the same, through which no gradient passes."""
+        return Combination(
+            *(None if v is None else tf.stop_gradient(v) for v in self)
+        )
+
+
+def combination(result, scales_heads) -> Combination:
+    """Returns what `Weighter.call` returned, completed.
+
+    Args:
+        result: `(K,)` tensor, or a tuple of it and another for the heads.
+        scales_heads: Boolean, whether one vector is meant for the heads too.
+    """
+    if isinstance(result, Combination):
+        return result
+    if isinstance(result, tuple) and len(result) == 2:
+        return Combination(*map(tf.convert_to_tensor, result))
+    shared = tf.convert_to_tensor(result)
+    return Combination(shared, None if scales_heads else tf.ones_like(shared))
