@@ -5,6 +5,7 @@ reads any setting.
 """
 
 import os
+import sys
 
 
 def main():
@@ -18,4 +19,6 @@ def main():
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
+    # So that `my_project:Experiment` is found from the user's folder.
+    sys.path.insert(0, "")
     app()

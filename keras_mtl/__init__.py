@@ -10,6 +10,7 @@ from keras_mtl import (
     solvers,
     weighters,
 )
+from keras_mtl.metrics.delta_m import delta_m
 from keras_mtl.model import MultiTaskModel
 
 __version__ = "0.1.0"
@@ -19,7 +20,9 @@ __all__ = [
     "architectures",
     "benchmark",
     "callbacks",
+    "compare",
     "data",
+    "delta_m",
     "layers",
     "solvers",
     "testing",
@@ -33,6 +36,10 @@ def __getattr__(name):
         from keras_mtl.benchmarks.run import benchmark
 
         return benchmark
+    if name == "compare":
+        from keras_mtl.comparisons.own_model import compare
+
+        return compare
     if name == "testing":
         return importlib.import_module("keras_mtl.testing")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

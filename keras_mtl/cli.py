@@ -14,6 +14,7 @@ from keras_mtl.comparisons.report.command import report
 from keras_mtl.terminal import (
     DataOption,
     EncoderOption,
+    ExperimentArgument,
     GloveOption,
     PresetOption,
     console,
@@ -55,9 +56,7 @@ def demo(
 
 @command
 def train(
-    experiment: Annotated[
-        str, typer.Argument(help="topics, sentiment, mtregression or demo.")
-    ],
+    experiment: ExperimentArgument,
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     weighter: Annotated[
         str, typer.Option(help="Name of a weighter; see `list`.")

@@ -12,7 +12,13 @@ from rich.console import Console
 
 from keras_mtl.checks import integer
 
-# Options that several commands have.
+# Arguments and options that several commands have.
+ExperimentArgument = Annotated[
+    str,
+    typer.Argument(
+        help="topics, sentiment, mtregression or demo; or my_module:MyClass."
+    ),
+]
 DataOption = Annotated[
     Path | None, typer.Option(help="Texts: archive, else downloaded.")
 ]

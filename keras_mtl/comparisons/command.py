@@ -9,6 +9,7 @@ import typer
 from keras_mtl.terminal import (
     DataOption,
     EncoderOption,
+    ExperimentArgument,
     GloveOption,
     PresetOption,
     console,
@@ -17,9 +18,7 @@ from keras_mtl.terminal import (
 
 
 def compare(
-    experiment: Annotated[
-        str, typer.Argument(help="topics, sentiment, mtregression or demo.")
-    ],
+    experiment: ExperimentArgument,
     out: Annotated[Path, typer.Option(help="Folder of the comparison.")],
     methods: Annotated[
         str, typer.Option(help="Names, with commas; all by default.")

@@ -8,7 +8,7 @@ from keras_mtl.comparisons.cells import parse_sweeps, plain_values, plan
 from keras_mtl.comparisons.folder import ComparisonFolder
 from keras_mtl.comparisons.methods import METHODS, check_methods
 from keras_mtl.comparisons.progress import ComparisonProgress
-from keras_mtl.comparisons.running import Job, run_jobs
+from keras_mtl.comparisons.running import ExperimentJob, run_jobs
 from keras_mtl.comparisons.search import (
     choose_rates,
     chosen_rates,
@@ -109,7 +109,9 @@ def compare(
             )
             if not folder.finished(cell):
                 pending.append(
-                    Job(folder, cell, kind, own, threads, jobs, test)
+                    ExperimentJob(
+                        *(folder, cell, kind, own, threads, jobs, test)
+                    )
                 )
         with ComparisonProgress(console, len(pending)) as progress:
             for job in run_jobs(pending, jobs, progress):

@@ -1,4 +1,4 @@
-"""Runs the cells of a comparison in processes of their own."""
+"""Runs the cells of a comparison."""
 
 import json
 import os
@@ -18,44 +18,35 @@ WORKER = (sys.executable, "-m", "keras_mtl.comparisons.worker")
 
 
 class Job:
-    """The run of one cell, in a process.
+    """The run of one cell. A subclass says how it is worked off.
 
     Args:
         folder: `ComparisonFolder`.
         cell: `Cell`.
-        experiment: Class of the experiment.
-        settings: Dict, the settings of the experiment.
         threads: Integer, of TensorFlow.
         at_a_time: Integer, jobs that share the machine.
-        test: Boolean, whether to measure on the test rows at the end.
 
     Attributes:
         name: String, which run of the comparison it is.
+        command: String, what was typed to run it, or None.
         error: String, why it failed, or None.
+        in_process: Boolean, whether it runs in this process: not beside
+            others, and on the main thread, where Keras' settings are.
     """
 
-    def __init__(
-        self, folder, cell, experiment, settings, threads, at_a_time, test=True
-    ):
-        self.folder, self.cell = folder, cell
-        self.name = cell.name if test else f"search/{cell.name}"
-        self.error = None
+    in_process = False
+
+    def __init__(self, folder, cell, threads, at_a_time):
+        self.folder, self.cell, self.name = folder, cell, cell.name
+        self.command = self.error = None
         self._conditions = {"threads": threads, "jobs": at_a_time}
-        self._order = {
-            "experiment": experiment.name,
-            "settings": settings,
-            "single_task": cell.method == SINGLE_TASK,
-            "threads": threads,
-            "test": test,
-            "out": str(folder.run_path(cell)),
-        }
-        self._process, self._stopped = None, False
+        self._stopped = False
 
     def run(self, on_epoch) -> bool:
         """Runs to the end, and writes the cell.
 
         Args:
-            on_epoch: Function of the dict that the worker tells each epoch.
+            on_epoch: Function of a dict of `epoch`, `epochs` and `loss`.
 
         Returns:
             Whether the run succeeded.
@@ -66,8 +57,6 @@ class Job:
             log.parent.mkdir(parents=True, exist_ok=True)
             conditions = self._noted_conditions()
             result = self._work(log, on_epoch)
-            if result is None:
-                self.error = self._reason(log)
         # No memory for a process, for instance, or a file that is damaged.
         except (OSError, ValueError) as error:
             self.error = f"{type(error).__name__}: {error}"
@@ -76,7 +65,7 @@ class Job:
         own = {
             "status": "finished" if self.error is None else "failed",
             "error": self.error,
-            "command": command_line(),
+            "command": self.command,
             **conditions,
         }
         try:
@@ -103,7 +92,44 @@ class Job:
         return now
 
     def _work(self, log, on_epoch):
-        """Returns what the process found, or None where it failed."""
+        """Returns the result; sets `error` and returns None if it failed."""
+        raise NotImplementedError
+
+    def stop(self):
+        """Asks the run to end, without a result."""
+        self._stopped = True
+
+
+class ExperimentJob(Job):
+    """The run of a named experiment, in a process of its own.
+
+    Args:
+        folder: `ComparisonFolder`.
+        cell: `Cell`.
+        experiment: Class of the experiment.
+        settings: Dict, the settings of the experiment.
+        threads: Integer, of TensorFlow.
+        at_a_time: Integer, jobs that share the machine.
+        test: Boolean, whether to measure on the test rows at the end.
+    """
+
+    def __init__(
+        self, folder, cell, experiment, settings, threads, at_a_time, test=True
+    ):
+        super().__init__(folder, cell, threads, at_a_time)
+        self.name = cell.name if test else f"search/{cell.name}"
+        self.command = command_line()
+        self._order = {
+            "experiment": experiment.name,
+            "settings": settings,
+            "single_task": cell.method == SINGLE_TASK,
+            "threads": threads,
+            "test": test,
+            "out": str(folder.run_path(cell)),
+        }
+        self._process = None
+
+    def _work(self, log, on_epoch):
         result = None
         with log.open("w", encoding="utf-8") as errors:
             self._process = subprocess.Popen(
@@ -130,11 +156,14 @@ class Job:
                     result = told.pop("result", result)
                     if "epoch" in told:
                         on_epoch(told)
-        return result if process.returncode == 0 else None
+        if process.returncode != 0 or result is None:
+            self.error = self._reason(log)
+            return None
+        return result
 
     def stop(self):
         """Ends the process; its latest checkpoint stays."""
-        self._stopped = True
+        super().stop()
         if self._process is not None:
             self._process.terminate()
 
@@ -169,8 +198,9 @@ def run_jobs(jobs, num_processes, progress) -> list[Job]:
             return job.run(on_epoch)
 
     with ThreadPoolExecutor(num_processes) as pool:
+        alone = all(job.in_process for job in jobs)
         try:
-            succeeded = [*pool.map(run, jobs)]
+            succeeded = [*(map if alone else pool.map)(run, jobs)]
         except BaseException:
             stopped.set()
             for job in jobs:

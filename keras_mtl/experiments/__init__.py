@@ -1,6 +1,7 @@
 """The experiments of the papers, runnable from the command line."""
 
 import dataclasses
+import importlib
 
 # What experiments import, which the extra `data` brings.
 DATA_PACKAGES = ("sklearn", "tensorflow_datasets")
@@ -10,11 +11,15 @@ def experiment_class(name):
     """Returns the class of the experiment `name`.
 
     Args:
-        name: String, `"mtregression"`, `"topics"`, `"sentiment"` or `"demo"`.
+        name: String, `"mtregression"`, `"topics"`, `"sentiment"` or `"demo"`;
+            or `"my_project.module:Class"`, a subclass of `Experiment` of your
+            own, which then bears this name.
 
     Raises:
         ValueError: If there is no such experiment.
     """
+    if ":" in name:
+        return _own_class(name)
     # Here, since some experiments import optional dependencies.
     from keras_mtl.checks import need, one_of
 
@@ -34,6 +39,26 @@ def experiment_class(name):
         )
     }
     return known[one_of("experiment", name, known)]
+
+
+def _own_class(name):
+    from keras_mtl.experiments.experiment import Experiment
+
+    module, _, path = name.partition(":")
+    try:
+        cls = getattr(importlib.import_module(module), path)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"The experiment {name!r} cannot be imported: {error}. Pass "
+            "'module:Class', of a module that Python finds from this folder."
+        ) from error
+    if not (isinstance(cls, type) and issubclass(cls, Experiment)):
+        raise ValueError(
+            f"{name!r} is no experiment. Received: {cls!r}. Derive it from "
+            "keras_mtl.experiments.experiment.Experiment."
+        )
+    cls.name = name
+    return cls
 
 
 def make_experiment(name, **settings):

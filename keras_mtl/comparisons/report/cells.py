@@ -20,6 +20,8 @@ class Result:
         sweep: Dict from a swept parameter to its value; empty outside sweeps.
         average: Float, mean score over the tasks.
         by_task: Dict from task name to score.
+        scores: Dict from task name to a dict from metric to value, where a
+            task may have several.
         metrics: Dict of all metrics.
         history: Dict from name to `(epochs,)` float64 array.
         weights: `(steps, K)` float64 array, or `None`.
@@ -36,6 +38,7 @@ class Result:
     sweep: dict[str, Any]
     average: float
     by_task: dict[str, float]
+    scores: dict[str, dict[str, float]]
     metrics: dict[str, Any]
     history: dict[str, np.ndarray]
     weights: np.ndarray | None
@@ -147,6 +150,7 @@ def _finished(content, key, tasks):
         sweep={name: checking.finite(value) for name, value in sweep.items()},
         average=float(metrics[key]),
         by_task={task: float(by_task[task]) for task in tasks},
+        scores=_scores(metrics, key, tasks),
         metrics=metrics,
         history={
             name: checking.numbers(values) for name, values in history.items()
@@ -161,3 +165,17 @@ def _finished(content, key, tasks):
             "versions": checking.mapping(content.get("versions") or {}),
         },
     )
+
+
+def _scores(metrics, key, tasks):
+    """Returns the metrics of each task: several, or the one of `key`."""
+    by_task = metrics[f"{key}_by_task"]
+    alone = {task: {key: by_task[task]} for task in tasks}
+    given = checking.mapping(metrics.get("scores") or alone)
+    return {
+        task: {
+            name: checking.number(value)
+            for name, value in checking.mapping(given[task]).items()
+        }
+        for task in tasks
+    }

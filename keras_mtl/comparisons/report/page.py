@@ -21,8 +21,8 @@ PICTURES = (
         "Scores of each task",
         "clusters",
         figures.draw_clusters,
-        "A point for each seed, a bar at their mean; dashed: the mean with "
-        "uniform weights on the same seeds. Panels have scales of their own.",
+        "A point for each seed, a bar at their mean; dashed: the mean of the "
+        "baseline on the same seeds. Panels have scales of their own.",
     ),
     (
         "Swept parameters",
@@ -78,7 +78,7 @@ def write_report(comparison, folder) -> tuple[Path, str]:
 
     Returns:
         The path of the page, and a sentence that says which methods differ
-        from uniform weights.
+        from the baseline.
     """
     import matplotlib
 
@@ -172,10 +172,13 @@ def _results(comparison, summaries):
         html.element("h3", f"By task: {comparison.score.axis}"),
         tables.task_table(comparison, summaries),
     ]
+    metrics = tables.metric_table(comparison)
+    if metrics:
+        parts += [html.element("h3", "Every metric of every task"), metrics]
     differences = tables.difference_table(comparison, summaries)
     if differences:
-        unit = comparison.score.difference_unit
-        heading = f"By task: paired difference to uniform{_in(unit)}"
+        base = f"{comparison.baseline}{_in(comparison.score.difference_unit)}"
+        heading = f"By task: paired difference to {base}"
         parts += [html.element("h3", heading), differences]
     return parts
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from keras_mtl.comparisons.folder import CELLS, COMPARE
+from keras_mtl.comparisons.methods import BASELINE
 from keras_mtl.comparisons.report import checking
 from keras_mtl.comparisons.report.cells import Result, first_tasks, read_cell
 from keras_mtl.experiments.experiment import Score
@@ -33,6 +34,9 @@ class Comparison:
     Args:
         experiment: String.
         score: `Score`.
+        baseline: String, the method that others are compared with.
+        higher_is_better: Dict from metric to boolean; of one that is missing,
+            the score's own.
         methods: Tuple of strings.
         tasks: Tuple of K strings.
         seeds: Tuple of integers, those that were asked for.
@@ -46,6 +50,8 @@ class Comparison:
 
     experiment: str
     score: Score
+    baseline: str
+    higher_is_better: dict[str, bool]
     methods: tuple[str, ...]
     tasks: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -74,6 +80,11 @@ class Comparison:
             seed: self.scaled(cell, task)
             for seed, cell in self.of_method(method).items()
         }
+
+    @property
+    def reference(self) -> str:
+        """The baseline in words."""
+        return "uniform weights" if self.baseline == BASELINE else self.baseline
 
     @property
     def commands(self) -> list[str]:
@@ -118,6 +129,8 @@ def read_comparison(folder) -> Comparison:
         methods = checking.texts(given["methods"])
         seeds = range(checking.count(given["seeds"]))
         experiment = checking.text(given["experiment"])
+        baseline = checking.text(given.get("baseline", BASELINE))
+        better = checking.mapping(given.get("higher_is_better") or {})
         expected = checking.texts(given.get("cells") or [])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
@@ -150,6 +163,8 @@ def read_comparison(folder) -> Comparison:
     return Comparison(
         experiment=experiment,
         score=score,
+        baseline=baseline,
+        higher_is_better={name: bool(value) for name, value in better.items()},
         methods=methods,
         tasks=tuple(tasks),
         seeds=tuple(seeds),

@@ -79,31 +79,6 @@ def on_common_seeds(groups) -> dict:
     }
 
 
-def delta_m(scores, single, higher_is_better) -> float:
-    """Returns Δm, the mean relative change to single-task learning in %.
-
-    Args:
-        scores: Dict from task name to score.
-        single: Dict from task name to the score of that task learned alone.
-        higher_is_better: Boolean.
-
-    Returns:
-        Float, positive where the tasks gain by being learned together; NaN
-        where a task alone scores 0.
-
-    Reference:
-        - [Maninis et al., 2019](https://arxiv.org/abs/1904.08918)
-    """
-    if not all(single.values()):
-        return math.nan
-    sign = 1.0 if higher_is_better else -1.0
-    changes = [
-        sign * (scores[task] - alone) / abs(alone)
-        for task, alone in single.items()
-    ]
-    return 100.0 * float(np.mean(changes))
-
-
 def query_bound(num_query, probability=0.05) -> float:
     """Returns how far query and generalisation loss may be apart.
 

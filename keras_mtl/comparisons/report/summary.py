@@ -1,17 +1,17 @@
-"""What each method reached, against uniform weights and single tasks."""
+"""What each method reached, against the baseline and single tasks."""
 
 import math
 from typing import NamedTuple
 
 import numpy as np
 
-from keras_mtl.comparisons.methods import BASELINE, SINGLE_TASK
+from keras_mtl.comparisons.methods import SINGLE_TASK
 from keras_mtl.comparisons.report.statistics import (
     Interval,
-    delta_m,
     paired_difference,
     t_interval,
 )
+from keras_mtl.metrics.delta_m import delta_m
 
 # What decides whether times compare; of processor times, the first alone.
 CONDITIONS = ("threads", "jobs")
@@ -24,10 +24,12 @@ class Summary(NamedTuple):
         method: String.
         average: `Interval` of the mean score over the tasks.
         by_task: Dict from task name to `Interval`.
-        difference: `Interval` of the average minus uniform's, seed by seed.
+        difference: `Interval` of the average minus the baseline's, seed by
+            seed.
         difference_by_task: The same for each task.
         delta_m: `Interval` of Δm in %, against single-task learning.
-        cost: Float, time of a step divided by uniform's; NaN where the two
+        change: `Interval` of Δm in %, against the baseline.
+        cost: Float, time of a step divided by the baseline's; NaN where the two
             cannot be compared.
         processor_cost: Float, the same of processor time, which other work on
             the machine hardly changes: runs beside others compare.
@@ -39,6 +41,7 @@ class Summary(NamedTuple):
     difference: Interval
     difference_by_task: dict[str, Interval]
     delta_m: Interval
+    change: Interval
     cost: float
     processor_cost: float
 
@@ -55,8 +58,8 @@ def summarise(comparison) -> list[Summary]:
 def _summary(comparison, method):
     def difference(task=None):
         reference = {}
-        if method != BASELINE:
-            reference = comparison.scores(BASELINE, task)
+        if method != comparison.baseline:
+            reference = comparison.scores(comparison.baseline, task)
         return paired_difference(comparison.scores(method, task), reference)
 
     return Summary(
@@ -68,7 +71,8 @@ def _summary(comparison, method):
         },
         difference=difference(),
         difference_by_task={t: difference(t) for t in comparison.tasks},
-        delta_m=_delta_m(comparison, method),
+        delta_m=_delta_m(comparison, method, SINGLE_TASK),
+        change=_delta_m(comparison, method, comparison.baseline),
         cost=_cost(comparison, method, "step_seconds", CONDITIONS),
         processor_cost=_cost(
             comparison, method, "step_processor_seconds", CONDITIONS[:1]
@@ -76,14 +80,17 @@ def _summary(comparison, method):
     )
 
 
-def _delta_m(comparison, method):
+def _delta_m(comparison, method, against):
     cells = comparison.of_method(method)
-    single = comparison.of_method(SINGLE_TASK) if method != SINGLE_TASK else {}
-    better = comparison.score.higher_is_better
+    base = comparison.of_method(against) if method != against else {}
+    better = {
+        comparison.score.key: comparison.score.higher_is_better,
+        **comparison.higher_is_better,
+    }
     return t_interval(
-        delta_m(cells[seed].by_task, single[seed].by_task, better)
+        delta_m(cells[seed].scores, base[seed].scores, better)
         for seed in cells
-        if seed in single
+        if seed in base
     )
 
 
@@ -93,7 +100,7 @@ def _cost(comparison, method, name, conditions):
     Only runs whose `conditions` are known and the same count.
     """
     mine = comparison.of_method(method)
-    theirs = comparison.of_method(BASELINE)
+    theirs = comparison.of_method(comparison.baseline)
     times = [
         (mine[seed].seconds(name), theirs[seed].seconds(name))
         for seed in mine
@@ -112,27 +119,28 @@ def _cost(comparison, method, name, conditions):
 
 
 def verdict(comparison, summaries) -> str:
-    """Returns a sentence: which methods differ from uniform weights.
+    """Returns a sentence: which methods differ from the baseline.
 
     Args:
         comparison: `Comparison`.
         summaries: List of `Summary`.
     """
     label, unit = f"average {comparison.score.label}", ""
+    uniform = comparison.reference
     if comparison.score.difference_unit:
         unit = f" (in {comparison.score.difference_unit})"
-    others = [row for row in summaries if row.method != BASELINE]
+    others = [row for row in summaries if row.method != comparison.baseline]
     if not others:
-        return "There is no method yet to compare with uniform weights."
-    if not comparison.of_method(BASELINE):
+        return f"There is no method yet to compare with {uniform}."
+    if not comparison.of_method(comparison.baseline):
         return (
-            f"There is no finished run of '{BASELINE}': no method can be "
-            "compared with uniform weights."
+            f"There is no finished run of '{comparison.baseline}': no method "
+            f"can be compared with {uniform}."
         )
     judged = [row for row in others if row.difference.count > 1]
     if not judged:
         return (
-            "No method has two seeds in common with uniform weights: there is "
+            f"No method has two seeds in common with {uniform}: there is "
             f"no interval, and no difference in {label} can be told from "
             "chance."
         )
@@ -145,7 +153,7 @@ def verdict(comparison, summaries) -> str:
     if apart:
         verb = "differs" if len(apart) == 1 else "differ"
         sentence = (
-            f"{_listed(apart)} {verb} from uniform weights in {label}{unit} "
+            f"{_listed(apart)} {verb} from {uniform} in {label}{unit} "
             "outside the 95 % interval of the paired difference"
         )
         rest = len(judged) - len(apart)
@@ -156,7 +164,7 @@ def verdict(comparison, summaries) -> str:
             sentence += "."
     else:
         sentence = (
-            f"No method differs from uniform weights in {label} outside the "
+            f"No method differs from {uniform} in {label} outside the "
             f"95 % interval of the paired difference ({len(judged)} methods)."
         )
     unjudged = [row.method for row in others if row.difference.count < 2]

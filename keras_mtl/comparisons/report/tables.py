@@ -5,21 +5,23 @@ import math
 
 from keras_mtl.comparisons.report import html
 from keras_mtl.comparisons.report.gaps import gaps
+from keras_mtl.comparisons.report.statistics import t_interval
 from keras_mtl.comparisons.report.summary import with_interval
 
 
 def summary_table(comparison, summaries) -> str:
     """Returns what each method reached on average, and what it costs."""
-    score = comparison.score
+    score, base = comparison.score, comparison.baseline
     arrow = "higher" if score.higher_is_better else "lower"
     header = [
         "method",
         "seeds",
         f"average {score.label}{_unit(score.unit)}, {arrow} is better",
-        f"paired difference to uniform{_unit(score.difference_unit)}",
+        f"paired difference to {base}{_unit(score.difference_unit)}",
         "Δm against single-task (%)",
-        "time of a step / uniform's",
-        "processor time of a step / uniform's",
+        f"Δm against {base} (%)",
+        f"time of a step / {base}'s",
+        f"processor time of a step / {base}'s",
     ]
     rows = [
         [
@@ -28,6 +30,7 @@ def summary_table(comparison, summaries) -> str:
             with_interval(row.average),
             _difference(row.difference, row.average.count),
             _difference(row.delta_m, row.average.count),
+            _difference(row.change, row.average.count),
             _cost(row.cost),
             _cost(row.processor_cost),
         ]
@@ -49,8 +52,33 @@ def task_table(comparison, summaries) -> str:
     return html.table(["method", "average", *comparison.tasks], rows)
 
 
+def metric_table(comparison) -> str:
+    """Returns every metric of every task, where they are not all of a kind."""
+    if not comparison.cells:
+        return ""
+    columns = [
+        (task, name)
+        for task, of in comparison.cells[0].scores.items()
+        for name in of
+    ]
+    if len({name for _, name in columns}) < 2:
+        return ""
+    rows = []
+    for method in comparison.methods:
+        cells = comparison.of_method(method).values()
+        if not cells:
+            continue
+        values = [
+            t_interval(cell.scores[task].get(name, math.nan) for cell in cells)
+            for task, name in columns
+        ]
+        shown = [with_interval(interval, digits=4) for interval in values]
+        rows.append([method, *shown])
+    return html.table(["method", *(f"{t} {n}" for t, n in columns)], rows)
+
+
 def difference_table(comparison, summaries) -> str:
-    """Returns the paired differences to uniform weights by task."""
+    """Returns the paired differences to the baseline by task."""
     rows = [
         [
             row.method,

@@ -62,7 +62,7 @@ def test_tables_hold_intervals_differences_and_costs(tmp_path):
     shown = f"{difference.mean:+.2f} ± {difference.half_width:.2f}"
     assert row[3] == shown.replace("-", "−")
     # 0.2 + 0.01 for each letter of the name.
-    assert row[5:] == [f"{0.24 / 0.27:.2f}", f"{4 / 7:.2f}"]
+    assert row[6:] == [f"{0.24 / 0.27:.2f}", f"{4 / 7:.2f}"]
 
 
 def test_the_table_for_other_programs(tmp_path):

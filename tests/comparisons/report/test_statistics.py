@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from keras_mtl.comparisons.report.statistics import (
-    delta_m,
     paired_difference,
     query_bound,
     t_interval,
 )
+from keras_mtl.metrics.delta_m import delta_m
 
 numbers = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=10)
 

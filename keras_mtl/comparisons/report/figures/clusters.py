@@ -3,7 +3,6 @@
 import numpy as np
 
 from keras_mtl import style
-from keras_mtl.comparisons.methods import BASELINE
 
 # Seeds are spread over this share of a method's row.
 SPREAD = 0.5
@@ -12,7 +11,7 @@ SPREAD = 0.5
 def draw_clusters(comparison):
     """Draws a panel per task: a row per method, a point per seed.
 
-    A bar marks the mean, a dashed line the mean with uniform weights on the
+    A bar marks the mean, a dashed line the mean of the baseline on the
     same seeds.
 
     Args:
@@ -32,7 +31,7 @@ def draw_clusters(comparison):
     height = 0.9 + 0.2 * len(methods)
     figure, panels = style.panels(len(tasks), 4, 2.7, height, sharey=True)
     for panel, task in zip(panels, tasks, strict=True):
-        uniform = comparison.scores(BASELINE, task)
+        uniform = comparison.scores(comparison.baseline, task)
         for row, method in enumerate(methods):
             by_seed = comparison.scores(method, task)
             scores = list(by_seed.values())

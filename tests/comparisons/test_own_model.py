@@ -1,0 +1,180 @@
+"""Weighters compared on a user's own model and data."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_mtl
+from keras_mtl import weighters
+from keras_mtl.metrics.delta_m import delta_m
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(48, 3)).astype("float32")
+Y = {"age": X @ [[1.0], [0.0], [0.0]], "tone": (X[:, :1] > 0).astype("float32")}
+DATA = {
+    "train": (X[:32], {t: y[:32] for t, y in Y.items()}),
+    "validation": (X[32:40], {t: y[32:40] for t, y in Y.items()}),
+    "test": (X[40:], {t: y[40:] for t, y in Y.items()}),
+}
+SMALL = {"epochs": 2, "batch_size": 16, "verbose": False}
+
+
+def make_model(seed):
+    model = keras_mtl.MultiTaskModel(
+        keras.layers.Dense(4, "tanh"),
+        {
+            "age": keras.layers.Dense(1),
+            "tone": keras.layers.Dense(1, "sigmoid"),
+        },
+    )
+    model.compile(
+        keras.optimizers.SGD(0.1),
+        loss={"age": "mse", "tone": "binary_crossentropy"},
+        metrics={"age": ["mae"], "tone": ["accuracy"]},
+    )
+    return model
+
+
+def refused(match, make=make_model, data=DATA, **arguments):
+    with pytest.raises(ValueError, match=match):
+        keras_mtl.compare(make, data, **{**SMALL, **arguments})
+
+
+def test_a_comparison_of_weighters_on_own_data(tmp_path):
+    arguments = {
+        **SMALL,
+        "weighters": ["uniform", weighters.SLAW(momentum=0.5)],
+        "single_task": False,
+        "seeds": 2,
+        "metric": {"age": ["mae", "loss"], "tone": "accuracy"},
+        "out": tmp_path / "runs",
+    }
+    found = keras_mtl.compare(make_model, DATA, **arguments)
+    assert found.methods == ("uniform", "slaw")
+    assert not found.troubles
+    assert len(found.cells) == 4
+    # The same run by hand: a plain fit, and the better of two epochs.
+    keras.utils.set_random_seed(1)
+    model = make_model(1)
+    best, states = [], []
+    keep = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: (
+            best.append(dict(logs)),
+            states.append(model.get_weights()),
+        )
+    )
+    model.fit(
+        *DATA["train"],
+        validation_data=DATA["validation"],
+        weighter=weighters.SLAW(momentum=0.5),
+        callbacks=[keep],
+        epochs=2,
+        batch_size=16,
+        verbose=0,
+    )
+    down = [
+        best[1][f"val_age_{m}"] / best[0][f"val_age_{m}"] - 1
+        for m in ("mae", "loss")
+    ]
+    up = best[1]["val_tone_accuracy"] / best[0]["val_tone_accuracy"] - 1
+    epoch = int(up - np.mean(down) > 0.0)
+    model.set_weights(states[epoch])
+    judged = model.evaluate(
+        *DATA["test"], batch_size=16, verbose=0, return_dict=True
+    )
+    slaw = found.of_method("slaw")[1]
+    assert slaw.metrics["epoch"] == epoch + 1
+    assert slaw.scores["age"]["mae"] == pytest.approx(judged["age_mae"])
+    assert slaw.scores["age"]["loss"] == pytest.approx(judged["age_loss"])
+    assert slaw.by_task["tone"] == pytest.approx(judged["tone_accuracy"])
+    assert slaw.weights.shape == (2, 2)
+    assert found.higher_is_better == {
+        "mae": False,
+        "loss": False,
+        "accuracy": True,
+    }
+    page = (tmp_path / "runs" / "report" / "index.html").read_text()
+    assert "paired difference to uniform" in page
+    assert "Every metric of every task" in page
+    losses = [
+        cell.scores["age"]["loss"] for cell in found.of_method("slaw").values()
+    ]
+    assert f"{np.mean(losses):.4f} ±" in page
+    # What is there is not run again, and other settings are refused.
+    path = tmp_path / "runs" / "cells" / "slaw" / "seed_0.json"
+    before = path.stat().st_mtime_ns
+    keras_mtl.compare(make_model, DATA, **arguments)
+    assert path.stat().st_mtime_ns == before
+    assert json.loads(path.read_text())["config"]["epochs"] == 2
+    refused("epochs is 2 there and 3 here", **{**arguments, "epochs": 3})
+
+
+def test_data_sets_and_a_baseline_of_ones_own(tmp_path):
+    sets = [
+        tf.data.Dataset.from_tensor_slices(DATA[part]).batch(16)
+        for part in ("train", "validation")
+    ]
+    found = keras_mtl.compare(
+        make_model,
+        sets,
+        weighters={"plain": "uniform", "steep": {"class_name": "dwa"}},
+        baseline="plain",
+        seeds=1,
+        out=tmp_path,
+        **SMALL,
+    )
+    assert found.baseline == "plain"
+    assert found.score.label == "validation loss"
+    assert not found.score.higher_is_better
+
+
+def fails(seed):
+    if seed == 1:
+        raise RuntimeError("out of luck")
+    return make_model(seed)
+
+
+def test_a_run_that_fails_stops_no_other(tmp_path):
+    found = keras_mtl.compare(
+        fails, DATA, ["uniform"], seeds=2, out=tmp_path, **SMALL
+    )
+    assert [cell.seed for cell in found.cells] == [0]
+    assert [t.reason for t in found.troubles] == ["RuntimeError: out of luck"]
+
+
+def test_bad_input_ends_before_anything_is_trained(tmp_path):
+    out = {"out": tmp_path / "none"}
+    refused("names the task 'agee'.*mean 'age'", metric={"agee": "mae"}, **out)
+    refused(r"no metric for the tasks \['tone'\]", metric={"age": "mae"}, **out)
+    refused("baseline 'mgda' is none of", baseline="mgda", **out)
+    refused("called 'slaw'. Pass a dict", weighters=["slaw", "slaw"], **out)
+    refused("Unknown weighter 'slav'", weighters=["uniform", "slav"], **out)
+    refused("Missing: .'validation'", data={"train": DATA["train"]}, **out)
+    refused("must return a keras_mtl.MultiTaskModel", lambda seed: seed, **out)
+    refused("must return a compiled", not_compiled, **out)
+    refused("`callbacks` of fit", callbacks=[], **out)
+    refused("jobs=1 otherwise", lambda seed: make_model(seed), jobs=2, **out)
+    refused("which is no metric", higher_is_better={"auc": True}, **out)
+    assert not (tmp_path / "none").exists()
+
+
+def not_compiled(seed):
+    head = {"age": keras.layers.Dense(1)}
+    return keras_mtl.MultiTaskModel(keras.layers.Dense(2), head)
+
+
+def test_delta_m_is_the_mean_relative_change():
+    base = {"seg": {"iou": 0.5, "acc": 0.8}, "depth": 0.5}
+    scores = {"seg": {"iou": 0.55, "acc": 0.72}, "depth": 0.6}
+    up = {"iou": True, "acc": True, "depth": False}
+    # Segmentation: +10 % and -10 %; depth: -20 %.
+    assert delta_m(scores, base, up) == pytest.approx(-10.0)
+    assert delta_m(base, base, up) == 0.0
+    assert np.isnan(delta_m({"a": 1.0}, {"a": 0.0}))
+    with pytest.raises(ValueError, match="'depth' is missing in `scores`"):
+        delta_m({"seg": scores["seg"]}, base, up)
+    with pytest.raises(ValueError, match="which way 'depth' is better"):
+        delta_m(scores, base, {"iou": True, "acc": True})
