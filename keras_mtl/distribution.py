@@ -168,9 +168,18 @@ def share_seed(strategy):
     keras.utils.set_random_seed(int(of_first_worker()))
 
 
-def everywhere(flag):
-    """Returns a boolean scalar: whether `flag` holds on every replica."""
-    return all_sum(tf.cast(flag, tf.float32)) >= num_replicas()
+def first_position(position, length):
+    """Returns the first position on any replica, or -1 if there is none.
+
+    Args:
+        position: Integer scalar, -1 for none.
+        length: Integer, how many positions there are.
+    """
+    if num_replicas() == 1:
+        return position
+    found = all_sum(tf.one_hot(position, length)) > 0.0
+    first = tf.argmax(found, output_type=tf.int32)
+    return tf.where(tf.reduce_any(found), first, -1)
 
 
 def apply_gradients(optimizer, gradients, variables, finite, compiled):

@@ -61,8 +61,12 @@ class LoggingModel(keras.Model):
             training: Boolean; an evaluation logs no learned weights.
         """
         means = self._loss_tracker
-        row = means.training_logs() if training else means.evaluation_logs()
+        row = means.running_logs() if training else means.evaluation_logs()
         return {**row, **self._compile_metrics.logs()}
+
+    def evaluation_names(self) -> list[str]:
+        """Returns the names of what `evaluate` returns."""
+        return list(self._named(self.step_logs(training=False)))
 
     def _named(self, tensors):
         rows = {**self._loss_tracker.rows, **self._compile_metrics.rows}
@@ -83,7 +87,13 @@ class LoggingModel(keras.Model):
 
     def _get_metrics_result_or_logs(self, logs):
         # Keras compares keys; an evaluation has fewer than a training epoch.
-        results = self._named(self.step_logs("skipped_steps" in logs))
+        trained = "skipped_steps" in logs
+        tensors = self.step_logs(trained)
+        if trained:
+            tensors |= self._loss_tracker.training_logs()
+            # A validation, which may follow, begins with a reset.
+            self.epoch_faults = self._loss_tracker.faults()
+        results = self._named(tensors)
         return plain_logs({n: results.get(n, logs[n]) for n in logs})
 
 

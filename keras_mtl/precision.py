@@ -32,6 +32,42 @@ def all_finite(tensors) -> tf.Tensor:
     return tf.reduce_all(tf.stack(flags))
 
 
+def first_not_finite(tensors, compiled) -> tf.Tensor:
+    """Returns the position of the first tensor that is not finite, or -1.
+
+    Args:
+        tensors: List of tensors, `tf.IndexedSlices` or `None`.
+        compiled: Boolean, whether XLA compiles what is traced.
+
+    Returns:
+        Integer scalar.
+    """
+    values = {
+        position: getattr(tensor, "values", tensor)
+        for position, tensor in enumerate(tensors)
+        if tensor is not None
+    }
+    if not values:
+        return tf.constant(-1)
+
+    def search():
+        flags = [
+            tf.reduce_all(tf.math.is_finite(value)) for value in values.values()
+        ]
+        spoilt = tf.logical_not(tf.stack(flags))
+        first = tf.gather(tf.constant(list(values)), tf.argmax(spoilt))
+        return tf.where(tf.reduce_any(spoilt), first, -1)
+
+    if compiled:
+        return search()
+    # One pass without a copy. What is finite may overflow here, so that only
+    # a finite sum tells.
+    total = tf.add_n(
+        [tf.cast(tf.nn.l2_loss(v), tf.float32) for v in values.values()]
+    )
+    return tf.cond(tf.math.is_finite(total), lambda: tf.constant(-1), search)
+
+
 def keep_if(finite, variables, before):
     """Resets `variables` to the values `before` unless `finite`."""
     for variable, value in zip(variables, before, strict=True):

@@ -14,9 +14,9 @@ def save(layers, store):
         store: Dict-like, as `save_own_variables` is given it.
     """
     for name, layer in layers.items():
-        states = [tf.convert_to_tensor(s).numpy() for s in _states(layer)]
-        if states:
-            store[PREFIX + name] = np.stack(states)
+        values = [tf.convert_to_tensor(s).numpy() for s in states(layer)]
+        if values:
+            store[PREFIX + name] = np.stack(values)
 
 
 def load(layers, store):
@@ -32,9 +32,9 @@ def load(layers, store):
     for name, layer in layers.items():
         if PREFIX + name not in store:
             continue
-        saved, states = np.asarray(store[PREFIX + name]), _states(layer)
-        if len(saved) == len(states):
-            for variable, value in zip(states, saved, strict=True):
+        saved, own = np.asarray(store[PREFIX + name]), states(layer)
+        if len(saved) == len(own):
+            for variable, value in zip(own, saved, strict=True):
                 variable.assign(value)
 
 
@@ -43,15 +43,15 @@ def variables(layers):
     return {
         f"{PREFIX}{name}_{number}": state.value
         for name, layer in layers.items()
-        for number, state in enumerate(_states(layer))
+        for number, state in enumerate(states(layer))
     }
 
 
-def _states(layer):
+def states(layer) -> list:
     """Returns each generator's state once, in the order of the layers."""
-    states = {
+    found = {
         id(generator): generator.state
         for part in layer._flatten_layers()
         for generator in part._seed_generators
     }
-    return list(states.values())
+    return list(found.values())

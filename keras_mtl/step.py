@@ -8,84 +8,150 @@ from keras_mtl.data.support_query import SupportQuery
 from keras_mtl.gradients import TaskGradients
 from keras_mtl.precision import (
     all_finite,
+    first_not_finite,
     inner_optimizer,
-    is_dynamic,
     keep_if,
     loss_scale,
 )
 from keras_mtl.signals import keeps_gradients, measure, resolve_scope
+from keras_mtl.states import StatesBefore
 
 
 def train_step(model, data):
     """Updates parameters, weighter and metrics of `model` on one batch.
 
-    A step whose losses or signals are not finite leaves parameters, optimizer,
-    weighter and layer states as they were, and is counted as skipped. Where the
-    optimizer accumulates gradients, `observe` follows the update alone.
+    A step whose losses, signals or gradients are not finite leaves parameters,
+    optimizer, weighter, layer states and metrics as they were, and is counted
+    as skipped. Where the optimizer accumulates gradients, `observe` follows
+    the update alone.
 
     Args:
         model: A built and compiled `MultiTaskModel`.
         data: `(x, y, sample_weight)`, or a `SupportQuery` of two such batches.
-
-    Returns:
-        `TaskGradients` of the support batch, and a boolean scalar: whether
-        the step was taken.
     """
+    step = Step(model)
     data = data if isinstance(data, SupportQuery) else SupportQuery(data, None)
-    batch = keras.utils.unpack_x_y_sample_weight(data.support)
-    weighter, optimizer = model.weighter, model.optimizer
-    common = model.has_common_representation(batch[0])
-    scope = resolve_scope(weighter, common)
-    scale, learning_rate = loss_scale(optimizer), _learning_rate(optimizer)
-    states = _states(model)
-    before = [tf.convert_to_tensor(state) for state in states]
-
-    settings = {"scale": scale, "scope": scope}
-    support = TaskGradients(model, batch, training=True, **settings)
-    signals = measure(
-        weighter.needs, support, None, scope, model.epoch, learning_rate
-    )
-    (weights, of_heads), penalty, weighter_gradients = _weigh(
-        model, signals, support.losses
-    )
-    if keeps_gradients(weighter):
-        support.pull_tasks(scope)
-    shared = [
-        v for v in model.trainable_variables if id(v) not in weighter_gradients
-    ]
-    gradients = support.combined(weights, shared, of_heads)
+    batch = step.forward(data.support)
+    signals = step.measure_before(batch)
+    (weights, of_heads), penalty, own = step.weigh(signals, batch.losses)
+    gradients = step.combine(batch, weights, of_heads, own)
+    first = step.first_not_finite(gradients)
     finite = all_finite(
-        [*signals.values(), support.losses, weights, support.regularisation]
-    )
-    if is_dynamic(optimizer):
-        # Local gradients may overflow on one replica only.
-        finite = distribution.everywhere(finite & all_finite(gradients))
-    # What is only accumulated has no new parameters to learn from.
-    learns = finite & _completes_update(optimizer)
-    own = weighter.trainable_variables
-    own_gradients = [weighter_gradients[id(v)] * scale for v in own]
-    keep_if(finite, states, before)
-    distribution.apply_gradients(
-        optimizer,
-        [*gradients, *own_gradients],
-        [*shared, *own],
-        finite,
-        model.jit_compile,
-    )
+        [*signals.values(), batch.losses, weights, batch.regularisation]
+    ) & (first < 0)
+    step.update(gradients, finite)
+    step.observe(batch, data.query, finite)
+    model._loss_tracker.update_state(batch, weights, penalty, finite, first)
+    step.update_metrics(batch, finite)
 
-    if weighter.observes:
-        query = None
-        if data.query is not None:
-            batch = keras.utils.unpack_x_y_sample_weight(data.query)
-            query = TaskGradients(model, batch, training=False, **settings)
-        observed = measure(
-            weighter.observes, support, query, scope, model.epoch, learning_rate
+
+class Step:
+    """What the parts of one step have in common.
+
+    Made before the forward pass, it keeps what a step that is skipped goes
+    back to.
+
+    Args:
+        model: A built and compiled `MultiTaskModel`.
+    """
+
+    def __init__(self, model):
+        self._model, self._weighter = model, model.weighter
+        self._optimizer = model.optimizer
+        # Both are read before the update, which may move them.
+        self._scale = loss_scale(model.optimizer)
+        rate = inner_optimizer(model.optimizer).learning_rate
+        self._learning_rate = tf.identity(tf.convert_to_tensor(rate))
+        self._variables = model.trainable_variables
+        self._states = StatesBefore(model)
+        self._scope = None
+
+    def forward(self, data, training=True):
+        """Returns the `TaskGradients` of a batch `(x, y, sample_weight)`."""
+        batch = keras.utils.unpack_x_y_sample_weight(data)
+        if training:
+            common = self._model.has_common_representation(batch[0])
+            self._scope = resolve_scope(self._weighter, common)
+        return TaskGradients(
+            self._model,
+            batch,
+            training=training,
+            scale=self._scale,
+            scope=self._scope,
         )
-        # A weighter takes no notice of signals that are not finite.
-        poison = tf.where(learns, 0.0, float("nan"))
-        weighter.observe(**{k: v + poison for k, v in observed.items()})
-    model._loss_tracker.update_state(support, weights, penalty, finite)
-    return support, finite
+
+    def measure_before(self, batch):
+        """Returns the signals of `call`, by name."""
+        return self._measure(self._weighter.needs, batch)
+
+    def _measure(self, names, batch, query=None):
+        epoch, rate = self._model.epoch, self._learning_rate
+        return measure(names, batch, query, self._scope, epoch, rate)
+
+    def weigh(self, signals, losses):
+        """Returns the weights, the weighter's own loss, and its gradients."""
+        with tf.GradientTape() as tape:
+            combination = self._weighter.weigh(**signals)
+            penalty = tf.add_n([tf.constant(0.0), *self._weighter.losses])
+            fixed = self._model.task_losses.loss_weights
+            weighted = fixed * combination.shared * losses
+            objective = tf.reduce_sum(weighted) + penalty
+        own = self._weighter.trainable_variables
+        gradients = tape.gradient(objective, own) if own else []
+        share = self._scale / distribution.num_replicas()
+        by_variable = {
+            id(v): g * share for v, g in zip(own, gradients, strict=True)
+        }
+        return combination.stopped(), tf.stop_gradient(penalty), by_variable
+
+    def combine(self, batch, weights, of_heads, own):
+        """Returns the gradient of each trainable variable, or `None`."""
+        if keeps_gradients(self._weighter):
+            batch.pull_tasks(self._scope)
+        rest = [v for v in self._variables if id(v) not in own]
+        pulled = batch.combined(weights, rest, of_heads)
+        found = {id(v): g for v, g in zip(rest, pulled, strict=True)} | own
+        return [found[id(v)] for v in self._variables]
+
+    def first_not_finite(self, gradients):
+        """Returns the first trainable variable whose gradient is not finite.
+
+        As its position, or -1; the same on every replica.
+        """
+        first = first_not_finite(gradients, self._model.jit_compile)
+        return distribution.first_position(first, len(gradients))
+
+    def update(self, gradients, finite):
+        """Moves the parameters, or puts states of layers and weighter back."""
+        # What is only accumulated has no new parameters to learn from.
+        self._learns = finite & _completes_update(self._optimizer)
+        self._states.restore_unless(finite)
+        distribution.apply_gradients(
+            self._optimizer,
+            gradients,
+            self._variables,
+            finite,
+            self._model.jit_compile,
+        )
+
+    def observe(self, batch, query, finite):
+        """Shows the weighter what the update led to, where it looks at it."""
+        if not self._weighter.observes:
+            return
+        if query is not None:
+            query = self.forward(query, training=False)
+        signals = self._measure(self._weighter.observes, batch, query)
+        state = self._weighter.non_trainable_variables
+        before = [tf.convert_to_tensor(variable) for variable in state]
+        self._weighter.observe(**signals)
+        keep_if(self._learns, state, before)
+
+    def update_metrics(self, batch, finite):
+        """Adds the batch to the compiled metrics, unless it was skipped."""
+        metrics = self._model._compile_metrics
+        before = [tf.convert_to_tensor(v) for v in metrics.variables]
+        metrics.update_batch(batch)
+        keep_if(finite, metrics.variables, before)
 
 
 def _completes_update(optimizer):
@@ -93,36 +159,3 @@ def _completes_update(optimizer):
     inner = inner_optimizer(optimizer)
     steps = inner.gradient_accumulation_steps
     return not steps or tf.equal((inner._iterations + 1) % steps, 0)
-
-
-def _learning_rate(optimizer):
-    # Read before the update: a schedule moves on with it.
-    learning_rate = inner_optimizer(optimizer).learning_rate
-    return tf.identity(tf.convert_to_tensor(learning_rate))
-
-
-def _states(model):
-    """Returns the variables that a skipped step would spoil."""
-    own = model.weighter.non_trainable_variables
-    mine = {id(v) for v in own}
-    return [*own] + [
-        variable
-        for variable in model.non_trainable_variables
-        if id(variable) not in mine and "float" in variable.dtype
-    ]
-
-
-def _weigh(model, signals, losses):
-    """Returns the weights, the weighter's own loss, and its gradients."""
-    weighter = model.weighter
-    with tf.GradientTape() as tape:
-        combination = weighter.weigh(**signals)
-        weights = combination.shared
-        penalty = tf.add_n([tf.constant(0.0), *weighter.losses])
-        fixed = model.task_losses.loss_weights
-        objective = tf.reduce_sum(fixed * weights * losses) + penalty
-    own = weighter.trainable_variables
-    gradients = tape.gradient(objective, own) if own else []
-    replicas = distribution.num_replicas()
-    shares = {id(v): g / replicas for v, g in zip(own, gradients, strict=True)}
-    return combination.stopped(), tf.stop_gradient(penalty), shares

@@ -8,7 +8,7 @@ from keras.src.utils.tracking import no_automatic_dependency_tracking
 from keras_mtl import distribution, optimizers, step, weighters
 from keras_mtl.architectures import TaskDiscriminator
 from keras_mtl.arrangements import NamedTasks, StackedTasks
-from keras_mtl.callbacks import TrainingMonitor
+from keras_mtl.callbacks.training_monitor import with_monitor
 from keras_mtl.checks import fitting
 from keras_mtl.data import feeding
 from keras_mtl.data.support_query import SupportQuery
@@ -16,7 +16,6 @@ from keras_mtl.evaluator import TaskEvaluator
 from keras_mtl.gradients import TaskGradients, roles
 from keras_mtl.logs import plain_logs
 from keras_mtl.metrics import TaskMeans
-from keras_mtl.precision import keep_if
 
 
 class TaskTrainer(TaskEvaluator):
@@ -153,13 +152,9 @@ class TaskTrainer(TaskEvaluator):
             self._attach(weighters.get(weighter))
         distribution.share_seed(self.distribute_strategy)
         fit = feeding.training_arguments(self, x, y, args, kwargs)
-        callbacks = fit.pop("callbacks", None)
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.append(TrainingMonitor())
-        else:
-            given = keras.tree.flatten(callbacks or [])
-            # First: what saves the model saves the epochs finished too.
-            callbacks = [TrainingMonitor(), *given]
+        validates = fit.get("validation_data") is not None
+        validates |= bool(fit.get("validation_split"))
+        callbacks = with_monitor(self, fit.pop("callbacks", None), validates)
         return super().fit(**fit, callbacks=callbacks)
 
     def train_on_batch(
@@ -193,11 +188,7 @@ class TaskTrainer(TaskEvaluator):
 
     def train_step(self, data):
         """Runs one step on a batch; see `keras_mtl.step.train_step`."""
-        metrics = self._compile_metrics.variables
-        before = [tf.convert_to_tensor(variable) for variable in metrics]
-        batch, finite = step.train_step(self, data)
-        self._compile_metrics.update_batch(batch)
-        keep_if(finite, metrics, before)
+        step.train_step(self, data)
         return self.step_logs(training=True)
 
     def test_step(self, data):

@@ -83,7 +83,12 @@ def test_fit_counts_spoilt_steps_and_warns_once():
 
     told = [w for w in caught if issubclass(w.category, UserWarning)]
     assert len(told) == 1
-    assert "2 steps of epoch 1 were skipped" in str(told[0].message)
+    assert str(told[0].message) == (
+        "2 steps of epoch 1 were skipped: the losses of the tasks ['stars'] "
+        "were not finite. Parameters and weighter kept their values. Look for "
+        "NaN in the data, or lower the learning rate; History counts "
+        "`skipped_steps`."
+    )
     assert history["skipped_steps"] == [2.0, 2.0, 2.0]
     expected = kept.fit(
         x[kept_rows],
@@ -170,7 +175,9 @@ def test_a_task_without_labels_in_an_epoch_has_a_nan_loss():
     batches = [(x, y, {"tone": weight}) for weight in weights]
     dataset = tf.data.Dataset.from_tensors(batches[0])
     dataset = dataset.concatenate(tf.data.Dataset.from_tensors(batches[1]))
-    history = model.fit(dataset, epochs=2, steps_per_epoch=1, verbose=0).history
+    with pytest.warns(UserWarning, match=r"\['tone'\] had no label so far"):
+        history = model.fit(dataset, epochs=2, steps_per_epoch=1, verbose=0)
+    history = history.history
     assert np.isnan(history["tone_loss"][0])
     assert np.isfinite(history["tone_loss"][1])
     for key in ("loss", "stars_loss", "class_loss", "tone_weight"):
@@ -186,8 +193,22 @@ def test_a_task_that_never_has_a_label_is_named():
         model.fit(x, y, sample_weight=weight, verbose=0)
     assert not differing(state(model, optimizer=False), before)
     dataset = tf.data.Dataset.from_tensors((x, y, weight))
-    with pytest.raises(ValueError, match=r"'class'.* had no label"):
-        model.fit(dataset, epochs=2, verbose=0)
+    ended = keras.callbacks.LambdaCallback()
+    ended.on_train_end = lambda logs: told.append("end")
+    told = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda message, *_: told.append(str(message))
+        history = model.fit(
+            dataset, epochs=3, callbacks=[ended], verbose=0
+        ).history
+    assert len(history["loss"]) == 3
+    message = (
+        "The tasks ['class'] had no label {} in any step that was trained: "
+        "their labels are missing, or their sample weights are all 0. Give "
+        "them labels, or leave them out of the model."
+    )
+    assert told == [message.format("so far"), message.format("at all"), "end"]
 
 
 @pytest.mark.parametrize("name", ["slaw", "mgda", "pcgrad", "meta_weighting"])

@@ -61,8 +61,8 @@ def test_bad_numbers_of_one_task_for_a_hundred_steps(name, bad):
         str(w.message) for w in told if issubclass(w.category, UserWarning)
     ]
     assert message.startswith(
-        "100 steps of epoch 1 were skipped: a loss or a signal of the weighter "
-        "was not finite. Parameters and weighter kept their values."
+        "100 steps of epoch 1 were skipped: the losses of the tasks ['stars'] "
+        "were not finite. Parameters and weighter kept their values."
     )
     expected.fit(batches(106, without=spoilt), shuffle=False, verbose=0)
     assert not differing(state(model), state(expected))

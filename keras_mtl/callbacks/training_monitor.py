@@ -1,5 +1,6 @@
 """What Keras tells a multi-task model of its own training."""
 
+import copy
 import math
 import warnings
 
@@ -11,11 +12,16 @@ class TrainingMonitor(keras.callbacks.Callback):
     """Counts epochs for the weighter, and says what went wrong in one.
 
     `MultiTaskModel.fit` adds it by itself.
+
+    Args:
+        others: Iterable of the callbacks that it stands beside.
+        validates: Boolean, whether some epochs end with a validation.
     """
 
-    def on_train_begin(self, logs=None):
-        """Starts to look for labels of every task."""
-        self._told = False
+    def __init__(self, others=(), validates=False):
+        super().__init__()
+        self._others, self._validates = list(others), validates
+        self._told = self._told_unlabelled = False
 
     def on_epoch_begin(self, epoch, logs=None):
         """Tells the weighter how many epochs are finished."""
@@ -24,38 +30,77 @@ class TrainingMonitor(keras.callbacks.Callback):
         self.model.epoch.assign(finished)
         if hasattr(self.model.weighter, "reset_solver_state"):
             self.model.weighter.reset_solver_state()
+        for callback in self._others:
+            # Nothing is less than NaN: a first epoch without a step that
+            # counts would stay the best.
+            best = getattr(callback, "best", None)
+            if isinstance(best, float) and math.isnan(best):
+                callback.best = None
 
     def on_epoch_end(self, epoch, logs=None):
-        """Warns of skipped steps and of a solver that gave up."""
+        """Warns of skipped steps, missing labels and a solver that gave up."""
         self.model.epoch.assign_add(1.0)
         logs = logs or {}
+        faults = self.model.epoch_faults
+        tasks = self.model.task_names
+        labelled = zip(tasks, faults.labelled, strict=True)
+        self.model.labelled_tasks |= {task for task, has in labelled if has}
         skipped = int(logs.get("skipped_steps", 0))
-        if not skipped:
-            self.model.labelled_tasks |= {
-                task
-                for task in self.model.task_names
-                if not math.isnan(logs.get(f"{task}_loss", 0.0))
-            }
         if skipped and not self._told and not self._finds_loss_scale():
             self._told = True
             warnings.warn(
-                f"{skipped} steps of epoch {epoch + 1} were skipped: a loss or "
-                "a signal of the weighter was not finite. Parameters and "
-                "weighter kept their values. Look for NaN in the data, or "
-                "lower the learning rate; History counts `skipped_steps`.",
+                f"{skipped} steps of epoch {epoch + 1} were skipped: "
+                f"{self._cause(faults)}. Parameters and weighter kept their "
+                "values. Look for NaN in the data, or lower the learning rate; "
+                "History counts `skipped_steps`.",
                 stacklevel=2,
             )
+        self._name_columns(logs)
         self._check_solver(self.model.weighter)
+        if epoch + 1 < (self.params or {}).get("epochs", 0):
+            self._check_labels(skipped, "so far")
 
     def on_train_end(self, logs=None):
-        """Raises if a task never had a label."""
-        missing = set(self.model.task_names) - self.model.labelled_tasks
-        if logs and not logs.get("skipped_steps") and missing:
-            raise ValueError(
-                f"The tasks {sorted(missing)} had no label in any step that "
-                "was trained: their sample weights are all 0 there. Give them "
-                "labels, or leave them out of the model."
-            )
+        """Warns if a task never had a label."""
+        self._told_unlabelled = False
+        self._check_labels(bool(logs) and logs.get("skipped_steps"), "at all")
+
+    def _check_labels(self, skipped, when):
+        tasks = self.model.task_names
+        missing = [t for t in tasks if t not in self.model.labelled_tasks]
+        if skipped or not missing or self._told_unlabelled:
+            return
+        self._told_unlabelled = True
+        warnings.warn(
+            f"The tasks {missing} had no label {when} in any step that was "
+            "trained: their labels are missing, or their sample weights are "
+            "all 0. Give them labels, or leave them out of the model.",
+            stacklevel=3,
+        )
+
+    def _cause(self, faults):
+        tasks = self.model.task_names
+        spoilt = [
+            task for task, bad in zip(tasks, faults.spoilt, strict=True) if bad
+        ]
+        if spoilt:
+            return f"the losses of the tasks {spoilt} were not finite"
+        if faults.variable < 0:
+            return "a loss or a signal of the weighter was not finite"
+        path = self.model.trainable_variables[faults.variable].path
+        return (
+            f"the gradient of the variable {path!r} was not finite, though the "
+            "losses were"
+        )
+
+    def _name_columns(self, logs):
+        """Gives `CSVLogger` the columns that will be filled, and no more."""
+        names = sorted(logs)
+        if self._validates and not any(n.startswith("val_") for n in names):
+            names += [f"val_{name}" for name in self.model.evaluation_names()]
+        for callback in self._others:
+            if isinstance(callback, keras.callbacks.CSVLogger):
+                callback.keys = callback.keys or names
 
     def _finds_loss_scale(self):
         # A dynamic loss scale is found by overflow, now and then.
@@ -72,6 +117,26 @@ class TrainingMonitor(keras.callbacks.Callback):
                 "Raise max_iterations.",
                 stacklevel=3,
             )
+
+
+def with_monitor(model, callbacks, validates):
+    """Returns the callbacks of `fit` and a monitor; what is given stays.
+
+    Args:
+        model: `MultiTaskModel`.
+        callbacks: Callback, nested list of them, `CallbackList` or `None`.
+        validates: Boolean, whether some epochs end with a validation.
+    """
+    # First: what saves the model saves the epochs finished too.
+    if not isinstance(callbacks, keras.callbacks.CallbackList):
+        given = keras.tree.flatten(callbacks or [])
+        return [TrainingMonitor(given, validates), *given]
+    monitor = TrainingMonitor(callbacks.callbacks, validates)
+    monitor.set_model(model)
+    monitor.set_params(callbacks.params)
+    extended = copy.copy(callbacks)
+    extended.callbacks = [monitor, *callbacks.callbacks]
+    return extended
 
 
 def _value(variable):

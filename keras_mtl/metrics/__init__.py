@@ -1,5 +1,6 @@
 """Metrics: what a training run reports, and rankings of many tasks at once."""
 
-from keras_mtl.metrics.per_task import TaskMeans, TaskMetrics
+from keras_mtl.metrics.means import TaskMeans
+from keras_mtl.metrics.per_task import TaskMetrics
 
 __all__ = ["TaskMeans", "TaskMetrics"]
