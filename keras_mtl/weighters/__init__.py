@@ -5,16 +5,20 @@ import reprlib
 from keras import saving
 
 from keras_mtl.checks import did_you_mean, fitting
+from keras_mtl.weighters.auto_lambda import AutoLambda
 from keras_mtl.weighters.bandit_mtl import BanditMTL
 from keras_mtl.weighters.base import GradientWeighter, Weighter
 from keras_mtl.weighters.constant import Constant
+from keras_mtl.weighters.db_mtl import DBMTL
 from keras_mtl.weighters.dwa import DWA
 from keras_mtl.weighters.gls import GLS
 from keras_mtl.weighters.gradnorm import GradNorm
 from keras_mtl.weighters.igb import IGB
 from keras_mtl.weighters.log_losses import LogLosses
+from keras_mtl.weighters.meta_balance import MetaBalance
 from keras_mtl.weighters.meta_weighting import MetaWeighting
 from keras_mtl.weighters.mgda import MGDA
+from keras_mtl.weighters.moml import MOML
 from keras_mtl.weighters.pcgrad import PCGrad
 from keras_mtl.weighters.rlw import RLW
 from keras_mtl.weighters.slaw import SLAW
@@ -35,9 +39,13 @@ CATALOGUE = {
     "rlw": RLW,
     "stch": STCH,
     "gradnorm": GradNorm,
+    "db_mtl": DBMTL,
+    "meta_balance": MetaBalance,
     "mgda": MGDA,
     "pcgrad": PCGrad,
     "meta_weighting": MetaWeighting,
+    "moml": MOML,
+    "auto_lambda": AutoLambda,
 }
 ALIASES = {"uniform": "constant", "geometric_mean": "gls"}
 

@@ -1,15 +1,12 @@
 """Gradient normalisation."""
 
-import math
-
 import keras
 import tensorflow as tf
 
 from keras_mtl.checks import above, at_least
 from keras_mtl.weighters.base import GradientWeighter
+from keras_mtl.weighters.task_adam import TaskAdam
 
-# Adam, with the paper's and PyTorch's epsilon (that of Keras is 1e-7).
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 # An Adam step can be longer than a small weight is large.
 SMALLEST_WEIGHT = 1e-3
 
@@ -68,15 +65,13 @@ class GradNorm(GradientWeighter):
     def build(self, losses_shape):
         """Creates the first losses and the moments of Adam."""
         self.first_losses = self.add_state("first_losses", losses_shape)
-        self.steps = self.add_state("steps", losses_shape)
-        self.mean = self.add_state("mean", losses_shape)
-        self.square = self.add_state("square", losses_shape)
+        self.adam = TaskAdam(self, losses_shape)
 
     def call(self, losses, gradient_norms, present=None):
         """Takes one step and returns the weights."""
         seen = tf.ones_like(losses) if present is None else present
         seen = seen > 0.0
-        first = tf.where(self.steps > 0.0, self.first_losses, losses)
+        first = tf.where(self.adam.steps > 0.0, self.first_losses, losses)
         self.first_losses.assign(tf.where(seen, first, self.first_losses))
         # A first loss of 0 tells nothing, a negative ratio has no power.
         left = tf.where(first == 0.0, 1.0, losses / first)
@@ -88,7 +83,8 @@ class GradNorm(GradientWeighter):
         # A distance within rounding has no direction.
         away = tf.abs(norms - target) > 1e-6 * target
         sign = tf.where(away, tf.sign(norms - target), 0.0)
-        weights = self.task_weights - self._adam(sign * gradient_norms, seen)
+        step = self.adam.direction(sign * gradient_norms, seen)
+        weights = self.task_weights - self.learning_rate * step
         weights = tf.where(
             seen, tf.maximum(weights, SMALLEST_WEIGHT), self.task_weights
         )
@@ -96,18 +92,6 @@ class GradNorm(GradientWeighter):
         total = tf.reduce_sum(tf.where(seen, weights, 0.0))
         scale = tf.math.divide_no_nan(losses.shape[0] - absent, total)
         return tf.where(seen, scale * weights, weights)
-
-    def _adam(self, gradient, seen):
-        seen_steps = self.steps + tf.cast(seen, tf.float32)
-        mean = self.mean + (1.0 - BETA_1) * (gradient - self.mean)
-        square = self.square + (1.0 - BETA_2) * (gradient**2 - self.square)
-        self.steps.assign(seen_steps)
-        self.mean.assign(tf.where(seen, mean, self.mean))
-        self.square.assign(tf.where(seen, square, self.square))
-        # 1 - β^t by expm1: as a power it costs 2e-3 over 260 steps.
-        mean = mean / -tf.math.expm1(seen_steps * math.log(BETA_1))
-        square = square / -tf.math.expm1(seen_steps * math.log(BETA_2))
-        return self.learning_rate * mean / (tf.sqrt(square) + EPSILON)
 
     def get_config(self):
         """Returns the arguments to make this weighter again."""

@@ -13,6 +13,7 @@ EXCEPTIONS = {
     ("pcgrad", "absent_gradient"): "the orders drawn depend on K",
     ("rlw", "permutation"): "each position draws its own weight",
     ("pcgrad-fixed-order", "permutation"): "projections follow the order",
+    ("meta_balance", "permutation"): "the first task is the main one",
 }
 SUBJECTS = {**weighters.CATALOGUE, **VARIANTS}
 

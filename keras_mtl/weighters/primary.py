@@ -1,0 +1,49 @@
+"""The main task of methods whose other tasks are there to help it."""
+
+from keras_mtl.checks import did_you_mean, integer
+
+
+def checked_primary(primary):
+    """Returns a task's name or position, or `None`, if it can be one.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if primary is None or isinstance(primary, str):
+        return primary
+    return integer("primary", primary, 0)
+
+
+def primary_position(weighter, num_tasks):
+    """Returns where the main task of a weighter stands among its tasks.
+
+    Args:
+        weighter: `Weighter` with a `primary`: a task's name, its position, or
+            `None` for the first.
+        num_tasks: Integer, the number of tasks K.
+
+    Raises:
+        ValueError: If there is no such task.
+    """
+    primary, names = weighter.primary, weighter.task_names
+    if primary is None:
+        return 0
+    if isinstance(primary, str):
+        if names is None:
+            raise ValueError(
+                "Outside a model tasks have no names: argument `primary` must "
+                "be a position, from 0, or None for the first task. "
+                f"Received: primary={primary!r}"
+            )
+        if primary in names:
+            return names.index(primary)
+        raise ValueError(
+            f"Argument `primary` must be one of the tasks {list(names)}. "
+            f"Received: primary={primary!r}.{did_you_mean(primary, names)}"
+        )
+    if primary >= num_tasks:
+        raise ValueError(
+            f"Argument `primary` must be a task's name, or its position below "
+            f"{num_tasks}. Received: primary={primary}"
+        )
+    return primary
