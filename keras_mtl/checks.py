@@ -81,6 +81,17 @@ def fraction(name: str, value: float) -> float:
     return number
 
 
+def probability(name: str, value: float) -> float:
+    """Returns `value` if it lies between 0 and 1, both included."""
+    number = finite(name, value)
+    if not 0.0 <= number <= 1.0:
+        raise ValueError(
+            f"Argument `{name}` must lie between 0 and 1. "
+            f"Received: {name}={value!r}"
+        )
+    return number
+
+
 def integer(name: str, value: int, minimum: int) -> int:
     """Returns `value` if it is an integer of at least `minimum`."""
     if isinstance(value, bool) or int(finite(name, value)) != value:

@@ -15,6 +15,7 @@ from tests.training import (
     make_data,
     new_model,
     query_for,
+    seeded,
     separate,
     state,
 )
@@ -72,9 +73,7 @@ METRICS = {
 
 def compiled(trial, strategy=None):
     """Returns a model, in the scope of a strategy."""
-    name, model = trial.weighter, {"regulariser": "l2"}
-    if name == "pcgrad":  # It would draw two seeds.
-        name = weighters.PCGrad(seed=1)
+    name, model = seeded(trial.weighter), {"regulariser": "l2"}
     if trial.discriminator:
         model["discriminator"] = TaskDiscriminator((4,), weight=0.5)
     keras.config.set_dtype_policy(trial.policy)

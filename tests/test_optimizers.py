@@ -10,6 +10,7 @@ from tests.training import (
     make_data,
     new_model,
     read,
+    seeded,
     state,
     step,
 )
@@ -28,8 +29,7 @@ def gradient(name, policy, **clip):
     """Returns the gradient of one step's update, by variable."""
     keras.config.set_dtype_policy(policy)
     optimizer = scaled(keras.optimizers.SGD(RATE, **clip))
-    weighter = weighters.PCGrad(seed=1) if name == "pcgrad" else name
-    model = new_model(weighter, optimizer, run_eagerly=True)
+    model = new_model(seeded(name), optimizer, run_eagerly=True)
     before = read(model.trainable_variables)
     assert step(model, 1)["skipped_steps"] == 0.0
     after = read(model.trainable_variables)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_mtl import weighters
 from tests.training import (
     TASKS,
     differing,
@@ -15,6 +14,7 @@ from tests.training import (
     new_model,
     query_for,
     read,
+    seeded,
     separate,
     state,
 )
@@ -80,9 +80,7 @@ def test_shared_inputs_with_labels_missing_on_one_replica(strategy, name):
     weight["stars"][np.arange(ROWS) % BATCH >= 4] = 0.0  # The second replica.
     weight["tone"][::3] = 0.5
     weight["class"][np.arange(ROWS) // BATCH == 1] = 0.0  # A whole batch.
-    first, second = name, name
-    if name == "pcgrad":  # It would draw two seeds.
-        first, second = weighters.PCGrad(seed=1), weighters.PCGrad(seed=1)
+    first, second = seeded(name), seeded(name)
     kwargs = {"sample_weight": weight, "model": {"regulariser": "l2"}}
     received, history = train(strategy, first, data, **kwargs)
     expected, other = train(None, second, data, **kwargs)

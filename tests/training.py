@@ -17,6 +17,13 @@ LOSSES = {
 FEATURES, CLASSES = 4, 3
 
 
+def seeded(name):
+    """Returns a new weighter that draws the same as another of that name."""
+    weighter = weighters.get(name)
+    seed = {"seed": 1} if "seed" in weighter.get_config() else {}
+    return type(weighter).from_config({**weighter.get_config(), **seed})
+
+
 def build_model(
     tasks=TASKS,
     dropout=0.0,

@@ -7,7 +7,7 @@ import keras
 from keras_mtl import weighters
 from keras_mtl.checks import did_you_mean
 from keras_mtl.signals import reads_query
-from keras_mtl.weighters import ALIASES, CATALOGUE
+from keras_mtl.weighters import ALIASES, CATALOGUE, PRESETS
 
 SINGLE_TASK = "stl"
 BASELINE = "uniform"
@@ -28,9 +28,8 @@ class Method(NamedTuple):
 METHODS = {
     SINGLE_TASK: Method(BASELINE),
     BASELINE: Method(BASELINE),
-    **{
-        name: Method(name) for name in CATALOGUE if name not in ALIASES.values()
-    },
+    **{name: Method(name) for name in CATALOGUE if name != ALIASES[BASELINE]},
+    **{name: Method(name) for name in PRESETS},
     "advmtl": Method(
         BASELINE, {"architecture": "shared_private", "discriminator": 0.05}
     ),

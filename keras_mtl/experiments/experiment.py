@@ -128,9 +128,8 @@ class Experiment:
         own = self.weighter_defaults.get(self.weighter, {})
         arguments = {**own, **self.weighter_arguments}
         # Not through a config dict: Keras would bury the class' own message.
-        cls = type(weighters.get(self.weighter))
         try:
-            return cls(**arguments)
+            return weighters.make(self.weighter, **arguments)
         except TypeError as error:
             raise ValueError(
                 f"The weighter {self.weighter!r} does not take these "

@@ -9,22 +9,28 @@ from keras_mtl.weighters.auto_lambda import AutoLambda
 from keras_mtl.weighters.bandit_mtl import BanditMTL
 from keras_mtl.weighters.base import GradientWeighter, Weighter
 from keras_mtl.weighters.constant import Constant
+from keras_mtl.weighters.cov_weighting import CoVWeighting
 from keras_mtl.weighters.db_mtl import DBMTL
 from keras_mtl.weighters.dwa import DWA
 from keras_mtl.weighters.gls import GLS
+from keras_mtl.weighters.go4align import GO4Align
 from keras_mtl.weighters.gradnorm import GradNorm
 from keras_mtl.weighters.igb import IGB
+from keras_mtl.weighters.imtl_l import IMTLL
 from keras_mtl.weighters.log_losses import LogLosses
 from keras_mtl.weighters.meta_balance import MetaBalance
 from keras_mtl.weighters.meta_weighting import MetaWeighting
 from keras_mtl.weighters.mgda import MGDA
 from keras_mtl.weighters.moml import MOML
 from keras_mtl.weighters.pcgrad import PCGrad
+from keras_mtl.weighters.relobralo import ReLoBRaLo
 from keras_mtl.weighters.rlw import RLW
 from keras_mtl.weighters.slaw import SLAW
+from keras_mtl.weighters.softadapt import SoftAdapt
 from keras_mtl.weighters.stch import STCH
 from keras_mtl.weighters.tchebycheff import Tchebycheff
 from keras_mtl.weighters.uncertainty import Uncertainty
+from keras_mtl.weighters.uwso import UWSO
 
 CATALOGUE = {
     "constant": Constant,
@@ -38,6 +44,12 @@ CATALOGUE = {
     "log_losses": LogLosses,
     "rlw": RLW,
     "stch": STCH,
+    "uwso": UWSO,
+    "imtl_l": IMTLL,
+    "cov_weighting": CoVWeighting,
+    "softadapt": SoftAdapt,
+    "relobralo": ReLoBRaLo,
+    "go4align": GO4Align,
     "gradnorm": GradNorm,
     "db_mtl": DBMTL,
     "meta_balance": MetaBalance,
@@ -47,7 +59,13 @@ CATALOGUE = {
     "moml": MOML,
     "auto_lambda": AutoLambda,
 }
-ALIASES = {"uniform": "constant", "geometric_mean": "gls"}
+ALIASES = {
+    "uniform": "constant",
+    "geometric_mean": "gls",
+    "group_dro": "bandit_mtl",
+}
+# The settings that make a class another method of the literature.
+PRESETS = {"group_dro": {"radius": None, "step_size": 0.01}}
 
 
 def get(identifier) -> Weighter:
@@ -75,12 +93,34 @@ def get(identifier) -> Weighter:
     if isinstance(identifier, dict):
         return deserialize(identifier)
     if isinstance(identifier, str):
-        return _named(identifier)()
+        return make(identifier)
     raise ValueError(
         "A weighter must be a name, a config dict or a `Weighter`. "
         f"Received: {reprlib.repr(identifier)} (of type "
         f"{type(identifier).__name__})"
     )
+
+
+def make(name: str, **arguments) -> Weighter:
+    """Returns a new weighter.
+
+    Example:
+
+    >>> make("group_dro", step_size=0.1)  # BanditMTL(None, step_size=0.1)
+
+    Args:
+        name: String, a name that `get` takes.
+        **arguments: The arguments of its class.
+
+    Returns:
+        A `Weighter`.
+
+    Raises:
+        ValueError: If there is no weighter of that name, or an argument is
+            out of range.
+        TypeError: If the class takes no argument of that name.
+    """
+    return _named(name)(**{**PRESETS.get(name, {}), **arguments})
 
 
 def serialize(weighter: Weighter) -> dict:
@@ -111,15 +151,17 @@ def deserialize(config: dict, custom_objects: dict | None = None) -> Weighter:
             "A weighter's config must have a `class_name`. "
             f"Received: config={reprlib.repr(config)}"
         )
+    arguments = dict(config.get("config") or {})
     if "module" not in config and name not in (custom_objects or {}):
         cls = _named(name)
+        arguments = {**PRESETS.get(name, {}), **arguments}
     else:
         cls = _registered(config.get("registered_name") or name, custom_objects)
     with (
         fitting(cls.__name__, config),
         saving.custom_object_scope(custom_objects or {}),
     ):
-        return cls.from_config(dict(config.get("config") or {}))
+        return cls.from_config(arguments)
 
 
 def _registered(name, custom_objects):
@@ -150,10 +192,12 @@ def _named(name):
 __all__ = [
     "ALIASES",
     "CATALOGUE",
+    "PRESETS",
     "GradientWeighter",
     "Weighter",
     "deserialize",
     "get",
+    "make",
     "serialize",
     *(cls.__name__ for cls in CATALOGUE.values()),
 ]

@@ -11,6 +11,7 @@ from keras_mtl.weighters.by_task import by_task, map_values
 
 # The factor of `exp(-s) L`: 1/2 for a Gaussian, 1 for a softmax likelihood.
 FACTORS = {"regression": 0.5, "classification": 1.0}
+SMALLEST_VARIANCE = 1e-8
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -23,6 +24,11 @@ class Uncertainty(Weighter):
     They start at 1 and have no fixed sum. Because of the second term the total
     may be negative.
 
+    With `penalty="log1p"` (Liebel and Körner, 2018) the optimizer trains `σ`,
+    the deviation of each task, to minimise `sum(w * losses) + sum(log(1 +
+    σ²))` with `w = 1 / (2 σ²)`. The second term is positive, and the weights
+    start at 0.5.
+
     Example:
 
     >>> Uncertainty()(losses=[0.3, 0.4])  # before training -> [1.0, 1.0]
@@ -32,7 +38,8 @@ class Uncertainty(Weighter):
             these in the order of the heads, or a dict from task name to one of
             them. `None`, also as an entry, leaves the choice to the model,
             which tells it from the task's loss; outside a model it means
-            `"regression"`.
+            `"regression"`. Not for `penalty="log1p"`.
+        penalty: `"log"` or `"log1p"`, the form of the second term.
 
     Call arguments:
         losses: `(K,)` float32, mean loss of each task.
@@ -40,21 +47,28 @@ class Uncertainty(Weighter):
             log variance of an absent task gets no gradient.
 
     Returns:
-        `(K,)` float32 weights, positive, differentiable with respect to the
-        log variances. The term `sum(s) / 2` is in `losses`, as `add_loss` puts
-        it there.
+        `(K,)` float32 weights, positive, differentiable with respect to what
+        is trained. The second term is in `losses`, as `add_loss` puts it there.
 
     Raises:
-        ValueError: If a kind is unknown, or if the kinds do not match the
-            tasks.
+        ValueError: If a kind or the penalty is unknown, if the kinds do not
+            match the tasks, or if there are kinds and `penalty="log1p"`.
 
     Reference:
         - [Kendall et al., 2018](https://arxiv.org/abs/1705.07115)
+        - [Liebel and Körner, 2018](https://arxiv.org/abs/1805.06334)
     """
 
-    def __init__(self, kind=None, **kwargs):
+    def __init__(self, kind=None, penalty="log", **kwargs):
         super().__init__(**kwargs)
         self.kind = map_values(_checked_kind, kind)
+        self.penalty = one_of("penalty", penalty, ("log", "log1p"))
+        if self.penalty == "log1p" and kind is not None:
+            raise ValueError(
+                "Argument `kind` has no use with penalty='log1p', whose "
+                "weights are the same for all kinds. Received: "
+                f"kind={kind!r}. Leave it out."
+            )
         self.inferred_kinds = None
 
     def set_kinds(self, kinds):
@@ -70,7 +84,17 @@ class Uncertainty(Weighter):
         self.inferred_kinds = map_values(_checked_kind, dict(kinds))
 
     def build(self, losses_shape):
-        """Creates the log variances, such that every weight is 1."""
+        """Creates what is trained."""
+        if self.penalty == "log1p":
+            self.deviation = self.add_weight(
+                name="deviation",
+                shape=losses_shape,
+                initializer="ones",
+                trainable=True,
+                autocast=False,
+            )
+            return
+        # Such that every weight is 1.
         self.log_variance = self.add_weight(
             name="log_variance",
             shape=losses_shape,
@@ -83,8 +107,13 @@ class Uncertainty(Weighter):
 
     def call(self, losses, present=None):
         """Adds the penalty and returns the weights."""
-        log_variance = tf.convert_to_tensor(self.log_variance)
         seen = tf.ones_like(losses) if present is None else present
+        if self.penalty == "log1p":
+            variance = tf.square(tf.convert_to_tensor(self.deviation))
+            self.add_loss(tf.reduce_sum(seen * tf.math.log1p(variance)))
+            # A step that lands on 0 must not end the training.
+            return 0.5 / (variance + SMALLEST_VARIANCE)
+        log_variance = tf.convert_to_tensor(self.log_variance)
         self.add_loss(0.5 * tf.reduce_sum(seen * log_variance))
         return self._factors(*losses.shape) * tf.exp(-log_variance)
 
@@ -100,7 +129,8 @@ class Uncertainty(Weighter):
     def get_config(self):
         """Returns the arguments to make this weighter again."""
         kind = map_values(lambda kind: kind, self.kind)
-        return {**super().get_config(), "kind": kind}
+        own = {"kind": kind, "penalty": self.penalty}
+        return {**super().get_config(), **own}
 
 
 def _checked_kind(kind):

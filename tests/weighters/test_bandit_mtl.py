@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from keras_mtl.weighters import BanditMTL
+from keras_mtl.weighters import BanditMTL, make
+from tests.golden import golden_losses, golden_weights
 
 
 def divergence(weights):
@@ -79,3 +80,15 @@ def test_errors(arguments, message):
     with pytest.raises(ValueError) as error:
         BanditMTL(**arguments)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("step_size", "method"), [(0.01, "GroupDRO"), (0.5, "GroupDRO(0.5)")]
+)
+def test_without_a_radius_it_is_group_dro(step_size, method):
+    """Also with a radius of log K, which does not bind."""
+    expected = golden_weights(method, "ExcessMTL")
+    wide = BanditMTL(np.log(3), step_size)
+    for weighter in (make("group_dro", step_size=step_size), wide):
+        received = [weighter(losses=row) for row in golden_losses()[0]]
+        np.testing.assert_allclose(received, expected, rtol=1e-5)

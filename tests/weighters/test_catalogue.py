@@ -57,6 +57,20 @@ def test_get(name):
     assert type(weighters.get({"class_name": cls.__name__})) is cls
 
 
+def test_a_preset_is_another_methods_name_with_its_settings():
+    for name, settings in weighters.PRESETS.items():
+        weighter = weighters.get(name)
+        assert type(weighter) is weighters.CATALOGUE[weighters.ALIASES[name]]
+        assert settings.items() <= weighter.get_config().items()
+    for weighter in (
+        weighters.make("group_dro", step_size=0.5),
+        weighters.get(
+            {"class_name": "group_dro", "config": {"step_size": 0.5}}
+        ),
+    ):
+        assert (weighter.radius, weighter.step_size) == (None, 0.5)
+
+
 def test_uniform_and_none_are_constant():
     for identifier in ("uniform", None):
         weights = weighters.get(identifier)(losses=[0.3, 0.4])
