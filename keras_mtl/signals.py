@@ -142,8 +142,9 @@ SIGNALS = {
     "query_support_gramian": Signal(
         PER_PAIR,
         AFTER,
-        "a backward pass per task, on the support and on the query batch; with "
-        "separate inputs, over its own rows",
+        "on the support and on the query batch: one pass over the heads; below "
+        "them, cotangents of each task, and products layer by layer; with "
+        "separate inputs, a backward pass per task over its own rows",
         "row t, column j: inner product of task t's query gradient at the new "
         "parameters and c_j times task j's support gradient at the old ones",
         _query_support_gramian,

@@ -107,7 +107,7 @@ class Step:
     def combine(self, batch, weights, of_heads, own):
         """Returns the gradient of each trainable variable, or `None`."""
         if keeps_gradients(self._weighter):
-            batch.pull_tasks(self._scope)
+            batch.keep(self._scope)
         rest = [v for v in self._variables if id(v) not in own]
         pulled = batch.combined(weights, rest, of_heads)
         found = {id(v): g for v, g in zip(rest, pulled, strict=True)} | own

@@ -1,8 +1,8 @@
-"""The Gramian over the encoder's variables, layer by layer."""
+"""Inner products of the tasks' gradients of variables, layer by layer."""
 
 import tensorflow as tf
 
-from keras_mtl.gradients.parts import num_elements
+from keras_mtl.gradients.triangle import Triangle
 
 # Bytes that the features of all tasks may take before tasks are taken in
 # chunks, and those of a slice of them that is multiplied at once.
@@ -10,7 +10,7 @@ CHUNK_BYTES, SLICE_BYTES = 640 * 2**20, 2**24
 
 
 class LayerwiseGradients:
-    """Inner products of the tasks' gradients of the encoder's variables.
+    """The tasks' gradients of variables, by the features of their parts.
 
     Args:
         tape: Persistent tape of the forward pass.
@@ -18,26 +18,31 @@ class LayerwiseGradients:
         parts: List of `Part`.
         cotangents: List of `(K, ...)` tensors, the tasks' gradients of each
             leaf.
+        above: Dict from `ref()` of the sources that the losses do not reach
+            through the leaves, to the tasks' `(K, ...)` gradients of them.
     """
 
-    def __init__(self, tape, leaves, parts, cotangents):
-        self._tape, self._parts = tape, parts
-        self._leaves = leaves
-        self._cotangents = cotangents
-        self._num_tasks = int(cotangents[0].shape[0])
+    def __init__(self, tape, leaves, parts, cotangents, above):
+        self.parts = parts
+        self._tape, self._leaves = tape, leaves
+        self._above = list(above)
+        self._cotangents = [*cotangents, *above.values()]
+        self._num_tasks = int(self._cotangents[0].shape[0])
+        self._kept, self._kept_widths = {}, {}
 
     def squared_norms(self):
         """Returns the `(K,)` squared norms."""
+        triangles = self._triangles()
 
         def of_task(cotangents):
             total = tf.constant(0.0)
-            for part, features in zip(
-                self._parts, self._features(cotangents), strict=True
+            for triangle, features in zip(
+                triangles, self._features(cotangents), strict=True
             ):
-                if part.kernel is None:
+                if triangle is None:
                     total += tf.reduce_sum(features**2)
                 else:
-                    crossed = part.kernel.matmul(features)
+                    crossed = triangle.matmul(features)
                     total += 2.0 * tf.reduce_sum(features * crossed)
             return total
 
@@ -50,13 +55,57 @@ class LayerwiseGradients:
 
     def gramian(self):
         """Returns the `(K, K)` inner products."""
-        per_task = sum(4 * num_elements(part.shape) for part in self._parts)
+        triangles = self._triangles()
+        per_task = sum(4 * part.num_elements for part in self.parts)
         number = -(-self._num_tasks * per_task // CHUNK_BYTES)
         if number <= 1:
-            return self._block(self._cotangents)
-        return self._in_chunks(-(-self._num_tasks // max(2, 2 * number)))
+            return self._block(triangles, self._cotangents)
+        chunk = -(-self._num_tasks // max(2, 2 * number))
+        return self._in_chunks(triangles, chunk)
 
-    def _in_chunks(self, chunk):
+    def keep(self):
+        """Computes all features, for `products_with` to use later."""
+        self._kept_widths = {
+            _key(part): _widths(part, self._num_tasks) for part in self.parts
+        }
+        arrays = self._stacked_features(self._cotangents)
+        self._kept = {
+            _key(part): [piece.stack() for piece in of_part]
+            for part, of_part in zip(self.parts, arrays, strict=True)
+        }
+
+    def products_with(self, other):
+        """Returns the `(K, K)` inner products with those of another batch.
+
+        Args:
+            other: `LayerwiseGradients` that were kept, with a part to match
+                each of these.
+        """
+        rows = {_key(part): part.rows for part in other.parts}
+        self._kept_widths = other._kept_widths
+        total = tf.zeros((self._num_tasks,) * 2)
+        arrays = self._stacked_features(self._cotangents)
+        for part, ours in zip(self.parts, arrays, strict=True):
+            crossing = None
+            if part.rows is not None:
+                crossing = tf.matmul(
+                    part.rows, rows[_key(part)], transpose_b=True
+                )
+            for left, right in zip(ours, other._kept[_key(part)], strict=True):
+                with tf.control_dependencies([total]):
+                    left = left.stack()
+                if crossing is not None:
+                    right = tf.matmul(crossing, right)
+                total += _inner(left, right)
+        return total
+
+    def _triangles(self):
+        return [
+            None if part.rows is None else Triangle(part.rows)
+            for part in self.parts
+        ]
+
+    def _in_chunks(self, triangles, chunk):
         """Returns the Gramian, with the features of two chunks at a time."""
         number = -(-self._num_tasks // chunk)
         missing = number * chunk - self._num_tasks
@@ -75,7 +124,7 @@ class LayerwiseGradients:
         def of_pair(pair):
             rows = [tf.gather(c, pair[0]) for c in parted]
             columns = [tf.gather(c, pair[1]) for c in parted]
-            return self._block(rows, columns)
+            return self._block(triangles, rows, columns)
 
         blocks = tf.map_fn(
             of_pair,
@@ -91,20 +140,20 @@ class LayerwiseGradients:
         gramian -= tf.linalg.diag(tf.linalg.diag_part(lower))
         return gramian[: self._num_tasks, : self._num_tasks]
 
-    def _block(self, rows, columns=None):
+    def _block(self, triangles, rows, columns=None):
         """Returns the inner products of two chunks of tasks, or of one."""
         mine = self._stacked_features(rows)
         theirs = mine if columns is None else self._stacked_features(columns)
         size = int(rows[0].shape[0])
         total = tf.zeros((size, size))
-        for part, ours, other in zip(self._parts, mine, theirs, strict=True):
+        for triangle, ours, other in zip(triangles, mine, theirs, strict=True):
             for left, right in zip(ours, other, strict=True):
                 # One after the other: all slices at once would need twice
                 # the memory of the features.
                 with tf.control_dependencies([total]):
                     left = left.stack()
                     right = left if columns is None else right.stack()
-                total += _products(part.kernel, left, right)
+                total += _products(triangle, left, right)
         return total
 
     def _stacked_features(self, cotangents):
@@ -113,15 +162,20 @@ class LayerwiseGradients:
         Each is a `tf.TensorArray` over the tasks.
         """
         size = int(cotangents[0].shape[0])
-        widths = [_widths(part.shape, size) for part in self._parts]
+        widths = [
+            self._kept_widths.get(_key(part)) or _widths(part, size)
+            for part in self.parts
+        ]
         arrays = [
             [
                 tf.TensorArray(
-                    tf.float32, size=size, element_shape=(part.shape[0], width)
+                    tf.float32,
+                    size=size,
+                    element_shape=(*part.shape[:-1], width),
                 )
                 for width in of_part
             ]
-            for part, of_part in zip(self._parts, widths, strict=True)
+            for part, of_part in zip(self.parts, widths, strict=True)
         ]
 
         def body(task, arrays):
@@ -130,7 +184,7 @@ class LayerwiseGradients:
                 [
                     array.write(task, piece)
                     for array, piece in zip(
-                        of_part, tf.split(features, sizes, axis=1), strict=True
+                        of_part, tf.split(features, sizes, axis=-1), strict=True
                     )
                 ]
                 for of_part, sizes, features in zip(
@@ -148,24 +202,36 @@ class LayerwiseGradients:
 
     def _features(self, cotangents):
         """Returns one task's features of each part."""
-        sources = [source for part in self._parts for source in part.sources]
-        pulled = iter(
-            self._tape.gradient(
-                self._leaves, sources, output_gradients=cotangents
-            )
+        below = cotangents[: len(self._leaves)]
+        given = cotangents[len(self._leaves) :]
+        pulled = dict(zip(self._above, given, strict=True))
+        sources = [
+            source
+            for part in self.parts
+            for source in part.sources
+            if source.ref() not in pulled
+        ]
+        found = self._tape.gradient(
+            self._leaves, sources, output_gradients=below
         )
+        pairs = zip(sources, found, strict=True)
+        pulled |= {source.ref(): gradient for source, gradient in pairs}
         return [
-            part.features([next(pulled) for _ in part.sources])
-            for part in self._parts
+            part.features([pulled[source.ref()] for source in part.sources])
+            for part in self.parts
         ]
 
 
-def _products(kernel, left, right):
-    """Returns the inner products of two slices `(k, N, u)` of features."""
-    if kernel is None:
+def _key(part):
+    return id(part.variable)
+
+
+def _products(triangle, left, right):
+    """Returns the inner products of two slices `(k, ..., N, u)`."""
+    if triangle is None:
         return _inner(left, right)
-    product = _inner(left, kernel.matmul(right))
-    other = product if left is right else _inner(right, kernel.matmul(left))
+    product = _inner(left, triangle.matmul(right))
+    other = product if left is right else _inner(right, triangle.matmul(left))
     return product + tf.transpose(other)
 
 
@@ -175,10 +241,10 @@ def _inner(left, right):
     return tf.matmul(left, right, transpose_b=True)
 
 
-def _widths(shape, num_tasks):
-    """Returns the widths of the slices of a feature matrix."""
-    width = int(shape[1])
-    num_bytes = 4 * num_tasks * num_elements(shape)
+def _widths(part, num_tasks):
+    """Returns the widths of the slices of a part's features."""
+    width = int(part.shape[-1])
+    num_bytes = 4 * num_tasks * part.num_elements
     number = -(-num_bytes // SLICE_BYTES)
     # Products are faster for widths that fill vector registers.
     most = max(16, width // number // 16 * 16)

@@ -39,6 +39,19 @@ class LocalLosses:
             loss = self.values[number]
         return self.tape.gradient(loss, sources, output_gradients=cotangent)
 
+    def of_each(self, sources):
+        """Returns `{source.ref(): (K, ...) gradients of the tasks}`."""
+        if not sources:
+            return {}
+        tasks = range(self.num_tasks)
+        columns = zip(*(self.of_task(t, sources) for t in tasks), strict=True)
+        return {
+            source.ref(): tf.stack(
+                [tf.zeros_like(source) if g is None else g for g in column]
+            )
+            for source, column in zip(sources, columns, strict=True)
+        }
+
     def of_sum(self, sources):
         """Returns the gradients of the sum of all tasks."""
         cotangents = [self._scale * tf.ones_like(v) for v in self.values]

@@ -8,21 +8,18 @@ multiplies rows `A (N, I)` by a matrix has the gradient `AᵀΔ_k`, where
 
 with `L` lower triangular: the strict lower triangle of `P` and half its
 diagonal. So the Gramian is `M + Mᵀ`, `M[i, j] = <Δ_i, L Δ_j>`, for half the
-operations of a product with `P`.
+operations of a product with `P`. Between two batches with rows `A` and `B`,
+it is `<Δ_i, (A Bᵀ) Δ_j>`.
 """
 
 import logging
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from keras_mtl.gradients.sparse import number_rows
-
-# Rows that a batch of unknown size is taken to have.
-USUAL_BATCH = 256
-# Rows from which half the work of a triangle is worth two products.
-SMALLEST_SPLIT = 128
+from keras_mtl.gradients.sparse import Numbering
+from keras_mtl.gradients.uses import USUAL_BATCH
 
 logger = logging.getLogger("keras_mtl")
 
@@ -31,113 +28,106 @@ class Part(NamedTuple):
     """One variable's share of every inner product.
 
     Args:
+        variable: `keras.Variable`.
         sources: List of tensors or variables to pull gradients of.
-        features: Function from those gradients to a task's feature matrix.
-        shape: Shape of the feature matrix.
-        kernel: `Triangle` between the features of two tasks, or `None` for
-            plain inner products.
+        features: Function from those gradients to a task's features.
+        shape: Shape of the features: `(N, U)`, or `(E, N, U)` for E matrices
+            that multiply rows of their own.
+        rows: `(N, I)` or `(E, N, I)`, what the matrix multiplies; `None` where
+            inner products are those of features.
+        layout: That of the products, or `None`.
+        numbering: `Numbering` of the rows of a table, or `None`.
     """
 
+    variable: Any
     sources: list
     features: Callable
     shape: tf.TensorShape
-    kernel: "Triangle | None" = None
+    rows: tf.Tensor | None = None
+    layout: tuple | None = None
+    numbering: Numbering | None = None
+
+    @property
+    def num_elements(self) -> int:
+        """The number of features, as far as it is known."""
+        *groups, rows, width = self.shape
+        rows = USUAL_BATCH if rows is None else rows
+        return int(tf.TensorShape([*groups, rows, width]).num_elements())
 
 
-class Triangle:
-    """The lower triangle `L` of `A Aᵀ`, its diagonal halved.
-
-    The upper right quarter is not computed; finer blocks would save more
-    operations, but not time.
-
-    Args:
-        rows: `(N, I)` float32 matrix `A`.
-    """
-
-    def __init__(self, rows):
-        size = rows.shape[0]
-        if size is None or size < SMALLEST_SPLIT:
-            self._blocks = [_halved(tf.matmul(rows, rows, transpose_b=True))]
-            return
-        upper, lower = rows[: size // 2], rows[size // 2 :]
-        square = _halved(tf.matmul(lower, lower, transpose_b=True))
-        left = tf.matmul(lower, upper, transpose_b=True)
-        self._blocks = [
-            _halved(tf.matmul(upper, upper, transpose_b=True)),
-            tf.concat([left, square], axis=1),
-        ]
-
-    def matmul(self, features):
-        """Returns `L @ features` for features `(..., N, u)`."""
-        products = [
-            tf.matmul(block, features[..., : block.shape[1], :])
-            for block in self._blocks
-        ]
-        return tf.concat(products, axis=-2)
-
-
-def _halved(square):
-    """Returns the lower triangle of a matrix, its diagonal halved."""
-    half = 0.5 * tf.linalg.diag_part(square)
-    return tf.linalg.set_diag(tf.linalg.band_part(square, -1, 0), half)
-
-
-def product_part(uses, num_tasks) -> Part | None:
-    """Returns the part of a matrix, or `None` if its gradient is cheaper.
+def product_part(variable, uses) -> Part:
+    """Returns the part of a matrix.
 
     Args:
-        uses: List of `Use` of kind `"product"`.
-        num_tasks: Integer, K.
+        variable: The variable.
+        uses: List of `Use` of kind `"product"`, of one layout.
     """
-    outputs = [use.output for use in uses]
-    fan_in, units = uses[0].fan_in, outputs[0].shape[-1]
-    sizes = {(use.fan_in, use.output.shape[-1]) for use in uses}
-    if None in (fan_in, units) or len(sizes) > 1:
-        return None
-    num_rows = sum(_num_rows(output) for output in outputs)
-    if not _crossing_is_cheaper(num_rows, fan_in, units, num_tasks):
-        return None
-    rows = tf.concat([use.operands() for use in uses], axis=0)
+    rows = tf.concat([use.operands() for use in uses], axis=-2)
     rows = tf.cast(rows, tf.float32)
 
     def features(pulled):
-        flat = [tf.reshape(gradient, [-1, units]) for gradient in pulled]
-        return tf.cast(tf.concat(flat, axis=0), tf.float32)
+        pairs = zip(uses, pulled, strict=True)
+        flat = [use.matrix(gradient) for use, gradient in pairs]
+        return tf.cast(tf.concat(flat, axis=-2), tf.float32)
 
-    shape = tf.TensorShape([rows.shape[0], units])
-    return Part(outputs, features, shape, Triangle(rows))
+    groups, _, units = uses[0].sizes
+    shape = [*([groups] if groups else []), rows.shape[-2], units]
+    outputs = [use.output for use in uses]
+    shape, layout = tf.TensorShape(shape), uses[0].layout
+    return Part(variable, outputs, features, shape, rows, layout)
 
 
-def _crossing_is_cheaper(num_rows, fan_in, units, num_tasks):
-    """Whether products of rows take fewer operations than `AᵀΔ_k`."""
-    of_rows = 0.6 * num_rows**2 * (fan_in + num_tasks * units)
+def crossing_is_cheaper(uses, num_tasks, between_batches) -> bool:
+    """Whether products of rows take fewer operations than `AᵀΔ_k`.
+
+    Args:
+        uses: List of `Use` of kind `"product"`, of one layout.
+        num_tasks: Integer, K.
+        between_batches: Boolean. Whether the products are those of two
+            batches alike in size, so that nothing is symmetric.
+    """
+    _, fan_in, units = uses[0].sizes
+    num_rows = sum(use.num_rows for use in uses)
+    share = 1.0 if between_batches else 0.6
+    of_rows = share * num_rows**2 * (fan_in + num_tasks * units)
     of_rows += num_tasks**2 * num_rows * units
-    of_gradients = num_tasks * num_rows * fan_in * units
+    batches = 2 if between_batches else 1
+    of_gradients = batches * num_tasks * num_rows * fan_in * units
     of_gradients += num_tasks**2 * fan_in * units
     return of_rows < of_gradients
 
 
-def lookup_part(uses, table) -> Part:
+def lookup_part(variable, uses, numbering=None) -> Part:
     """Returns the part of a table whose rows are looked up: kept sparse.
 
     Args:
+        variable: The table.
         uses: List of `Use` of kind `"lookup"`.
-        table: The variable.
+        numbering: `Numbering` of another batch, whose rows alone count.
     """
-    size, *rest = table.shape
+    size, *rest = variable.shape
     width = int(tf.TensorShape(rest).num_elements())
     indices = [tf.cast(use.operands(), tf.int32) for use in uses]
     indices = tf.concat(indices, axis=0)
-    numbers, num_rows = number_rows(indices, size)
+    if numbering is None:
+        numbering = Numbering(indices, size)
+        numbers = numbering.numbers
+    else:
+        numbers = numbering.of(indices)
 
     def features(pulled):
         flat = [tf.reshape(gradient, [-1, width]) for gradient in pulled]
         flat = tf.cast(tf.concat(flat, axis=0), tf.float32)
-        return tf.math.unsorted_segment_sum(flat, numbers, num_rows)
+        return tf.math.unsorted_segment_sum(flat, numbers, numbering.size)
 
-    known = num_rows if isinstance(num_rows, int) else None
-    shape = tf.TensorShape([known, width])
-    return Part([use.output for use in uses], features, shape)
+    known = numbering.size if isinstance(numbering.size, int) else None
+    return Part(
+        variable,
+        [use.output for use in uses],
+        features,
+        tf.TensorShape([known, width]),
+        numbering=numbering,
+    )
 
 
 def whole_part(variable) -> Part:
@@ -148,99 +138,67 @@ def whole_part(variable) -> Part:
         return tf.cast(tf.reshape(gradient, [1, -1]), tf.float32)
 
     size = tf.TensorShape(variable.shape).num_elements()
-    return Part([variable.value], features, tf.TensorShape([1, size]))
+    shape = tf.TensorShape([1, size])
+    return Part(variable, [variable.value], features, shape)
 
 
-def make_parts(variables, uses, leaves, losses):
-    """Returns the cheapest exact part of each of the encoder's variables.
+def make_parts(candidates, num_tasks, between_batches) -> list[Part | None]:
+    """Returns the cheapest exact part of each variable.
 
     Args:
-        variables: List of `keras.Variable`.
-        uses: `Uses` of them.
-        leaves: List of tensors, the representation.
-        losses: `LocalLosses`.
+        candidates: List of `Candidate`.
+        num_tasks: Integer, K.
+        between_batches: Boolean, whether inner products with another batch
+            are asked for.
 
     Returns:
-        List of `Part`, and the variables that a head reads past the
-        representation.
+        List of `Part`, `None` for a variable whose gradients are to be
+        computed task by task.
     """
-    noted = {id(v): uses.of(v) for v in variables}
-    outputs = [
-        use.output
-        for found in noted.values()
-        for use in found
-        if use.output is not None
+    return [
+        _cheapest(candidate, num_tasks, between_batches)
+        for candidate in candidates
     ]
-    through = _reached(losses.tape.gradient(leaves, outputs), outputs)
-    values = [v.value for v in variables]
-    pulled = losses.tape.gradient(leaves, values)
-    reached = {
-        id(v)
-        for v, gradient in zip(variables, pulled, strict=True)
-        if gradient is not None
-    }
-    anyhow = _reached(losses.of_sum(outputs), outputs)
-    parts, past = [], []
-    for variable in variables:
-        found = noted[id(variable)]
-        names = {use.output.name for use in found if use.output is not None}
-        if names & anyhow - through:
-            past.append(variable)
-        elif id(variable) in reached:
-            parts.append(_make_part(variable, found, through, losses.num_tasks))
-    return parts, past
 
 
-def _reached(gradients, outputs):
-    """Returns the names of the outputs that have a gradient."""
-    pairs = zip(gradients, outputs, strict=True)
-    return {output.name for gradient, output in pairs if gradient is not None}
+def matching_parts(candidates, others) -> list[Part | None]:
+    """Returns the parts that match those of another batch.
 
-
-def _make_part(variable, uses, through, num_tasks):
-    """Returns the cheapest exact part of a variable.
-
-    Uses that the representation does not depend on, a regulariser's say, are
-    left out; but a product or lookup without a gradient is one whose gradient
-    is hidden, as by `tf.recompute_grad`.
+    Args:
+        candidates: List of `Candidate`.
+        others: List of `Part`, those of the other batch.
     """
-    found = [
-        use
-        for use in uses
-        if use.output is None
-        or use.output.name in through
-        or use.kind != "other"
+    by_variable = {id(part.variable): part for part in others}
+    return [
+        _matching(candidate, by_variable.get(id(candidate.variable)))
+        for candidate in candidates
     ]
-    kinds = {use.kind for use in found}
-    hidden = any(
-        use.output is not None and use.output.name not in through
-        for use in found
-    )
-    part = None
-    if kinds == {"lookup"} and not hidden:
-        part = lookup_part(found, variable)
-    elif kinds == {"product"} and not hidden:
-        part = product_part(found, num_tasks)
+
+
+def _cheapest(candidate, num_tasks, between_batches):
+    variable, uses = candidate.variable, candidate.uses
+    if candidate.kind == "lookup":
+        return lookup_part(variable, uses)
+    if candidate.kind == "product":
+        if crossing_is_cheaper(uses, num_tasks, between_batches):
+            return product_part(variable, uses)
     elif len(variable.shape) > 1:
         logger.warning(
             "%s: no cheap form of its inner products; each task's gradient of "
             "it is computed.",
             variable.path,
         )
-    return part or whole_part(variable)
+    return None if candidate.is_above else whole_part(variable)
 
 
-def _num_rows(output):
-    """Returns how many rows a product has, as far as is known."""
-    first, *rest = output.shape[:-1]
-    if None in rest:
-        rest = [USUAL_BATCH if size is None else size for size in rest]
-    count = 1
-    for size in (USUAL_BATCH if first is None else first, *rest):
-        count *= size
-    return count
-
-
-def num_elements(shape):
-    """Returns how many elements a feature matrix has, as far as is known."""
-    return (shape[0] or USUAL_BATCH) * shape[1]
+def _matching(candidate, other):
+    if other is None:
+        return None
+    variable, uses = candidate.variable, candidate.uses
+    if other.numbering is not None:
+        alike = candidate.kind == "lookup"
+        return lookup_part(variable, uses, other.numbering) if alike else None
+    if other.rows is not None:
+        alike = candidate.kind == "product" and uses[0].layout == other.layout
+        return product_part(variable, uses) if alike else None
+    return None if candidate.is_above else whole_part(variable)

@@ -8,10 +8,9 @@ import tensorflow as tf
 from keras_mtl import distribution
 from keras_mtl.architectures.fitting import check_separate
 from keras_mtl.gradients import roles
-from keras_mtl.gradients.layerwise import LayerwiseGradients
 from keras_mtl.gradients.local_losses import LocalLosses, global_totals
-from keras_mtl.gradients.parts import make_parts
 from keras_mtl.gradients.representation import representation_pass
+from keras_mtl.gradients.split import Split, split_gradients
 from keras_mtl.gradients.sums import inner_products, square, weighted_sum
 from keras_mtl.gradients.uses import Uses
 
@@ -141,11 +140,10 @@ class TaskGradients:
             else:
                 total = self._products(self._reaching(scope))
             return distribution.all_sum(total) / scale
-        if other is not None:
-            return self._products(self._reaching(scope), other) / scale
-        layerwise, variables = self._split(scope)
-        total = self._products(variables)
-        return (total + layerwise.gramian() if layerwise else total) / scale
+        split = self._split(scope, other)
+        theirs = None if other is None else other._split(scope)
+        total = self._products(split.rest, other)
+        return (total + split.products(theirs)) / scale
 
     def norms(self, scope):
         """Returns the `(K,)` norms of the tasks' gradients."""
@@ -156,16 +154,18 @@ class TaskGradients:
                 squares = self._squares(self._reaching(scope))
             squares = distribution.all_sum(squares)
         else:
-            layerwise, variables = self._split(scope)
-            squares = self._squares(variables)
-            if layerwise:
-                squares += layerwise.squared_norms()
+            split = self._split(scope)
+            squares = self._squares(split.rest) + split.squared_norms()
         # Rounding may leave less than nothing of a vanishing gradient.
         return tf.sqrt(tf.maximum(squares, 0.0)) / self._scale
 
-    def pull_tasks(self, scope):
-        """Computes each task's gradient, for `combined` to add up."""
-        self._of_tasks(self._sources(scope))
+    def keep(self, scope):
+        """Computes what `gramian` takes of `other`, before an update."""
+        if scope == "representation":
+            return  # Refused by `gramian`.
+        split = self._split(scope, between_batches=True)
+        self._of_tasks(split.rest)
+        split.keep()
 
     @property
     def _leaves(self):
@@ -184,31 +184,33 @@ class TaskGradients:
         )
         return self._at_leaves
 
-    def _split(self, scope):
-        """Returns gradients layer by layer, and the variables left over."""
+    def _split(self, scope, other=None, between_batches=False):
+        """Returns the `Split` of a scope, made once."""
         if scope not in self._splits:
-            self._splits[scope] = self._make_split(scope)
+            self._splits[scope] = self._make_split(
+                scope, other, between_batches
+            )
         return self._splits[scope]
 
-    def _make_split(self, scope):
+    def _make_split(self, scope, other, between_batches):
+        theirs = None if other is None else other._split(scope)
         if (
             self._uses is None
             or not self._shares_representation
             or distribution.num_replicas() > 1
+            or (theirs and theirs.is_plain)
         ):
-            return None, self._reaching(scope)
-        variables = self._sources(scope)
-        trunk = {id(v) for v in roles.trunk_variables(self._model)}
-        parts, past = make_parts(
-            [v for v in variables if id(v) in trunk],
-            *(self._uses, self._leaves, self._local),
+            return Split(rest=self._reaching(scope), is_plain=True)
+        heads = {id(v) for v in roles.head_variables(self._model)}
+        return split_gradients(
+            self._sources(scope),
+            heads,
+            self._uses,
+            self._local,
+            self._representation_pass,
+            between_batches,
+            theirs,
         )
-        rest = [*past, *(v for v in variables if id(v) not in trunk)]
-        if not parts:
-            return None, rest
-        cotangents = self._representation_pass.stacked
-        tape = self._local.tape
-        return LayerwiseGradients(tape, self._leaves, parts, cotangents), rest
 
     def _weighted(self, coefficients, variables):
         """Returns `{id(variable): gradient}` of a weighted sum of the tasks.
@@ -218,7 +220,7 @@ class TaskGradients:
         """
         local, at_leaves = self._local, self._at_leaves
         shares = tf.unstack(coefficients / distribution.num_replicas())
-        found = at_leaves.of_heads(coefficients) if at_leaves else {}
+        found = at_leaves.heads.scaled(coefficients) if at_leaves else {}
         found |= {
             id(v): weighted_sum(self._at_hand[id(v)], shares)
             for v in variables

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_mtl.gradients.sums import weighted_sum
+from keras_mtl.gradients.heads import HeadGradients
 
 
 def representation_pass(losses, leaves, heads, uses):
@@ -28,10 +28,15 @@ def representation_pass(losses, leaves, heads, uses):
         if all(delta is not None for delta in deltas):
             of_heads = [{id(v): next(rest) for v in vs} for vs in heads]
             return LinearHeadGradients(
-                leaves, deltas, matrices, of_heads, losses.num_tasks
+                *(leaves, deltas, matrices, losses.num_tasks),
+                HeadGradients(of_heads, losses.num_tasks),
             )
     stacked, of_heads = [], []
     one_each = len(heads) == losses.num_tasks
+    if not one_each:
+        (variables,) = heads
+        pulled = losses.of_sum(variables)
+        of_heads = [dict(zip(map(id, variables), pulled, strict=True))]
     for task in range(losses.num_tasks):
         mine = heads[task] if one_each else []
         pulled = losses.of_task(task, [*leaves, *mine])
@@ -42,9 +47,11 @@ def representation_pass(losses, leaves, heads, uses):
                 for leaf, gradient in zip(leaves, at_leaves, strict=True)
             ]
         )
-        ids = map(id, mine)
-        of_heads.append(dict(zip(ids, pulled[len(leaves) :], strict=True)))
+        if one_each:
+            ids = map(id, mine)
+            of_heads.append(dict(zip(ids, pulled[len(leaves) :], strict=True)))
     stacked = [tf.stack(column) for column in zip(*stacked, strict=True)]
+    of_heads = HeadGradients(of_heads, losses.num_tasks)
     return RepresentationGradients(leaves, stacked, of_heads)
 
 
@@ -54,18 +61,13 @@ class RepresentationGradients:
     Args:
         leaves: List of tensors, the representation.
         stacked: List of `(K, ...)` tensors, each task's gradient of each.
-        heads: List of K dicts from `id(variable)` to the gradient of a
-            variable that serves this task only.
+        heads: `HeadGradients`.
     """
 
     def __init__(self, leaves, stacked, heads):
         self.leaves = leaves
         self.stacked = stacked
-        self._heads = heads
-
-    def of_heads(self, coefficients):
-        """Returns `{id(variable): gradient}` of the heads' variables."""
-        return _scaled(self._heads, coefficients)
+        self.heads = heads
 
     def gramian(self):
         """Returns the `(K, K)` inner products on this replica."""
@@ -100,13 +102,13 @@ class LinearHeadGradients:
         deltas: List of K tensors `(B, u_k)`, gradients of the products, or
             list of one for all stacked heads.
         matrices: List of as many tensors `(D, u_k)`.
-        heads: As in `RepresentationGradients`; unused for stacked heads.
         num_tasks: Integer, K.
+        heads: `HeadGradients`.
     """
 
-    def __init__(self, leaves, deltas, matrices, heads, num_tasks):
+    def __init__(self, leaves, deltas, matrices, num_tasks, heads):
         self.leaves = leaves
-        self._heads = heads if len(heads) == num_tasks else [{}] * num_tasks
+        self.heads = heads
         self._sizes = [
             int(delta.shape[-1]) * len(deltas) // num_tasks
             for delta in deltas
@@ -119,10 +121,6 @@ class LinearHeadGradients:
         )
         self._deltas = tf.concat(deltas, axis=1)
         self._matrices = tf.concat(matrices, axis=1)
-
-    def of_heads(self, coefficients):
-        """Returns `{id(variable): gradient}` of the heads' variables."""
-        return _scaled(self._heads, coefficients)
 
     def gramian(self):
         """Returns the `(K, K)` inner products on this replica."""
@@ -211,14 +209,3 @@ def _gramian(stacked):
 def _flat(tensor):
     tensor = tf.cast(tensor, tf.float32)
     return tf.reshape(tensor, [tensor.shape[0], -1])
-
-
-def _scaled(heads, coefficients):
-    """Returns `{id(variable): gradient}`, each times its task's coefficient."""
-    return {
-        key: weighted_sum([gradient], [coefficient])
-        for gradients, coefficient in zip(
-            heads, tf.unstack(coefficients), strict=True
-        )
-        for key, gradient in gradients.items()
-    }

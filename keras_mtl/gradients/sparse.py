@@ -20,32 +20,53 @@ def compact_rows(slices) -> list[tf.Tensor]:
     given = [s for s in slices if s is not None]
     indices = tf.concat([s.indices for s in given], axis=0)
     table = tf.get_static_value(given[0].dense_shape)
-    numbers, size = number_rows(indices, None if table is None else table[0])
-    parts = iter(tf.split(numbers, [tf.size(s.indices) for s in given]))
+    numbering = Numbering(indices, None if table is None else table[0])
+    sizes = [tf.size(s.indices) for s in given]
+    parts = iter(tf.split(numbering.numbers, sizes))
     return [
         None
         if s is None
-        else tf.math.unsorted_segment_sum(s.values, next(parts), size)
+        else tf.math.unsorted_segment_sum(s.values, next(parts), numbering.size)
         for s in slices
     ]
 
 
-def number_rows(indices, table_size):
-    """Returns a number for each index, and how many numbers there may be.
+class Numbering:
+    """Numbers for the rows of a table that a batch reads.
 
     Args:
-        indices: `(N,)` integers.
+        indices: `(N,)` int32, the rows that are read.
         table_size: Integer, the rows of the table, or `None`.
 
-    Returns:
-        `(N,)` integers, equal for equal indices: ranks among the distinct
-        ones, or the indices where the table has no more than N rows. And an
-        integer or int32 scalar above them all.
+    Attributes:
+        numbers: `(N,)` int32, equal for equal indices: ranks among the
+            distinct ones, or the indices where the table has no more than N
+            rows.
+        size: Integer or int32 scalar above all numbers.
     """
-    total = indices.shape[0]
-    if None not in (table_size, total) and table_size <= total:
-        return indices, int(table_size)
-    return _ranks(indices), tf.size(indices) if total is None else total
+
+    def __init__(self, indices, table_size):
+        total = indices.shape[0]
+        self._direct = None not in (table_size, total) and table_size <= total
+        if self._direct:
+            self.numbers, self.size = indices, int(table_size)
+            return
+        self.numbers = _ranks(indices)
+        self.size = tf.size(indices) if total is None else total
+        self._indices = indices
+
+    def of(self, indices):
+        """Returns the numbers of other indices; -1 for rows not read here."""
+        if self._direct:
+            return indices
+        distinct = tf.tensor_scatter_nd_update(
+            tf.fill([self.size], self._indices.dtype.max),
+            self.numbers[:, None],
+            self._indices,
+        )
+        places = tf.minimum(tf.searchsorted(distinct, indices), self.size - 1)
+        found = tf.gather(distinct, places) == indices
+        return tf.where(found, places, -1)
 
 
 def _ranks(indices):

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_mtl.gradients.contractions import PRODUCTS, contraction
+
 # What may stand between a variable and the operation that uses it.
 VIEWS = ("ReadVariableOp", "Cast", "Identity", "ExpandDims", "Reshape")
-PRODUCTS = {
-    "MatMul": ("transpose_a", "transpose_b"),
-    "BatchMatMulV2": ("adj_x", "adj_y"),
-}
+# Rows that a batch of unknown size is taken to have.
+USUAL_BATCH = 256
 
 
 class Use(NamedTuple):
@@ -22,16 +22,31 @@ class Use(NamedTuple):
             patches), `"lookup"` (rows of a table) or `"other"`.
         output: Tensor, what the operation returns. For `"other"`, the
             variable as it was read, or `None` if the operation reads it.
-        fan_in: Integer, the length of a row; `None` for other kinds or where
-            it is not known.
-        operands: Function that returns the `(N, fan_in)` rows, or the `(N,)`
+        operands: Function that returns the rows `(N, I)`, or `(E, N, I)` where
+            each of E matrices multiplies rows of its own; or the `(N,)`
             indices that are looked up.
+        matrix: Function from a gradient of `output` to one of the products,
+            `(N, U)` or `(E, N, U)`.
+        sizes: Tuple of E (`None` for one matrix), I and U.
+        layout: How the variable's axes become those of matrices; gradients by
+            two uses may be added up as matrices only if it is the same.
     """
 
     kind: str
     output: tf.Tensor | None
-    fan_in: int | None = None
     operands: Callable | None = None
+    matrix: Callable | None = None
+    sizes: tuple = ()
+    layout: tuple = ()
+
+    @property
+    def num_rows(self) -> int:
+        """N, as far as it is known."""
+        groups, _, units = self.sizes
+        sizes = [USUAL_BATCH if n is None else n for n in self.output.shape]
+        return functools.reduce(int.__mul__, sizes, 1) // (
+            units * (groups or 1)
+        )
 
 
 class Uses:
@@ -94,10 +109,18 @@ def _products_of(rows) -> dict[str, tf.Operation] | None:
     return found
 
 
+def _multiplies(op):
+    """Whether `op` multiplies rows by a matrix, its second input."""
+    flags = PRODUCTS.get(op.type)
+    if flags is None or op.inputs[1].shape.rank != 2:
+        return False
+    return not any(op.get_attr(flag) for flag in flags)
+
+
 def _uses(op, read=None):
     """Returns the uses of a variable by `op`, and by what views it."""
     if op.type == "ResourceGather" and not op.get_attr("batch_dims"):
-        return [Use("lookup", op.outputs[0], None, _flat(op.inputs[1]))]
+        return [Use("lookup", op.outputs[0], _flat(op.inputs[1]))]
     if op.type not in VIEWS:
         return [Use("other", read)]
     (view,) = op.outputs
@@ -115,24 +138,31 @@ def _uses_of_view(op, view, read):
         return _uses(op, read)
     same = view.shape == read.shape
     if first and same and op.type == "GatherV2" and _gathers_rows(op):
-        return [Use("lookup", op.outputs[0], None, _flat(op.inputs[1]))]
-    if not first and _multiplies(op):
-        rows = op.inputs[0]
-        fan_in = rows.shape[-1]
-        return [Use("product", op.outputs[0], fan_in, _flat(rows, fan_in))]
+        return [Use("lookup", op.outputs[0], _flat(op.inputs[1]))]
     if not first and op.type == "Conv2D" and _convolves(op):
         fan_in = int(op.inputs[1].shape[:3].num_elements())
-        patches = functools.partial(_patches, op, fan_in)
-        return [Use("product", op.outputs[0], fan_in, patches)]
+        units = int(op.inputs[1].shape[3])
+        return [
+            Use(
+                *("product", op.outputs[0]),
+                functools.partial(_patches, op, fan_in),
+                lambda gradient: tf.reshape(gradient, [-1, units]),
+                (None, fan_in, units),
+                ("conv",),
+            )
+        ]
+    # A product of the variable with itself has no rows.
+    alone = sum(tensor is view for tensor in op.inputs) == 1
+    found = contraction(op, 0 if first else 1) if alone else None
+    if found is not None:
+        return [
+            Use(
+                *("product", op.outputs[0]),
+                *(found.rows, found.matrix, found.sizes),
+                (*view.shape, *found.layout),
+            )
+        ]
     return [Use("other", read)]
-
-
-def _multiplies(op):
-    """Whether `op` multiplies rows by a matrix, its second input."""
-    flags = PRODUCTS.get(op.type)
-    if flags is None or op.inputs[1].shape.rank != 2:
-        return False
-    return not any(op.get_attr(flag) for flag in flags)
 
 
 def _gathers_rows(op):
@@ -150,9 +180,8 @@ def _convolves(op):
     )
 
 
-def _flat(tensor, width=None):
-    shape = [-1] if width is None else [-1, width]
-    return lambda: tf.reshape(tensor, shape)
+def _flat(indices):
+    return lambda: tf.reshape(indices, [-1])
 
 
 def _patches(op, fan_in):

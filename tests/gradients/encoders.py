@@ -5,7 +5,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mtl import MultiTaskModel
-from keras_mtl.layers import TextCNN
+from keras_mtl.gradients import roles
+from keras_mtl.layers import StackedHeads, TextCNN
 
 layers = keras.layers
 TASKS = ("first", "second", "third", "fourth")
@@ -134,6 +135,57 @@ def _tied(x):
     return Tied()(x)
 
 
+@keras.saving.register_keras_serializable("tests")
+class Bank(layers.Layer):
+    """Three experts of three layers, each layer in one product."""
+
+    def build(self, shape):
+        sizes = [(3, shape[-1], 40), (3, 40, 12), (3, 12, 9)]
+        self.kernels = [
+            self.add_weight(shape=size, name=f"kernel_{k}")
+            for k, size in enumerate(sizes)
+        ]
+
+    def call(self, x):
+        first, second, third = self.kernels
+        hidden = keras.ops.tanh(keras.ops.einsum("bi,eiu->beu", x, first))
+        hidden = keras.ops.einsum("bei,eiu->beu", hidden, second)
+        hidden = keras.ops.transpose(keras.ops.tanh(hidden), (1, 0, 2))
+        hidden = keras.ops.matmul(hidden, third)
+        return keras.ops.transpose(keras.ops.tanh(hidden), (1, 0, 2))
+
+    def compute_output_shape(self, shape):
+        return (shape[0], 3, 9)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Mixture(layers.Layer):
+    """Mixes experts by a gate that reads what lies beside them."""
+
+    def build(self, shapes):
+        self.gate = layers.Dense(3, "softmax")
+        self.gate.build(shapes["gated"])
+
+    def call(self, parts):
+        gates = self.gate(parts["gated"])
+        return keras.ops.einsum("be,beu->bu", gates, parts["bank"])
+
+
+def _experts(x):
+    hidden = layers.Dense(60, "tanh")(x)
+    return {"bank": Bank()(hidden), "gated": hidden}
+
+
+def _stitched(x):
+    """Two streams of rows that pass one layer, and mix before the next."""
+    first, second = layers.Dense(30, "tanh")(x), layers.Dense(30, "relu")(x)
+    block = layers.Dense(25, "tanh")
+    first, second = block(first), block(second)
+    return layers.Dense(6)(
+        layers.Add()([first, layers.Multiply()([first, second])])
+    )
+
+
 INPUTS = {
     "vectors": (5,),
     "wide": (400,),
@@ -155,7 +207,45 @@ ENCODERS = {
     "recomputed": ("vectors", _recomputed),
     "tied": ("tokens", _tied),
     "twice": ("vectors", None),
+    "experts": ("wide", _experts),
+    "stitched": ("wide", _stitched),
+    "necks": ("wide", _wide),
+    "stack": ("wide", _wide),
 }
+# What a head has before its last layer.
+NECKS = {
+    "several": lambda task: [Both()],
+    "experts": lambda task: [Mixture()],
+    "necks": lambda task: [layers.Dense(50, "tanh", name=f"{task}_first")],
+}
+
+
+UNITS = dict(zip(TASKS, (1, 2, 1, 3), strict=True))
+
+
+def make_heads(name, linear, dtype):
+    """Returns the heads of a model with the named encoder.
+
+    Those of `"necks"` have a layer of their own each, and then two of three or
+    four layers that they share. Those of `"stack"` are stacked.
+    """
+    if name == "stack":
+        return StackedHeads(TASKS, 2)
+    neck = layers.Dense(40, "tanh", name="neck")
+    tower = layers.Dense(30, "tanh", name="tower")
+    shared = {"first": [neck], "second": [neck, tower], "third": [tower]}
+    heads = {}
+    for task in TASKS:
+        before = [] if linear else [layers.Activation("tanh")]
+        if name in NECKS:
+            before += NECKS[name](task)
+        if name == "necks" and task == "third":
+            before += [layers.Dense(40, name="to_tower")]
+        if name == "necks":
+            before += shared.get(task, [])
+        last = layers.Dense(UNITS[task], dtype=dtype)
+        heads[task] = keras.Sequential([*before, last])
+    return heads
 
 
 def build(name, dtype="float32", seed=0, linear_heads=True, head_dtype=None):
@@ -168,17 +258,7 @@ def build(name, dtype="float32", seed=0, linear_heads=True, head_dtype=None):
         shape = INPUTS[kind]
         x = keras.Input(shape, dtype="int32" if kind == "tokens" else None)
         encoder = Twice() if make is None else keras.Model(x, make(x))
-        units = dict(zip(TASKS, (1, 2, 1, 3), strict=True))
-        heads = {
-            task: keras.Sequential(
-                [
-                    *([Both()] if name == "several" else []),
-                    *([] if linear_heads else [layers.Activation("tanh")]),
-                    layers.Dense(units[task], dtype=head_dtype),
-                ]
-            )
-            for task in TASKS
-        }
+        heads = make_heads(name, linear_heads, head_dtype)
         model = MultiTaskModel(encoder, heads)
         model.compile(keras.optimizers.Adam(0.01), loss="mse")
         model(batch(name, 2)[0])
@@ -199,40 +279,60 @@ def batch(name, num_rows=7, seed=1):
     leading = (num_rows, *shape[1:3]) if name == "map" else (num_rows,)
     y = {
         task: rng.normal(size=(*leading, units)).astype("float32")
-        for task, units in zip(TASKS, (1, 2, 1, 3), strict=True)
+        for task, units in UNITS.items()
     }
     weight = np.ones(num_rows, "float32")
     weight[::3] = 0.0
+    if name == "stack":
+        y = rng.normal(size=(num_rows, len(TASKS), 2)).astype("float32")
+        weight = np.stack([np.ones_like(weight), weight] * 2, axis=1)
+        return x, y, weight
     return x, y, {TASKS[1]: weight}
 
 
-def reference(model, data, variables=None):
-    """Returns the `(K, P)` Jacobian in the model's precision, task by task.
+def jacobian(model, data, training=True):
+    """Returns the tasks' gradients in the model's precision, task by task.
 
-    Of the representation without `variables`.
+    Args:
+        model: Model of `build`.
+        data: `batch`.
+        training: Boolean, passed to the layers.
+
+    Returns:
+        Dict from `id(variable)` to a `(K, size)` array, and `"leaves"`, that
+        of the representation.
     """
     x, y, sample_weight = data
+    variables = roles.task_variables(model)
     rows = []
-    for task in TASKS:
-        kept = sample_weight.get(task, np.ones(len(y[task]))) != 0.0
+    for k, task in enumerate(TASKS):
         with tf.GradientTape() as tape:
-            representation = model.encoder(x, training=True)
+            representation = model.encoder(x, training=training)
             # Copies, so that no leaf is upstream of another.
             representation = keras.tree.map_structure(
                 tf.identity, representation
             )
-            output = model.heads[task](representation, training=True)
-            errors = tf.reduce_mean((output - y[task]) ** 2, axis=-1)
-            loss = tf.reduce_mean(errors[kept])
+            if isinstance(y, dict):
+                head, label = model.heads[task], y[task]
+                weight = sample_weight.get(task, np.ones(len(label)))
+                output = head(representation, training=training)
+            else:
+                output = model.heads(representation, training=training)[:, k]
+                label, weight = y[:, k], sample_weight[:, k]
+            errors = tf.reduce_mean((output - label) ** 2, axis=-1)
+            loss = tf.reduce_mean(errors[weight != 0.0])
         leaves = keras.tree.flatten(representation)
-        sources = leaves if variables is None else variables
+        pulled = tape.gradient(loss, [*leaves, *variables])
         flat = [
             np.zeros(np.prod(source.shape))
             if gradient is None
             else np.ravel(tf.convert_to_tensor(gradient).numpy())
             for source, gradient in zip(
-                sources, tape.gradient(loss, sources), strict=True
+                [*leaves, *variables], pulled, strict=True
             )
         ]
-        rows.append(np.concatenate(flat))
-    return np.stack(rows)
+        of_leaves = np.concatenate(flat[: len(leaves)])
+        rows.append([of_leaves, *flat[len(leaves) :]])
+    keys = ["leaves", *map(id, variables)]
+    columns = map(np.stack, zip(*rows, strict=True))
+    return dict(zip(keys, columns, strict=True))

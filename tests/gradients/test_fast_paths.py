@@ -10,45 +10,73 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_mtl.gradients import TaskGradients, layerwise, roles
-from keras_mtl.gradients.parts import Triangle
+from keras_mtl.gradients.triangle import Triangle
 from keras_mtl.weighters import MGDA, GradNorm, MetaWeighting, PCGrad
-from tests.gradients.encoders import ENCODERS, batch, build, reference
+from tests.gradients.encoders import ENCODERS, batch, build, jacobian
 
 SCOPES = ["representation", "last_shared_layer", "shared", "all"]
+ACROSS = SCOPES[1:]
 
 
-def traced(model, data, scope, **kwargs):
-    """Returns a function of no arguments that measures Gramian and norms."""
+def measuring(model, data, query=None, scopes=SCOPES, **kwargs):
+    """Returns a compiled function that measures everything at once.
+
+    It returns Gramian and norms of each scope and, with a query batch, the
+    inner products of its tasks' gradients and those of the first batch.
+    """
 
     @tf.function(autograph=False, **kwargs)
-    def measure():
-        measured = TaskGradients(model, data, training=True, scope=scope)
-        return measured.gramian(scope), measured.norms(scope)
+    def measure(data, query):
+        support = TaskGradients(model, data, training=True, scope="all")
+        found = {s: (support.gramian(s), support.norms(s)) for s in scopes}
+        if query is None:
+            return found, {}
+        # Its own: what is kept has other forms than a Gramian.
+        support = TaskGradients(model, data, training=True, scope="all")
+        across = [scope for scope in scopes if scope in ACROSS]
+        for scope in across:
+            support.keep(scope)
+        second = TaskGradients(model, query, training=False, scope="all")
+        return found, {s: second.gramian(s, support) for s in across}
 
     return measure
 
 
 def measured(model, data, scope, **kwargs):
-    gramian, norms = traced(model, data, scope, **kwargs)()
-    return gramian.numpy(), norms.numpy()
+    found, _ = measuring(model, data, scopes=[scope], **kwargs)(data, None)
+    return [value.numpy() for value in found[scope]]
 
 
-def exact_gramian(name, data, scope, model, **kwargs):
-    """Returns the Gramian of the same model in float64."""
+def in_float64(name, model, **kwargs):
+    """Returns the same model in float64."""
     exact = build(name, "float64", **kwargs)
     exact.set_weights([w.astype("float64") for w in model.get_weights()])
+    return exact
+
+
+def exact_gradients(model, data, training=True):
+    """Returns a function from a scope to the `(K, P)` exact gradients."""
     data = keras.tree.map_structure(
         lambda a: a.astype("float64") if a.dtype == "float32" else a, data
     )
-    variables = None
-    if scope != "representation":
-        variables = roles.scope_variables(exact, scope)
-    rows = reference(exact, data, variables)
+    found = jacobian(model, data, training)
+
+    def of_scope(scope):
+        if scope == "representation":
+            return found["leaves"]
+        variables = roles.scope_variables(model, scope)
+        return np.concatenate([found[id(v)] for v in variables], axis=1)
+
+    return of_scope
+
+
+def exact_gramian(name, data, scope, model, **kwargs):
+    rows = exact_gradients(in_float64(name, model, **kwargs), data)(scope)
     return rows @ rows.T
 
 
 def assert_same(actual, expected, tolerance=1e-4):
-    gramian, norms = actual
+    gramian, norms = (np.asarray(value) for value in actual)
     scale = np.trace(expected) / len(expected)
     np.testing.assert_allclose(
         gramian, expected, rtol=tolerance, atol=0.1 * tolerance * scale
@@ -56,55 +84,64 @@ def assert_same(actual, expected, tolerance=1e-4):
     np.testing.assert_allclose(norms**2, np.diag(expected), rtol=tolerance)
 
 
+def assert_exact(name, model, found, data, query):
+    """Compares what `measuring` returns with float64 backward passes."""
+    gramians, products = found
+    rows = exact_gradients(in_float64(name, model), data)
+    for scope, values in gramians.items():
+        assert_same(values, rows(scope) @ rows(scope).T)
+    # Anew: a training pass moves the averages of batch-norm.
+    exact = in_float64(name, model)
+    of_query = exact_gradients(exact, query, training=False)
+    for scope, values in products.items():
+        mine, theirs = of_query(scope), rows(scope)
+        sizes = [np.linalg.norm(g, axis=1) for g in (mine, theirs)]
+        error = np.abs(np.asarray(values) - mine @ theirs.T)
+        assert np.max(error / (np.outer(*sizes) + 1e-12)) < 1e-4, scope
+
+
 @pytest.mark.parametrize("name", list(ENCODERS))
-def test_gramians_are_those_of_separate_backward_passes(name):
-    model, data = build(name), batch(name)
-    for scope in SCOPES:
-        expected = exact_gramian(name, data, scope, model)
-        assert_same(measured(model, data, scope), expected)
+def test_all_agree_with_separate_backward_passes(name):
+    """In every scope, and between two batches that differ in size."""
+    model, data, query = build(name), batch(name), batch(name, 5, seed=2)
+    across = measuring(model, data, query)(data, query)
+    assert_exact(name, model, across, data, query)
 
 
 @pytest.mark.parametrize("name", ["wide", "map"])
-@pytest.mark.parametrize("scope", ["representation", "shared"])
-def test_heads_that_start_with_no_product(name, scope):
+def test_heads_that_start_with_no_product(name):
     model, data = build(name, linear_heads=False), batch(name)
-    expected = exact_gramian(name, data, scope, model, linear_heads=False)
-    assert_same(measured(model, data, scope), expected)
+    scopes = ["representation", "shared"]
+    found, _ = measuring(model, data, scopes=scopes)(data, None)
+    exact = in_float64(name, model, linear_heads=False)
+    for scope in scopes:
+        rows = exact_gradients(exact, data)(scope)
+        assert_same(found[scope], rows @ rows.T)
 
 
-@pytest.mark.parametrize("name", ["wide", "deep_conv", "text"])
-def test_xla_agrees(name):
-    model, data = build(name), batch(name)
-    expected = exact_gramian(name, data, "shared", model)
-    assert_same(measured(model, data, "shared", jit_compile=True), expected)
-
-
-@pytest.mark.parametrize("name", ["wide", "deep_conv", "text"])
-def test_batches_of_unknown_size(name):
-    model, data = build(name), batch(name)
+@pytest.mark.parametrize("name", ["wide", "deep_conv", "text", "experts"])
+def test_xla_agrees_and_batches_of_unknown_size(name):
+    model, data, query = build(name), batch(name), batch(name, 5, seed=2)
+    scopes = ["shared"]
+    compiled = measuring(model, data, query, scopes, jit_compile=True)
+    assert_exact(name, model, compiled(data, query), data, query)
     spec = keras.tree.map_structure(
         lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), data
     )
-
-    @tf.function(autograph=False, input_signature=spec)
-    def measure(x, y, sample_weight):
-        data = (x, y, sample_weight)
-        measured = TaskGradients(model, data, training=True, scope="shared")
-        return measured.gramian("shared"), measured.norms("shared")
-
-    gramian, norms = measure(*data)
-    expected = exact_gramian(name, data, "shared", model)
-    assert_same((gramian.numpy(), norms.numpy()), expected)
+    signature = {"input_signature": [spec, spec]}
+    unknown = measuring(model, data, query, scopes, **signature)
+    assert_exact(name, model, unknown(data, query), data, query)
 
 
-@pytest.mark.parametrize("name", ["wide", "text"])
+@pytest.mark.parametrize("name", ["wide", "text", "experts"])
 @pytest.mark.parametrize("chunk_bytes", [1, 30_000])
 def test_chunks_of_tasks_and_slices_of_features(name, chunk_bytes, monkeypatch):
     monkeypatch.setattr(layerwise, "CHUNK_BYTES", chunk_bytes)
     monkeypatch.setattr(layerwise, "SLICE_BYTES", 2_000)
     model, data = build(name), batch(name, num_rows=40)
-    expected = exact_gramian(name, data, "shared", model)
-    assert_same(measured(model, data, "shared"), expected)
+    query = batch(name, 33, seed=2)
+    across = measuring(model, data, query, ["shared"])(data, query)
+    assert_exact(name, model, across, data, query)
 
 
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
@@ -128,13 +165,15 @@ def test_heads_of_another_precision_than_the_encoder(scope):
     assert history["skipped_steps"] == [0]
 
 
-@pytest.mark.parametrize("name", ["wide", "deep_conv"])
+@pytest.mark.parametrize(
+    "name", ["wide", "deep_conv", "experts", "stitched", "necks"]
+)
 def test_no_gradient_of_a_cheap_layer_is_made(name):
     model, data = build(name), batch(name)
-    graph = traced(model, data, "shared").get_concrete_function().graph
-    kernels = {tuple(v.shape) for v in model.encoder.trainable_variables}
+    graph = _graph(model, data)
+    kernels = {tuple(v.shape) for v in roles.shared_variables(model)}
     kernels = {shape for shape in kernels if np.prod(shape) > 200}
-    kinds = ("MatMul", "Conv2DBackpropFilter")
+    kinds = ("MatMul", "BatchMatMul", "Einsum", "Conv2DBackpropFilter")
     made = [op for op in _needed(graph) if op.type.startswith(kinds)]
     assert made
     assert not [op for op in made if tuple(op.outputs[0].shape) in kernels]
@@ -142,7 +181,7 @@ def test_no_gradient_of_a_cheap_layer_is_made(name):
 
 def test_no_table_of_an_embedding_is_filled():
     model, data = build("recurrent"), batch("recurrent", num_rows=2)
-    graph = traced(model, data, "shared").get_concrete_function().graph
+    graph = _graph(model, data)
     table = model.encoder.layers[1].embeddings.shape
     made = {
         op.type
@@ -151,6 +190,11 @@ def test_no_table_of_an_embedding_is_filled():
         if output.shape.rank and tuple(output.shape) == table
     }
     assert made <= {"ReadVariableOp", "Placeholder"}
+
+
+def _graph(model, data):
+    function = measuring(model, data, scopes=["shared"])
+    return function.get_concrete_function(data, None).graph
 
 
 def _needed(graph):
@@ -174,7 +218,7 @@ def _needed(graph):
 def test_a_layer_without_a_cheap_form_is_named_once(caplog):
     model, data = build("recurrent"), batch("recurrent")
     with caplog.at_level(logging.WARNING, "keras_mtl"):
-        traced(model, data, "shared").get_concrete_function()
+        _graph(model, data)
     named = [record.getMessage() for record in caplog.records]
     assert len(named) == 2
     assert "lstm_cell/kernel: no cheap form" in named[0]
@@ -184,7 +228,7 @@ def test_a_layer_without_a_cheap_form_is_named_once(caplog):
 def test_cheap_layers_are_not_named(caplog):
     model, data = build("wide"), batch("wide")
     with caplog.at_level(logging.WARNING, "keras_mtl"):
-        traced(model, data, "shared").get_concrete_function()
+        _graph(model, data)
     assert caplog.records == []
 
 
