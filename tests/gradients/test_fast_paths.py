@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from keras_mtl.gradients import TaskGradients, layerwise, roles
 from keras_mtl.gradients.triangle import Triangle
 from keras_mtl.weighters import MGDA, GradNorm, MetaWeighting, PCGrad
-from tests.gradients.encoders import ENCODERS, batch, build, jacobian
+from tests.gradients.encoders import ENCODERS
+from tests.gradients.models import batch, build, jacobian
 
 SCOPES = ["representation", "last_shared_layer", "shared", "all"]
 ACROSS = SCOPES[1:]
