@@ -16,6 +16,7 @@ import tensorflow as tf
 
 BEFORE, AFTER = ("call",), ("observe",)
 SUPPORT, QUERY = frozenset({"support"}), frozenset({"query"})
+AGAIN = frozenset({"support again"})
 
 
 class Sources(NamedTuple):
@@ -28,6 +29,8 @@ class Sources(NamedTuple):
         scope: String or `None`, whose gradients.
         epoch: Float scalar, the number of epochs finished.
         learning_rate: Float scalar.
+        again: `TaskGradients` of the support batch after the update, or `None`
+            where no signal reads it.
     """
 
     support: object
@@ -35,6 +38,7 @@ class Sources(NamedTuple):
     scope: str | None
     epoch: tf.Tensor
     learning_rate: tf.Tensor
+    again: object = None
 
     @property
     def fixed(self):
@@ -53,8 +57,8 @@ class Signal(NamedTuple):
         meaning: String. Content and unit.
         measure: Function from `Sources` to a tensor, the same on every
             replica.
-        batches: Frozenset of `"support"` and `"query"`: whose losses or
-            gradients are read.
+        batches: Frozenset of `"support"`, `"query"` and `"support again"` (at
+            the new parameters): whose losses or gradients are read.
         of_gradients: Boolean. Whether it is made of tasks' gradients.
     """
 
@@ -139,6 +143,15 @@ SIGNALS = {
         lambda sources: sources.query.losses,
         QUERY,
     ),
+    "losses_after": Signal(
+        PER_TASK,
+        AFTER,
+        "a forward pass",
+        "mean loss of each task on the same batch at the new parameters, with "
+        "the same dropout",
+        lambda sources: sources.again.losses,
+        AGAIN,
+    ),
     "query_support_gramian": Signal(
         PER_PAIR,
         AFTER,
@@ -170,8 +183,17 @@ def known_signals(method) -> list[str]:
 
 def reads_query(weighter) -> bool:
     """Whether a weighter learns from query data."""
+    return _reads("query", weighter)
+
+
+def reads_again(weighter) -> bool:
+    """Whether a weighter reads the support batch at the new parameters."""
+    return _reads("support again", weighter)
+
+
+def _reads(batch, weighter):
     asked = (*weighter.needs, *weighter.observes)
-    return any("query" in SIGNALS[name].batches for name in asked)
+    return any(batch in SIGNALS[name].batches for name in asked)
 
 
 def keeps_gradients(weighter) -> bool:

@@ -55,5 +55,36 @@ class StatesBefore:
         keep_if(finite, states, before)
 
 
+class ForwardAgain:
+    """Lets a forward pass be run again as if it were the first.
+
+    Random layers draw what they drew, and no state is left changed: neither
+    theirs nor the statistics of batch normalisation.
+
+    Args:
+        model: A built and compiled `MultiTaskModel`, before the first pass.
+    """
+
+    def __init__(self, model):
+        self._model = model
+        self._random = random_state.states(model)
+        self._first = [tf.convert_to_tensor(v) for v in self._random]
+
+    def run(self, forward):
+        """Returns the result of `forward()`."""
+        states = StatesBefore(self._model)
+        latest = [tf.convert_to_tensor(v) for v in self._random]
+        _assign(self._random, self._first)
+        result = forward()
+        _assign(self._random, latest)
+        states.restore_unless(tf.constant(False))
+        return result
+
+
+def _assign(variables, values):
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
 def _is_assigned(handle):
     return any(op.type not in READS for op in handle.consumers())

@@ -13,8 +13,13 @@ from keras_mtl.precision import (
     keep_if,
     loss_scale,
 )
-from keras_mtl.signals import keeps_gradients, measure, resolve_scope
-from keras_mtl.states import StatesBefore
+from keras_mtl.signals import (
+    keeps_gradients,
+    measure,
+    reads_again,
+    resolve_scope,
+)
+from keras_mtl.states import ForwardAgain, StatesBefore
 
 
 def train_step(model, data):
@@ -40,7 +45,7 @@ def train_step(model, data):
         [*signals.values(), batch.losses, weights, batch.regularisation]
     ) & (first < 0)
     step.update(gradients, finite)
-    step.observe(batch, data.query, finite)
+    step.observe(batch, data, finite)
     model._loss_tracker.update_state(batch, weights, penalty, finite, first)
     step.update_metrics(batch, finite)
 
@@ -64,6 +69,9 @@ class Step:
         self._learning_rate = tf.identity(tf.convert_to_tensor(rate))
         self._variables = model.trainable_variables
         self._states = StatesBefore(model)
+        self._again = (
+            ForwardAgain(model) if reads_again(self._weighter) else None
+        )
         self._scope = None
 
     def forward(self, data, training=True):
@@ -84,9 +92,9 @@ class Step:
         """Returns the signals of `call`, by name."""
         return self._measure(self._weighter.needs, batch)
 
-    def _measure(self, names, batch, query=None):
+    def _measure(self, names, batch, query=None, again=None):
         epoch, rate = self._model.epoch, self._learning_rate
-        return measure(names, batch, query, self._scope, epoch, rate)
+        return measure(names, batch, query, self._scope, epoch, rate, again)
 
     def weigh(self, signals, losses):
         """Returns the weights, the weighter's own loss, and its gradients."""
@@ -134,13 +142,17 @@ class Step:
             self._model.jit_compile,
         )
 
-    def observe(self, batch, query, finite):
+    def observe(self, batch, data, finite):
         """Shows the weighter what the update led to, where it looks at it."""
         if not self._weighter.observes:
             return
-        if query is not None:
-            query = self.forward(query, training=False)
-        signals = self._measure(self._weighter.observes, batch, query)
+        query = again = None
+        if data.query is not None:
+            query = self.forward(data.query, training=False)
+        if self._again is not None:
+            again = self._again.run(lambda: self.forward(data.support))
+        names = self._weighter.observes
+        signals = self._measure(names, batch, query, again)
         state = self._weighter.non_trainable_variables
         before = [tf.convert_to_tensor(variable) for variable in state]
         self._weighter.observe(**signals)

@@ -68,7 +68,10 @@ def assert_alike(received, expected, history, other):
 
 
 # One for each kind of signal; every weighter is in the long form.
-KINDS = ["uncertainty", "slaw", "gradnorm", "mgda", "meta_weighting"]
+KINDS = [
+    *("uncertainty", "slaw", "gradnorm", "mgda", "meta_weighting"),
+    *("famo", "db_mtl"),
+]
 
 
 @pytest.mark.slow

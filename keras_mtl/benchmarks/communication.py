@@ -19,8 +19,8 @@ def reduced_bytes(model, inputs) -> int:
     With K tasks, in numbers of four bytes, by what the weighter measures:
 
     - sums and counts of the losses, the number of rows and the layers' own
-      losses: `2K + 2` for each batch that it reads (a query batch is a second
-      one);
+      losses: `2K + 2` for each forward pass (a query batch takes a second one,
+      and so does the batch itself at the new parameters);
     - `gramian` or `query_support_gramian` of representations, whose rows stay
       on their replica: `K²`; `gradient_norms` of them: `K`;
     - any of these of variables: every task's gradient, that is K times the
@@ -38,7 +38,7 @@ def reduced_bytes(model, inputs) -> int:
     num_tasks = len(model.task_names)
     common = model.has_common_representation(inputs)
     declared = declaration(model.weighter, common)
-    numbers = (1 + declared.reads_query) * (2 * num_tasks + 2)
+    numbers = declared.forward_passes * (2 * num_tasks + 2)
     numbers += sum(map(_size, model.weighter.trainable_variables))
     for name in declared.gradients:
         if declared.scope == "representation":
@@ -59,7 +59,7 @@ def num_sums(declared, num_tasks) -> int:
         declared: `Declaration` of the weighter.
         num_tasks: Integer, K.
     """
-    sums = 1 + declared.reads_query
+    sums = declared.forward_passes
     for name in declared.gradients:
         if declared.scope == "representation":
             sums += 1

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from keras_mtl.signals import SIGNALS, reads_query, resolve_scope
+from keras_mtl.signals import SIGNALS, resolve_scope
 
 
 class Declaration(NamedTuple):
@@ -12,13 +12,14 @@ class Declaration(NamedTuple):
         signals: Set of names.
         gradients: The same, those that are made of gradients.
         scope: String, whose gradients, or `None`.
-        reads_query: Boolean, whether it reads a query batch.
+        forward_passes: Integer, how many a step takes: one, and one more for a
+            query batch, or for the batch itself at the new parameters.
     """
 
     signals: frozenset[str]
     gradients: frozenset[str]
     scope: str | None
-    reads_query: bool
+    forward_passes: int
 
 
 def declaration(weighter, common=True) -> Declaration:
@@ -29,9 +30,12 @@ def declaration(weighter, common=True) -> Declaration:
         common: Boolean, whether all tasks have one representation in common.
     """
     signals = frozenset((*weighter.needs, *weighter.observes))
+    batches = frozenset({"support"}).union(
+        *(SIGNALS[name].batches for name in signals)
+    )
     return Declaration(
         signals,
         frozenset(s for s in signals if SIGNALS[s].of_gradients),
         resolve_scope(weighter, common),
-        reads_query(weighter),
+        len(batches),
     )

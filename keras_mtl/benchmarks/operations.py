@@ -149,11 +149,8 @@ def operations_by_passes(layers: Layers, declared: Declaration) -> int:
 
 def additional_operations(layers: Layers, declared: Declaration) -> float:
     """Returns the operations that a weighter's signals take beyond."""
-    total = 0
-    if declared.reads_query:
-        total += sum(
-            layer.product for layer in (*layers.encoder, *layers.heads)
-        )
+    forward = sum(layer.product for layer in (*layers.encoder, *layers.heads))
+    total = (declared.forward_passes - 1) * forward
     for signal in declared.gradients:
         if declared.scope == "representation":
             total += _of_representation(layers.heads, signal)

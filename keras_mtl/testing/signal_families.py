@@ -90,6 +90,7 @@ def _value(name, num_tasks, step, family):
         gradients = np.outer(1.0 + np.arange(num_tasks), gradients[0])
         query_gradients = gradients
     values = {
+        "losses_after": losses * rng.uniform(0.9, 1.0, num_tasks),
         "query_losses": query_losses,
         "gradient_norms": np.linalg.norm(gradients, axis=1),
         "query_support_gramian": query_gradients @ gradients.T,

@@ -12,6 +12,7 @@ from keras_mtl.weighters.constant import Constant
 from keras_mtl.weighters.cov_weighting import CoVWeighting
 from keras_mtl.weighters.db_mtl import DBMTL
 from keras_mtl.weighters.dwa import DWA
+from keras_mtl.weighters.famo import FAMO
 from keras_mtl.weighters.gls import GLS
 from keras_mtl.weighters.go4align import GO4Align
 from keras_mtl.weighters.gradnorm import GradNorm
@@ -50,6 +51,7 @@ CATALOGUE = {
     "softadapt": SoftAdapt,
     "relobralo": ReLoBRaLo,
     "go4align": GO4Align,
+    "famo": FAMO,
     "gradnorm": GradNorm,
     "db_mtl": DBMTL,
     "meta_balance": MetaBalance,
