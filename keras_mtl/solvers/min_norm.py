@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_mtl.checks import above, integer, one_of
 from keras_mtl.solvers.active_set import nonnegative_minimum
+from keras_mtl.solvers.compiling import one_kernel
 from keras_mtl.solvers.line_search import duality_gap, line_searches
 
 METHODS = ("fully_corrective", "pairwise", "frank_wolfe")
@@ -87,32 +88,51 @@ def min_norm_point(
     def solve(gramian, mask):
         return _solve(gramian, mask, steps, tolerance, method)
 
-    if not tf.executing_eagerly():
-        # Hundreds of small operations, which XLA makes one of: also where
-        # what calls this is not compiled.
-        solve = tf.function(solve, jit_compile=True, autograph=False)
-    return solve(gramian, mask)
+    return one_kernel(solve)(gramian, mask)
 
 
 def _solve(gramian, mask, steps, tolerance, method):
-    size = gramian.shape[0]
+    gramian = _normalized(gramian, mask)
+    weights, iterations = min_norm_weights(
+        gramian, mask, steps, tolerance, method
+    )
+    weights = tf.cast(weights, tf.float32)
+    gap = duality_gap(gramian, mask, tf.cast(weights, tf.float64))
+    return MinNormPoint(weights, tf.cast(gap, tf.float32), iterations)
+
+
+def _normalized(gramian, mask):
     # float64: a gap of 1e-6 is a few float32 roundings of these sums.
     gramian = tf.cast(gramian, tf.float64)
     gramian = tf.where(mask[:, None] & mask, gramian, 0.0)
     count = tf.reduce_sum(tf.cast(mask, tf.float64))
     mean = tf.math.divide_no_nan(tf.linalg.trace(gramian), count)
-    gramian = tf.math.divide_no_nan(gramian, mean)
+    return tf.math.divide_no_nan(gramian, mean)
+
+
+def min_norm_weights(
+    gramian, mask, max_steps, tolerance, method="fully_corrective"
+):
+    """Minimises `weights @ gramian @ weights` over the simplex, in float64.
+
+    Args:
+        gramian: `(K, K)` float64, its diagonal of order 1, masked.
+        mask: `(K,)` bool. Other coordinates stay 0.
+        max_steps: Integer.
+        tolerance: Float. Duality gap at which to stop.
+        method: As in `min_norm_point`.
+
+    Returns:
+        `(weights, steps)`: `(K,)` float64 and scalar int32.
+    """
+    count = tf.reduce_sum(tf.cast(mask, tf.float64))
     uniform = tf.math.divide_no_nan(tf.cast(mask, tf.float64), count)
-    problem = (gramian, mask, uniform, steps, tolerance)
-    if size == 2:
-        weights, iterations = _two_tasks(*problem[:3])
-    elif method == "fully_corrective":
-        weights, iterations = _fully_corrective(*problem)
-    else:
-        weights, iterations = line_searches(*problem, method == "pairwise")
-    weights = tf.cast(weights, tf.float32)
-    gap = duality_gap(gramian, mask, tf.cast(weights, tf.float64))
-    return MinNormPoint(weights, tf.cast(gap, tf.float32), iterations)
+    if gramian.shape[0] == 2:
+        return _two_tasks(gramian, mask, uniform)
+    problem = (gramian, mask, uniform, max_steps, tolerance)
+    if method == "fully_corrective":
+        return _fully_corrective(*problem)
+    return line_searches(*problem, method == "pairwise")
 
 
 def _two_tasks(gramian, mask, uniform):

@@ -5,24 +5,30 @@ import reprlib
 from keras import saving
 
 from keras_mtl.checks import did_you_mean, fitting
+from keras_mtl.weighters.aligned_mtl import AlignedMTL
 from keras_mtl.weighters.auto_lambda import AutoLambda
 from keras_mtl.weighters.bandit_mtl import BanditMTL
 from keras_mtl.weighters.base import GradientWeighter, Weighter
+from keras_mtl.weighters.cagrad import CAGrad
+from keras_mtl.weighters.config import ConFIG
 from keras_mtl.weighters.constant import Constant
 from keras_mtl.weighters.cov_weighting import CoVWeighting
 from keras_mtl.weighters.db_mtl import DBMTL
 from keras_mtl.weighters.dwa import DWA
+from keras_mtl.weighters.fairgrad import FairGrad
 from keras_mtl.weighters.famo import FAMO
 from keras_mtl.weighters.gls import GLS
 from keras_mtl.weighters.go4align import GO4Align
 from keras_mtl.weighters.gradnorm import GradNorm
 from keras_mtl.weighters.igb import IGB
 from keras_mtl.weighters.imtl_l import IMTLL
+from keras_mtl.weighters.imtlg import IMTLG
 from keras_mtl.weighters.log_losses import LogLosses
 from keras_mtl.weighters.meta_balance import MetaBalance
 from keras_mtl.weighters.meta_weighting import MetaWeighting
 from keras_mtl.weighters.mgda import MGDA
 from keras_mtl.weighters.moml import MOML
+from keras_mtl.weighters.nash_mtl import NashMTL
 from keras_mtl.weighters.pcgrad import PCGrad
 from keras_mtl.weighters.relobralo import ReLoBRaLo
 from keras_mtl.weighters.rlw import RLW
@@ -31,6 +37,7 @@ from keras_mtl.weighters.softadapt import SoftAdapt
 from keras_mtl.weighters.stch import STCH
 from keras_mtl.weighters.tchebycheff import Tchebycheff
 from keras_mtl.weighters.uncertainty import Uncertainty
+from keras_mtl.weighters.upgrad import UPGrad
 from keras_mtl.weighters.uwso import UWSO
 
 CATALOGUE = {
@@ -57,6 +64,13 @@ CATALOGUE = {
     "meta_balance": MetaBalance,
     "mgda": MGDA,
     "pcgrad": PCGrad,
+    "upgrad": UPGrad,
+    "cagrad": CAGrad,
+    "nash_mtl": NashMTL,
+    "fairgrad": FairGrad,
+    "aligned_mtl": AlignedMTL,
+    "imtlg": IMTLG,
+    "config": ConFIG,
     "meta_weighting": MetaWeighting,
     "moml": MOML,
     "auto_lambda": AutoLambda,

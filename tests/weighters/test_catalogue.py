@@ -15,6 +15,10 @@ SETTINGS = {
     "dwa": {"per": "epoch", "temperature": 1.0},
     "tchebycheff": {"preference": [1.0, 2.0], "ideal": {"a": 0.0, "b": 0.1}},
     "gradnorm": {"asymmetry": 0.12, "scope": "shared"},
+    "upgrad": {"preference": {"b": 1.0, "a": 0.0}},
+    "aligned_mtl": {"scale": "rmse", "preference": {"a": 1.0, "b": 2.0}},
+    "imtlg": {"scope": "representation"},
+    "config": {"preference": [1.0, 2.0]},
     "mgda": {"normalize": "loss+", "max_iterations": 7, "scope": "shared"},
 }
 

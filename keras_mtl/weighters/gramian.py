@@ -1,0 +1,112 @@
+"""What weighters have in common that combine gradients by their Gramian."""
+
+import tensorflow as tf
+
+from keras_mtl.checks import at_least
+from keras_mtl.solvers import task_gradients
+from keras_mtl.solvers.compiling import one_kernel
+from keras_mtl.weighters.base import GradientWeighter
+from keras_mtl.weighters.by_task import by_task, map_values
+
+
+class GramianWeighter(GradientWeighter):
+    """A weighter whose weights are a function of the Gramian alone.
+
+    A subclass defines `combine`, a function of tensors without state. It is
+    called in one place, and compiled as one kernel unless the class attribute
+    `as_one_kernel` is false.
+
+    Args:
+        scope: As in `GradientWeighter`.
+    """
+
+    scales_heads = False
+    default_scope = "shared"
+    as_one_kernel = True
+
+    def combine(self, gradients):
+        """Returns `(K,)` float64 weights.
+
+        Args:
+            gradients: `keras_mtl.solvers.TaskGradients`, in which an absent
+                task has no gradient.
+        """
+        raise NotImplementedError
+
+    def call(self, gramian, present=None):
+        """Returns the weights."""
+        weights_of = self._weights
+        if self.as_one_kernel:
+            weights_of = one_kernel(weights_of)
+        return weights_of(gramian, present)
+
+    def _weights(self, gramian, present):
+        gradients = task_gradients(gramian, present)
+        weights = gradients.present * self.combine(gradients)
+        return tf.cast(weights, tf.float32)
+
+
+class PreferenceWeighter(GramianWeighter):
+    """A Gramian weighter in whose formula each task may have a preference.
+
+    Args:
+        preference: List of floats, at least 0, in the order of the heads, or
+            dict from task name to float. `None` means the method's own.
+        scope: As in `GradientWeighter`.
+
+    Raises:
+        ValueError: If the preferences are negative or all 0, or do not match
+            the tasks.
+    """
+
+    def __init__(self, preference=None, scope=None, **kwargs):
+        super().__init__(scope=scope, **kwargs)
+        if preference is not None:
+            preference = _checked(preference)
+        self.preference = preference
+
+    def build(self, gramian_shape):
+        """Checks that the preferences match the tasks."""
+        self._preferred(gramian_shape[0])
+
+    def preferred(self, gradients, default):
+        """Returns the `(K,)` float64 preferences; 0 for an absent task.
+
+        Args:
+            gradients: `TaskGradients`.
+            default: `(K,)` float64, the method's own.
+        """
+        if self.preference is None:
+            return default
+        preference = self._preferred(default.shape[0])
+        return gradients.present * tf.constant(preference, tf.float64)
+
+    def _preferred(self, num_tasks):
+        return by_task(
+            "preference", self.preference, num_tasks, self.task_names
+        )
+
+    def get_config(self):
+        """Returns the arguments to make this weighter again."""
+        preference = map_values(lambda value: value, self.preference)
+        return {**super().get_config(), "preference": preference}
+
+
+def _checked(preference):
+    if not isinstance(preference, (dict, list, tuple)):
+        raise ValueError(
+            "Argument `preference` must be a list, or a dict from task name "
+            f"to float. Received: preference={preference!r}"
+        )
+    preference = map_values(
+        lambda value: at_least("preference", value, 0.0), preference
+    )
+    values = preference
+    if isinstance(preference, dict):
+        values = preference.values()
+    if not any(values):
+        raise ValueError(
+            "Argument `preference` must be above 0 for at least one task. "
+            f"Received: preference={preference!r}"
+        )
+    return preference
