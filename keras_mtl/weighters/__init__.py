@@ -21,8 +21,8 @@ from keras_mtl.weighters.gls import GLS
 from keras_mtl.weighters.go4align import GO4Align
 from keras_mtl.weighters.gradnorm import GradNorm
 from keras_mtl.weighters.igb import IGB
+from keras_mtl.weighters.imtl_g import IMTLG
 from keras_mtl.weighters.imtl_l import IMTLL
-from keras_mtl.weighters.imtlg import IMTLG
 from keras_mtl.weighters.log_losses import LogLosses
 from keras_mtl.weighters.meta_balance import MetaBalance
 from keras_mtl.weighters.meta_weighting import MetaWeighting
@@ -69,7 +69,7 @@ CATALOGUE = {
     "nash_mtl": NashMTL,
     "fairgrad": FairGrad,
     "aligned_mtl": AlignedMTL,
-    "imtlg": IMTLG,
+    "imtl_g": IMTLG,
     "config": ConFIG,
     "meta_weighting": MetaWeighting,
     "moml": MOML,

@@ -17,7 +17,7 @@ SETTINGS = {
     "gradnorm": {"asymmetry": 0.12, "scope": "shared"},
     "upgrad": {"preference": {"b": 1.0, "a": 0.0}},
     "aligned_mtl": {"scale": "rmse", "preference": {"a": 1.0, "b": 2.0}},
-    "imtlg": {"scope": "representation"},
+    "imtl_g": {"scope": "representation"},
     "config": {"preference": [1.0, 2.0]},
     "mgda": {"normalize": "loss+", "max_iterations": 7, "scope": "shared"},
 }
