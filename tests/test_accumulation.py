@@ -7,6 +7,7 @@ import pytest
 from keras_mtl import weighters
 from keras_mtl.weighters import MetaWeighting
 from tests import reference
+from tests.kinds import KINDS, seeded
 from tests.reference import jacobian, min_norm_weights, task_losses
 from tests.training import (
     differing,
@@ -85,7 +86,7 @@ class Recorder(keras.optimizers.SGD):
 
 
 LOSS_AND_GRADIENT_WEIGHTERS = [
-    name for name in weighters.CATALOGUE if not weighters.get(name).observes
+    name for name in KINDS if not weighters.get(name).observes
 ]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_mtl import weighters
+from tests.kinds import KINDS
 from tests.training import (
     TASKS,
     differing,
@@ -129,7 +129,7 @@ def test_masked_labels_do_no_harm(name):
     assert logs == other
 
 
-@pytest.mark.parametrize("name", weighters.CATALOGUE)
+@pytest.mark.parametrize("name", KINDS)
 def test_an_absent_task_stays_as_it_is(name):
     """Its head and its part of the weighter's state; the rest goes on."""
     model = new_model(name, keras.optimizers.SGD(0.05))

@@ -6,6 +6,7 @@ import pytest
 
 from keras_mtl import MultiTaskModel, weighters
 from keras_mtl.data import task_batches
+from tests.kinds import KINDS
 from tests.reference import make_data, make_model
 
 LOSSES = {
@@ -188,7 +189,7 @@ def test_from_functional_shares_layers_and_finds_roles(representation):
 def test_one_task_works_and_none_does_not():
     model = make_model(1)
     x, y = make_data(1)
-    for name in weighters.CATALOGUE:
+    for name in KINDS:
         query = {"query_split": 0.3} if name == "meta_weighting" else {}
         model.compile("sgd", loss="mse", metrics=["mae"], jit_compile=False)
         history = model.fit(x, y, weighter=name, verbose=0, **query).history

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_mtl import weighters
+from tests.kinds import KINDS, seeded
 from tests.training import (
     differing,
     make_data,
@@ -45,7 +45,7 @@ def norm(*arrays):
 @pytest.mark.parametrize(
     ("name", "policy"),
     [
-        *((name, "float32") for name in weighters.CATALOGUE),
+        *((name, "float32") for name in KINDS),
         ("uncertainty", "mixed_float16"),
         ("pcgrad", "mixed_float16"),
         ("slaw", "mixed_bfloat16"),

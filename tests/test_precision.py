@@ -9,6 +9,7 @@ from keras_mtl import MultiTaskModel, weighters
 from keras_mtl.gradients import TaskGradients
 from keras_mtl.layers import StackedHeads
 from keras_mtl.precision import loss_scale
+from tests.kinds import KINDS
 from tests.training import (
     TASKS,
     differing,
@@ -155,7 +156,7 @@ def test_embeddings_train(policy):
     np.testing.assert_allclose(*tables, atol=2e-3)
 
 
-@pytest.mark.parametrize("name", weighters.CATALOGUE)
+@pytest.mark.parametrize("name", KINDS)
 def test_an_overflow_is_no_step_for_any_weighter(name):
     model = mixed(name, scale=8.0, run_eagerly=True)
     model.optimizer.dynamic_scale.assign(2.0**40)

@@ -26,16 +26,20 @@ def name_of(node):
     return getattr(node, "id", getattr(node, "attr", None))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_nothing_runs_what_it_reads(path):
+def test_nothing_runs_what_it_reads():
+    for path in FILES:
+        check_calls(path)
+
+
+def check_calls(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names]
             names.append(getattr(node, "module", None) or "")
             imported = {name.partition(".")[0] for name in names}
-            assert not imported & MODULES
+            assert not imported & MODULES, path
         if isinstance(node, ast.Call):
-            assert name_of(node.func) not in CALLS
+            assert name_of(node.func) not in CALLS, path
             if ast.unparse(node.func) == "np.load":
                 said = {k.arg: k.value for k in node.keywords}
                 assert said["allow_pickle"].value is False

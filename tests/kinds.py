@@ -1,0 +1,39 @@
+"""The kinds of weighters that a training step tells apart.
+
+What holds for a kind is tested on its first weighter in the catalogue. What
+depends on the class, its formula, its state and its treatment of absent tasks,
+is tested on every class by the conformance suite.
+"""
+
+from keras_mtl import weighters
+
+
+def _kind(weighter):
+    weighter.bind(3, ("a", "b", "c"))
+    return (
+        weighter.needs,
+        weighter.observes,
+        weighter.scales_heads,
+        getattr(weighter, "scope", None),
+        bool(weighter.trainable_variables),
+        any("int" in v.dtype for v in weighter.non_trainable_variables),
+    )
+
+
+def _first_of_each():
+    kinds = {}
+    for name in weighters.CATALOGUE:
+        kinds.setdefault(_kind(weighters.get(name)), name)
+    return tuple(kinds.values())
+
+
+KINDS = _first_of_each()
+
+
+def seeded(name):
+    """Returns a new weighter, which draws as every other that this returns."""
+    weighter = weighters.get(name)
+    config = weighter.get_config()
+    if "seed" not in config:
+        return weighter
+    return type(weighter).from_config({**config, "seed": 1})
