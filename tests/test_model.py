@@ -8,6 +8,7 @@ from keras_mtl import MultiTaskModel, weighters
 from keras_mtl.data import task_batches
 from tests.kinds import KINDS
 from tests.reference import make_data, make_model
+from tests.training import query_for
 
 LOSSES = {
     "topic": "sparse_categorical_crossentropy",
@@ -190,7 +191,7 @@ def test_one_task_works_and_none_does_not():
     model = make_model(1)
     x, y = make_data(1)
     for name in KINDS:
-        query = {"query_split": 0.3} if name == "meta_weighting" else {}
+        query = {"query_split": 0.3} if query_for(name) else {}
         model.compile("sgd", loss="mse", metrics=["mae"], jit_compile=False)
         history = model.fit(x, y, weighter=name, verbose=0, **query).history
         assert "task_0_mae" in history

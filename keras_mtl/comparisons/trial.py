@@ -13,6 +13,7 @@ from keras_mtl import weighters
 from keras_mtl.comparisons.scores import SCORE_KEY, Metrics
 from keras_mtl.experiments.folder import versions
 from keras_mtl.model import MultiTaskModel
+from keras_mtl.signals import reads_query
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ class Trial:
         best = BestEpoch(self.metrics, task, on_epoch, should_stop)
         own = dict(self.fit_arguments)
         weighter_in_use = weighters.deserialize(weighter)
-        if any("query" in signal for signal in weighter_in_use.observes):
+        if reads_query(weighter_in_use):
             own |= self.query
         x, *rest = _of_task(self.train, task)
         if self.batch_size is not None and rest:
