@@ -28,12 +28,3 @@ def _first_of_each():
 
 
 KINDS = _first_of_each()
-
-
-def seeded(name):
-    """Returns a new weighter, which draws as every other that this returns."""
-    weighter = weighters.get(name)
-    config = weighter.get_config()
-    if "seed" not in config:
-        return weighter
-    return type(weighter).from_config({**config, "seed": 1})

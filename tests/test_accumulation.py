@@ -7,7 +7,7 @@ import pytest
 from keras_mtl import weighters
 from keras_mtl.weighters import MetaWeighting
 from tests import reference
-from tests.kinds import KINDS, seeded
+from tests.kinds import KINDS
 from tests.reference import jacobian, min_norm_weights, task_losses
 from tests.training import (
     differing,

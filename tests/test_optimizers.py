@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.kinds import KINDS, seeded
+from tests.kinds import KINDS
 from tests.training import (
     differing,
     make_data,
