@@ -10,7 +10,12 @@ import itertools
 import keras
 import tensorflow as tf
 
-from keras_mtl.precision import inner_optimizer, is_dynamic, keep_if
+from keras_mtl.precision import (
+    inner_optimizer,
+    is_dynamic,
+    keep_if,
+    parts_of,
+)
 
 
 def num_replicas() -> int:
@@ -52,12 +57,12 @@ def check_optimizer(optimizer):
     """
     if num_replicas() == 1:
         return
-    inner = inner_optimizer(optimizer)
+    parts = parts_of(optimizer)
     for name, instead in (
         ("gradient_accumulation_steps", "Train without it, on more replicas"),
         ("ema_overwrite_frequency", "Average by use_ema=True alone"),
     ):
-        if value := getattr(inner, name, None):
+        if value := next(filter(None, (getattr(p, name) for p in parts)), None):
             raise ValueError(
                 f"Several replicas cannot train with an optimizer's `{name}`. "
                 f"{instead}. Received: {name}={value!r}, "
@@ -194,10 +199,12 @@ def apply_gradients(optimizer, gradients, variables, finite, compiled):
             the variables nor the optimizer change.
         compiled: Boolean, whether XLA compiles the step.
     """
+    # A `MultiOptimizer` wants one for each of its variables.
+    every = len(parts_of(optimizer)) > 1
     pairs = [
         (gradient, variable)
         for gradient, variable in zip(gradients, variables, strict=True)
-        if gradient is not None
+        if gradient is not None or every
     ]
     if not pairs:
         return
@@ -206,8 +213,11 @@ def apply_gradients(optimizer, gradients, variables, finite, compiled):
         # Skips non-finite gradients itself, and must see them to lower its
         # loss scale.
         poison = tf.where(finite, 0.0, float("nan"))
-        first = _values(lambda v: v + tf.cast(poison, v.dtype), gradients[0])
-        gradients = (first, *gradients[1:])
+        first = next(n for n, g in enumerate(gradients) if g is not None)
+        gradients = list(gradients)
+        gradients[first] = _values(
+            lambda v: v + tf.cast(poison, v.dtype), gradients[first]
+        )
         finite = None
     if num_replicas() == 1:
         _apply_if(finite, optimizer, gradients, variables, compiled)

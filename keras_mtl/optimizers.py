@@ -5,7 +5,7 @@ from collections import defaultdict
 import keras
 import tensorflow as tf
 
-from keras_mtl.precision import inner_optimizer
+from keras_mtl.precision import inner_optimizer, parts_of
 from keras_mtl.weighters.stored_state import reordered
 
 
@@ -24,23 +24,48 @@ def build(optimizer, variables, undecayed):
     Returns:
         `optimizer`, or its copy.
     """
+    old = None
     if optimizer.built:
         known = {id(v) for v in optimizer._trainable_variables}
         if known == {id(v) for v in variables}:
             return optimizer
         old, optimizer = optimizer, _copy(optimizer)
-    else:
-        old = None
-    _exclude_from_weight_decay(
-        inner_optimizer(optimizer),
-        variables,
-        undecayed,
-        inner_optimizer(old or optimizer),
-    )
     optimizer.build(variables)
+    parts = parts_of(optimizer)
+    for part, like in zip(parts, parts_of(old or optimizer), strict=False):
+        _exclude_from_weight_decay(part, variables, undecayed, like)
     if old is not None:
         _copy_state(old, optimizer)
     return optimizer
+
+
+def learning_rate(optimizer, variables, asking) -> tf.Tensor:
+    """Returns the learning rate at which `optimizer` moves `variables`.
+
+    Args:
+        optimizer: A built Keras optimizer.
+        variables: Function that returns a list of variables; called only where
+            several optimizers share the work.
+        asking: String, who asks, for the error message.
+
+    Raises:
+        ValueError: If several optimizers move them.
+    """
+    (part, *others) = parts_of(optimizer)
+    if others:
+        selected = inner_optimizer(optimizer)._optimizer_map
+        movers = {id(part): part for part in map(selected, variables())}
+        if len(movers) > 1:
+            names = [mover.name for mover in movers.values()]
+            raise ValueError(
+                f"{asking} needs the learning rate of the variables whose "
+                "gradients it reads, and several optimizers with rates of "
+                f"their own move them. Received: {names}. Give these variables "
+                "one optimizer, or pass another scope to the weighter."
+            )
+        (part,) = movers.values()
+    # A copy: a schedule moves on with the update.
+    return tf.identity(tf.convert_to_tensor(part.learning_rate))
 
 
 def follow_tasks(optimizer, weighter):
@@ -73,6 +98,15 @@ def _exclude_from_weight_decay(optimizer, variables, undecayed, like):
 
 
 def _copy(optimizer):
+    several = inner_optimizer(optimizer)
+    chosen = getattr(several, "_optimizer_map", None)
+    if callable(chosen) and not hasattr(chosen, "get_config"):
+        raise ValueError(
+            "The model's trainable variables are no longer those that its "
+            "MultiOptimizer was built for, and a function that chooses "
+            "optimizers cannot be copied. Pass an OptimizerMap, or compile the "
+            "model again."
+        )
     config = keras.saving.serialize_keras_object(optimizer)
     config.pop("build_config", None)
     return keras.saving.deserialize_keras_object(config)

@@ -13,6 +13,12 @@ def inner_optimizer(optimizer):
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
+def parts_of(optimizer) -> list:
+    """Returns the optimizers that update variables: those of a several one."""
+    inner = inner_optimizer(optimizer)
+    return list(getattr(inner, "optimizers", None) or [inner])
+
+
 def is_dynamic(optimizer) -> bool:
     """Whether `optimizer` lowers its loss scale when gradients overflow."""
     return hasattr(optimizer, "dynamic_scale")

@@ -1,17 +1,19 @@
 """One training step: losses, signals, weights, update, observation."""
 
+import warnings
+
 import keras
 import tensorflow as tf
 
-from keras_mtl import distribution
+from keras_mtl import distribution, optimizers
 from keras_mtl.data.support_query import SupportQuery
-from keras_mtl.gradients import TaskGradients
+from keras_mtl.gradients import TaskGradients, roles
 from keras_mtl.precision import (
     all_finite,
     first_not_finite,
-    inner_optimizer,
     keep_if,
     loss_scale,
+    parts_of,
 )
 from keras_mtl.signals import (
     keeps_gradients,
@@ -63,23 +65,22 @@ class Step:
     def __init__(self, model):
         self._model, self._weighter = model, model.weighter
         self._optimizer = model.optimizer
-        # Both are read before the update, which may move them.
         self._scale = loss_scale(model.optimizer)
-        rate = inner_optimizer(model.optimizer).learning_rate
-        self._learning_rate = tf.identity(tf.convert_to_tensor(rate))
         self._variables = model.trainable_variables
         self._states = StatesBefore(model)
         self._again = (
             ForwardAgain(model) if reads_again(self._weighter) else None
         )
-        self._scope = None
+        self._scope = self._needs = None
 
     def forward(self, data, training=True):
         """Returns the `TaskGradients` of a batch `(x, y, sample_weight)`."""
         batch = keras.utils.unpack_x_y_sample_weight(data)
-        if training:
+        if self._needs is None:
             common = self._model.has_common_representation(batch[0])
             self._scope = resolve_scope(self._weighter, common)
+            self._rest_if_nothing_is_shared()
+            self._read_learning_rate()
         return TaskGradients(
             self._model,
             batch,
@@ -88,9 +89,38 @@ class Step:
             scope=self._scope,
         )
 
+    def _rest_if_nothing_is_shared(self):
+        """Leaves the weighter alone where all that tasks share is frozen."""
+        self._needs, self._observes = (
+            self._weighter.needs,
+            self._weighter.observes,
+        )
+        self._rests = self._scope not in (None, "all") and not (
+            roles.shared_variables(self._model)
+        )
+        if self._rests:
+            self._scope, self._needs, self._observes = None, (), ()
+            warnings.warn(
+                f"{type(self._weighter).__name__} weighs gradients of what the "
+                "tasks share, and the encoder has no trainable variables. All "
+                "weights are 1, and its state stays as it is, until there are "
+                "some.",
+                stacklevel=2,
+            )
+
+    def _read_learning_rate(self):
+        # Before the update, with which a schedule moves on.
+        self._learning_rate = None
+        if "learning_rate" in (*self._needs, *self._observes):
+            self._learning_rate = optimizers.learning_rate(
+                self._optimizer,
+                lambda: roles.scope_variables(self._model, self._scope),
+                type(self._weighter).__name__,
+            )
+
     def measure_before(self, batch):
         """Returns the signals of `call`, by name."""
-        return self._measure(self._weighter.needs, batch)
+        return self._measure(self._needs, batch)
 
     def _measure(self, names, batch, query=None, again=None):
         epoch, rate = self._model.epoch, self._learning_rate
@@ -98,6 +128,8 @@ class Step:
 
     def weigh(self, signals, losses):
         """Returns the weights, the weighter's own loss, and its gradients."""
+        if self._rests:
+            return (tf.ones_like(losses), None), tf.constant(0.0), {}
         with tf.GradientTape() as tape:
             combination = self._weighter.weigh(**signals)
             penalty = tf.add_n([tf.constant(0.0), *self._weighter.losses])
@@ -114,7 +146,7 @@ class Step:
 
     def combine(self, batch, weights, of_heads, own):
         """Returns the gradient of each trainable variable, or `None`."""
-        if keeps_gradients(self._weighter):
+        if self._observes and keeps_gradients(self._weighter):
             batch.keep(self._scope)
         rest = [v for v in self._variables if id(v) not in own]
         pulled = batch.combined(weights, rest, of_heads)
@@ -144,15 +176,14 @@ class Step:
 
     def observe(self, batch, data, finite):
         """Shows the weighter what the update led to, where it looks at it."""
-        if not self._weighter.observes:
+        if not self._observes:
             return
         query = again = None
         if data.query is not None:
             query = self.forward(data.query, training=False)
         if self._again is not None:
             again = self._again.run(lambda: self.forward(data.support))
-        names = self._weighter.observes
-        signals = self._measure(names, batch, query, again)
+        signals = self._measure(self._observes, batch, query, again)
         state = self._weighter.non_trainable_variables
         before = [tf.convert_to_tensor(variable) for variable in state]
         self._weighter.observe(**signals)
@@ -168,6 +199,8 @@ class Step:
 
 def _completes_update(optimizer):
     """Whether this step's gradients are the last of an update."""
-    inner = inner_optimizer(optimizer)
-    steps = inner.gradient_accumulation_steps
-    return not steps or tf.equal((inner._iterations + 1) % steps, 0)
+    completes = tf.constant(True)
+    for part in parts_of(optimizer):
+        if steps := part.gradient_accumulation_steps:
+            completes &= tf.equal((part._iterations + 1) % steps, 0)
+    return completes

@@ -222,16 +222,6 @@ def test_a_head_that_does_not_reach_the_shared_variables(weighter):
         fit(model, *make_data(2))
 
 
-def test_a_frozen_encoder_has_no_gradients_to_weigh():
-    model = make_model(2)
-    model.encoder.trainable = False
-    model.compile("sgd", loss="mse", weighter="pcgrad", jit_compile=False)
-    with pytest.raises(ValueError, match="no trainable variables there"):
-        fit(model, *make_data(2))
-    model.compile("sgd", loss="mse", weighter="slaw", jit_compile=False)
-    model.fit(*make_data(2), verbose=0)
-
-
 def test_metrics():
     with pytest.raises(ValueError, match="Task 'x' has a metric but the model"):
         compiled(metrics={"x": ["mae"]})

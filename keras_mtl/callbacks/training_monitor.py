@@ -63,7 +63,8 @@ class TrainingMonitor(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         """Warns if a task never had a label."""
         self._told_unlabelled = False
-        self._check_labels(bool(logs) and logs.get("skipped_steps"), "at all")
+        if logs:  # That is, there was an epoch.
+            self._check_labels(logs.get("skipped_steps"), "at all")
 
     def _check_labels(self, skipped, when):
         tasks = self.model.task_names
