@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_mtl.testing.compiled import compiled
 from keras_mtl.testing.signal_families import (
     signal_sequence,
     take_tasks,
@@ -18,10 +19,10 @@ from keras_mtl.testing.trial import (
 
 def check_absent_task(make, num_tasks):
     """An absent task keeps its own state, and all numbers are finite."""
-    weighter = fresh(make, num_tasks)
-    *sequence, last = signal_sequence(weighter, num_tasks)
+    weighter = compiled(make, num_tasks)
+    *sequence, last = signal_sequence(weighter.weighter, num_tasks)
     task = num_tasks - 1
-    rows = history(weighter, [*sequence, without_task(last, task)])
+    rows = weighter.history([*sequence, without_task(last, task)])
     before, after = rows[-2:]
     for name, value in after.items():
         if not np.isfinite(value).all():
@@ -45,11 +46,11 @@ def check_absent_task(make, num_tasks):
 
 def check_all_tasks_absent(make, num_tasks):
     """A batch without any label gives finite weights and state."""
-    weighter = fresh(make, num_tasks)
-    first, *rest = signal_sequence(weighter, num_tasks)
+    weighter = compiled(make, num_tasks)
+    first, *rest = signal_sequence(weighter.weighter, num_tasks)
     for task in range(num_tasks):
         first = without_task(first, task)
-    for row in history(weighter, [first, *rest, first]):
+    for row in weighter.history([first, *rest, first]):
         for name, value in row.items():
             if not np.isfinite(value).all():
                 raise ConformanceError(

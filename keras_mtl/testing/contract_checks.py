@@ -15,6 +15,8 @@ from keras_mtl.testing.trial import (
 )
 from keras_mtl.weighters.base import Weighter
 
+TWO_STEPS = ("random", "random")
+
 
 def check_declaration(make, num_tasks):
     """A factory makes new weighters, which ask for signals that exist."""
@@ -48,7 +50,7 @@ def check_declaration(make, num_tasks):
 def check_results(make, num_tasks):
     """Results are `(K,)` float32, and the latest is in `task_weights`."""
     weighter = fresh(make, num_tasks)
-    for signals in signal_sequence(weighter, num_tasks):
+    for signals in signal_sequence(weighter, num_tasks, TWO_STEPS):
         # What the method itself returns: the base class casts to float32.
         raw = {"call": weighter.call(**{n: signals[n] for n in weighter.needs})}
         if weighter.observes:
@@ -84,7 +86,7 @@ def check_arrays(make, num_tasks):
         "`build`'s arguments."
     )
     bound = fresh(make, num_tasks)
-    sequence = signal_sequence(bound, num_tasks)
+    sequence = signal_sequence(bound, num_tasks, TWO_STEPS)
     expected = history(bound, sequence)
     for convert in (lambda v: v.numpy(), lambda v: v.numpy().tolist()):
         weighter = fresh(make, None)

@@ -5,13 +5,13 @@ import warnings
 
 import tensorflow as tf
 
+from keras_mtl.testing.compiled import CompiledWeighter, compiled
 from keras_mtl.testing.replicas import two_replicas
 from keras_mtl.testing.signal_families import signal_sequence
 from keras_mtl.testing.trial import (
     RESULTS,
     ConformanceError,
     advance,
-    compiled,
     expect_same,
     fresh,
     history,
@@ -26,7 +26,10 @@ def check_graph(make, num_tasks):
         "tensors. Draw random numbers with `tf.random.stateless_*` from a "
         "state made with `add_state`."
     )
-    _compare(make, num_tasks, remedy)
+    eager, graph = fresh(make, num_tasks), compiled(make, num_tasks)
+    sequence = signal_sequence(eager, num_tasks, ["random"] * 4)
+    received = graph.history_in_graph(sequence)
+    expect_same(received, history(eager, sequence), remedy, 1e-5)
 
 
 def check_xla(make, num_tasks):
@@ -35,33 +38,23 @@ def check_xla(make, num_tasks):
         "Use static shapes and capped loops. Random fractions differ "
         "under XLA; whole numbers with `alg='philox'` do not."
     )
-    _compare(make, num_tasks, remedy, jit_compile=True)
-
-
-def _compare(make, num_tasks, remedy, **kwargs):
-    eager, graph = fresh(make, num_tasks), fresh(make, num_tasks)
-    sequence = signal_sequence(eager, num_tasks, ["random"] * 5)
-    received = history(graph, sequence, compiled(graph, **kwargs))
+    eager = fresh(make, num_tasks)
+    sequence = signal_sequence(eager, num_tasks, ["random"] * 4)
+    xla = CompiledWeighter(make, num_tasks, jit_compile=True)
+    received = xla.history_in_graph(sequence)
     expect_same(received, history(eager, sequence), remedy, 1e-5)
 
 
 def check_no_retrace(make, num_tasks):
     """Three steps are traced once."""
-    weighter = fresh(make, num_tasks)
-    sequence = signal_sequence(weighter, num_tasks)
-    traces = []
-
-    @tf.function(autograph=False)
-    def step(signals):
-        traces.append(signals)
-        return advance(weighter, signals)
-
-    history(weighter, sequence, step)
-    if len(traces) != 1:
+    weighter = compiled(make, num_tasks)
+    sequence = signal_sequence(weighter.weighter, num_tasks)
+    weighter.history_in_graph(sequence)
+    if weighter.num_traces != 1:
         raise ConformanceError(
             f"expected 1 trace over {len(sequence)} steps; received "
-            f"{len(traces)}. Make all state in `build`, and take no Python "
-            "value that changes from step to step."
+            f"{weighter.num_traces}. Make all state in `build`, and take no "
+            "Python value that changes from step to step."
         )
 
 
@@ -76,9 +69,9 @@ def check_two_replicas(make, num_tasks):
             stacklevel=2,
         )
         return
-    alone = fresh(make, num_tasks)
-    sequence = signal_sequence(alone, num_tasks)
-    expected = history(alone, sequence)
+    alone = compiled(make, num_tasks)
+    sequence = signal_sequence(alone.weighter, num_tasks)
+    expected = alone.history(sequence)
     with strategy.scope():
         replicated = fresh(make, num_tasks)
     skipped = {

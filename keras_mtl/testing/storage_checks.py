@@ -45,18 +45,18 @@ def check_config(make, num_tasks):
                 f"expected the config {config} after {way}; received "
                 f"{received}. Return each argument as `__init__` takes it."
             )
-        expect_same(
-            history(fresh(rebuild, num_tasks), sequence),
-            expected,
-            f"This was the weighter from {way}. Return each argument as "
-            "`__init__` takes it.",
-        )
+    expect_same(
+        history(fresh(rebuilds["JSON"], num_tasks), sequence),
+        expected,
+        "This was the weighter from JSON. Return each argument as `__init__` "
+        "takes it.",
+    )
 
 
 def check_saving(make, num_tasks):
     """Saved and loaded between two steps, it goes on bit for bit."""
     weighter = fresh(make, num_tasks)
-    sequence = signal_sequence(weighter, num_tasks, ["random"] * 6)
+    sequence = signal_sequence(weighter, num_tasks, ["random"] * 5)
     early, late = sequence[:3], sequence[3:]
     history(weighter, early)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

@@ -143,10 +143,3 @@ def show(value):
     value = np.asarray(value)
     text = np.array2string(value, precision=6, threshold=20, separator=", ")
     return f"{' '.join(text.split())} ({value.dtype}, shape {value.shape})"
-
-
-def compiled(weighter, **kwargs):
-    """Returns `advance` as a graph, without AutoGraph, as `fit` runs it."""
-    return tf.function(
-        functools.partial(advance, weighter), autograph=False, **kwargs
-    )

@@ -1,0 +1,71 @@
+"""A weighter whose compiled step serves all checks.
+
+Tracing costs more than the steps of a check: there is one trace for each
+weighter and number of tasks.
+"""
+
+import functools
+
+import tensorflow as tf
+
+from keras_mtl.testing.trial import advance, fresh, history, read
+
+
+@functools.lru_cache(maxsize=8)
+def compiled(make, num_tasks):
+    """Returns the `CompiledWeighter` of a factory, the same at each call."""
+    return CompiledWeighter(make, num_tasks)
+
+
+class CompiledWeighter:
+    """A weighter, and a graph of `advance` as `fit` runs it.
+
+    Args:
+        make: Weighter class, or function that returns a new weighter.
+        num_tasks: Integer, the number of tasks K.
+        **kwargs: Of `tf.function`.
+
+    Attributes:
+        weighter: `Weighter`.
+        failure: What tracing or running the graph raised, or `None`.
+        num_traces: Integer.
+    """
+
+    def __init__(self, make, num_tasks, **kwargs):
+        self.weighter = fresh(make, num_tasks)
+        self.failure, self.num_traces = None, 0
+        self._initial = [(v, read(v)) for v in self.weighter.variables]
+        # Without AutoGraph, as Keras traces a training step.
+        self._graph = tf.function(
+            functools.partial(self._advance), autograph=False, **kwargs
+        )
+
+    def _advance(self, signals):
+        self.num_traces += 1
+        return advance(self.weighter, signals)
+
+    def _step(self, signals):
+        if self.failure is None:
+            try:
+                return self._graph(signals)
+            except Exception as error:
+                # Of this one check tells; the others go on eagerly.
+                self.failure = error
+        return advance(self.weighter, signals)
+
+    def history(self, sequence):
+        """Returns results and state after each step, from the first state on.
+
+        Args:
+            sequence: List of dicts of tensors by signal name.
+        """
+        for variable, value in self._initial:
+            variable.assign(value)
+        return history(self.weighter, sequence, self._step)
+
+    def history_in_graph(self, sequence):
+        """Returns the same, or raises what the graph raised."""
+        rows = self.history(sequence)
+        if self.failure is not None:
+            raise self.failure
+        return rows
