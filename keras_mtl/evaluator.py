@@ -21,14 +21,16 @@ class TaskEvaluator(LoggingModel):
         steps=None,
         callbacks=None,
         return_dict=False,
+        task=None,
         **kwargs,
     ):
         """Returns losses and metrics, as `keras.Model.evaluate` does.
 
-        `loss` is the sum of the tasks' losses by `loss_weights` alone.
+        `loss` is the sum of the tasks' losses by `loss_weights` alone. `task`
+        gives each row of arrays to one of stacked heads.
         """
         x, y, sample_weight = feeding.evaluation_data(
-            self, x, y, sample_weight, batch_size
+            self, x, y, sample_weight, batch_size, task
         )
         return super().evaluate(
             x,
@@ -43,8 +45,20 @@ class TaskEvaluator(LoggingModel):
         )
 
     def predict(
-        self, x, batch_size=None, verbose="auto", steps=None, callbacks=None
+        self,
+        x,
+        batch_size=None,
+        verbose="auto",
+        steps=None,
+        callbacks=None,
+        task=None,
     ):
-        """Returns predictions, arranged as the model's outputs are."""
-        x, *_ = feeding.evaluation_data(self, x, batch_size=batch_size)
+        """Returns predictions, arranged as the model's outputs are.
+
+        With `task`, the task of each row (integers or names), stacked heads
+        return each row's own, `(n, units)`.
+        """
+        x, *_ = feeding.evaluation_data(
+            self, x, batch_size=batch_size, task=task
+        )
         return super().predict(x, batch_size, verbose, steps, callbacks)

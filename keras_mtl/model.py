@@ -22,7 +22,8 @@ class MultiTaskModel(TaskTrainer):
     Inputs are shared (one `x` for all tasks) or separate (a dict from task
     name to inputs, whose rows reach only their own head). Labels, losses,
     metrics and sample weights are dicts by task name; with `StackedHeads`,
-    one array or loss for all tasks.
+    one array or loss for all tasks, and rows of their own are one table,
+    `{"inputs": ..., "task": ids}`.
 
     Example:
 
@@ -139,7 +140,9 @@ class MultiTaskModel(TaskTrainer):
 
     def has_common_representation(self, inputs) -> bool:
         """Whether all tasks read one representation of these inputs."""
-        return not (self.has_task_encoder or self.is_separate(inputs))
+        if self.has_task_encoder or self.is_separate(inputs):
+            return False
+        return self.arrangement.owners(inputs) is None
 
     def is_separate(self, inputs) -> bool:
         """Whether `inputs` are a dict by task name."""
@@ -154,7 +157,9 @@ class MultiTaskModel(TaskTrainer):
         """Returns a dict from task name to prediction, or all stacked.
 
         Args:
-            inputs: Inputs of the encoder, or a dict of them by task name.
+            inputs: Inputs of the encoder, or a dict of them by task name. Of
+                stacked heads also `{"inputs": ..., "task": ids}`, whose
+                predictions `(B, units)` are each row's own.
             training: Boolean, passed to the layers.
             return_representation: Boolean. If true, returns a tuple of the
                 predictions, the encoder's output, and a dict from task name
@@ -163,6 +168,7 @@ class MultiTaskModel(TaskTrainer):
                 by task, so that a task's gradient costs its own rows only.
         """
         parts = shared = None
+        inputs, task = self.arrangement.take_ids(inputs)
         if self.has_task_encoder:
             returns = {"return_shared": self.discriminator is not None}
             parts = self.encoder(
@@ -183,7 +189,7 @@ class MultiTaskModel(TaskTrainer):
             if return_representation:
                 representation = own_leaves(representation)
         if parts is None:
-            outputs = self.arrangement.predict(representation, training)
+            outputs = self.arrangement.predict(representation, training, task)
             parts = dict.fromkeys(self.task_names, representation)
         else:
             outputs = {

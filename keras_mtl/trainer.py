@@ -137,7 +137,9 @@ class TaskTrainer(TaskEvaluator):
             **kwargs: As in `keras.Model.fit`, and `query_split` (float in
                 (0, 1), share of each task's rows to learn the weights from),
                 `query_data` (tuple of arrays, or `tf.data.Dataset`) and
-                `query_batch_size` (integer, `batch_size` by default).
+                `query_batch_size` (integer, `batch_size` by default). For
+                stacked heads also `task`, the task that each row of arrays
+                belongs to: integers or names, `(n,)`.
 
         Returns:
             A `History` with `loss`, and `<task>_loss`, `<task>_weight` and
@@ -212,7 +214,8 @@ class TaskTrainer(TaskEvaluator):
         with self.distribute_strategy.scope():
             if not self.built or not self._compile_metrics.built:
                 outputs, representation = self.build_from_inputs(x)
-                self._compile_metrics.build(y, outputs)
+                labels = self.arrangement.labels(x, y)
+                self._compile_metrics.build(labels, outputs)
                 roles.check_heads_reach(self, representation)
             self._build_optimizer()
 
@@ -230,6 +233,7 @@ class TaskTrainer(TaskEvaluator):
             self, inputs, training=False, return_representation=True
         )
         self.built = True
+        inputs, _ = self.arrangement.take_ids(inputs)
         if self.input_structure is None:
             # Separate inputs are alike, and may be served as shared ones.
             separate = self.is_separate(inputs)

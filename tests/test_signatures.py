@@ -24,8 +24,8 @@ def parameters(cls, method):
 @pytest.mark.parametrize(
     ("method", "own"),
     [
-        ("evaluate", []),
-        ("predict", []),
+        ("evaluate", [("task", None)]),
+        ("predict", [("task", None)]),
         ("train_on_batch", [("query_data", None)]),
         ("test_on_batch", []),
         ("predict_on_batch", []),

@@ -44,7 +44,33 @@ class NamedTasks:
         """Returns the `TaskMetrics` of `compile`'s arguments."""
         return TaskMetrics(self.task_names, metrics, weighted_metrics)
 
-    def predict(self, representation, training):
+    def take_ids(self, inputs):
+        """Returns the inputs, and `None`: tasks are told by name."""
+        return inputs, None
+
+    def labels(self, inputs, labels):
+        """Returns the labels as they are."""
+        return labels
+
+    def owners(self, inputs):
+        """Returns `None`: no task has a part of a common representation."""
+        return None
+
+    def own_rows(self, x, task=None):
+        """Returns the inputs; raises if each row is given a task."""
+        if task is None:
+            return x
+        raise ValueError(
+            "Argument `task` gives each row to one of keras_mtl.layers."
+            "StackedHeads. The model has a dict of heads. Pass inputs of their "
+            "own as x = {task: inputs}."
+        )
+
+    def split_end(self, x, y, sample_weight, share):
+        """Returns `None`: rows do not belong to one task each."""
+        return None
+
+    def predict(self, representation, training, task=None):
         """Returns a dict of predictions from one representation for all."""
         return {
             task: head(representation, training=training)

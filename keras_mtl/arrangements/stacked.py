@@ -7,6 +7,23 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mtl.arrangements.named import unlabelled
+from keras_mtl.arrangements.own_rows import (
+    Owners,
+    RowLabels,
+    check_dtype,
+    checked_ids,
+    has_ids,
+    split_ends,
+    split_rows_by_task,
+    take_rows,
+)
+from keras_mtl.arrangements.stacked_checks import (
+    check_labels,
+    check_rows,
+    check_weights,
+    described,
+    expected,
+)
 from keras_mtl.arrangements.stacked_losses import StackedLosses
 from keras_mtl.arrangements.stacked_metrics import StackedMetrics
 from keras_mtl.data.support_query import SupportQuery, support_query_split
@@ -39,9 +56,68 @@ class StackedTasks:
         """Returns the `StackedMetrics` of `compile`'s arguments."""
         return StackedMetrics(self.task_names, metrics, weighted_metrics)
 
-    def predict(self, representation, training):
-        """Returns the predictions of all tasks."""
-        return self.heads(representation, training=training)
+    def take_ids(self, inputs):
+        """Returns the encoder's inputs, and each row's task or `None`."""
+        if has_ids(inputs):
+            return inputs["inputs"], inputs["task"]
+        return inputs, None
+
+    def predict(self, representation, training, task=None):
+        """Returns the predictions of all tasks, or each row's own."""
+        return self.heads(representation, task=task, training=training)
+
+    def labels(self, inputs, labels):
+        """Returns the labels, with their rows' tasks where there are any."""
+        _, task = self.take_ids(inputs)
+        return labels if task is None else RowLabels(labels, task)
+
+    def owners(self, inputs):
+        """Returns which task reads which part of the representation alone.
+
+        `None` where all tasks read all of it.
+        """
+        _, task = self.take_ids(inputs)
+        if task is not None:
+            return Owners(tf.cast(task, tf.int32), axis=0)
+        if self.heads.apart:
+            return Owners(tf.range(len(self.task_names)), axis=1)
+        return None
+
+    def own_rows(self, x, task=None):
+        """Returns inputs of arrays, each row's task beside them if given.
+
+        Args:
+            x: Inputs, or `{"inputs": ..., "task": ids}`.
+            task: Integers or names of each row's task, or `None`.
+
+        Raises:
+            ValueError: If tasks are given twice, or are not usable.
+        """
+        if task is not None:
+            arrays = not isinstance(x, tf.data.Dataset | keras.utils.PyDataset)
+            if has_ids(x) or not arrays or not hasattr(task, "__len__"):
+                raise ValueError(
+                    "Argument `task` gives each row of arrays its task. "
+                    f"Received: {type(task).__name__}, with inputs "
+                    f"{described(x)}. A data set has the tasks in its "
+                    'batches, x = {"inputs": ..., "task": ids}.'
+                )
+            x = {"inputs": x, "task": task}
+        if not has_ids(x) or isinstance(x["task"], keras.KerasTensor):
+            return x
+        ids = checked_ids(x["task"], x["inputs"], self.heads)
+        return {"inputs": x["inputs"], "task": ids}
+
+    def split_end(self, x, y, sample_weight, share):
+        """Returns all arrays without each task's last rows, and these.
+
+        `None` where all tasks have the same rows.
+        """
+        if not has_ids(x):
+            return None
+        arrays = (x, y, sample_weight)
+        sides = split_ends(x["task"], self.task_names, share)
+        return [take_rows(arrays, numbers) for numbers in sides]
 
     def by_name(self, outputs):
         """Returns a dict from task name to prediction, `(B, units)`."""
@@ -58,23 +134,27 @@ class StackedTasks:
                 inputs are named by task.
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+        if has_ids(x):
+            check_dtype(x["task"].dtype)
+            check_rows(self.heads, y, sample_weight, x["task"])
+            return x, y, sample_weight
         if isinstance(x, Mapping) and set(x) & set(self.task_names):
             raise ValueError(
                 "Stacked heads take the same inputs for every task. Received: "
-                f"inputs for {list(x)}. Pass one x, or give MultiTaskModel a "
+                f"inputs for {list(x)}. Pass one x, or rows of their own as "
+                'x = {"inputs": ..., "task": ids}, or give MultiTaskModel a '
                 "dict of heads."
             )
         if getattr(y, "shape", None) is None:
             raise ValueError(
                 "Labels of stacked heads must be one array "
-                f"{self._expected()}, in the order of the task names. "
-                f"Received: {_described(y)}. In a data set, stack them by "
+                f"{expected(self.heads)}, in the order of the task names. "
+                f"Received: {described(y)}. In a data set, stack them by "
                 "tf.stack([y[task] for task in model.task_names], axis=1)."
             )
-        self._check_labels(tuple(y.shape), y.dtype)
+        check_labels(self.heads, tuple(y.shape), y.dtype)
         if sample_weight is not None:
-            shape = getattr(sample_weight, "shape", None)
-            self._check_weights(shape, sample_weight)
+            check_weights(self.heads, sample_weight)
         return x, y, sample_weight
 
     def arrange(self, y, sample_weight):
@@ -116,9 +196,16 @@ class StackedTasks:
                 raise ValueError(unlabelled(task))
 
     def split(self, x, y, sample_weight, query_split):
-        """Returns the `SupportQuery` of whole arrays, all tasks alike."""
+        """Returns the `SupportQuery` of whole arrays.
+
+        All tasks alike, unless rows belong to one task each.
+        """
+        whole = (x, y, sample_weight)
+        if has_ids(x):
+            sides = split_rows_by_task(whole, self.task_names, query_split)
+            return SupportQuery(*(take_rows(whole, side) for side in sides))
         y = np.asarray(y)
-        self._check_labels(y.shape, y.dtype)
+        check_labels(self.heads, y.shape, y.dtype)
         weights = None
         if sample_weight is not None:
             sample_weight = np.asarray(sample_weight)
@@ -130,14 +217,9 @@ class StackedTasks:
         sides = support_query_split(
             numbers, self._columns(y), weights, query_split=query_split
         )
-        whole = (x, y, sample_weight)
-
-        def take(rows):
-            return keras.tree.map_structure(
-                lambda a: None if a is None else np.asarray(a)[rows], whole
-            )
-
-        return SupportQuery(*(take(numbers) for numbers, *_ in sides))
+        return SupportQuery(
+            *(take_rows(whole, numbers) for numbers, *_ in sides)
+        )
 
     def _columns(self, array):
         columns = np.moveaxis(array, 1, 0)
@@ -158,37 +240,3 @@ class StackedTasks:
                 "by sample weights of 0."
             )
         return np.stack(columns, axis=1)
-
-    def _check_labels(self, shape, dtype):
-        num_tasks, units = len(self.task_names), self.heads.units
-        if tuple(shape[1:]) not in ((num_tasks,), (num_tasks, units)):
-            raise ValueError(
-                f"Labels of stacked heads must have the shape "
-                f"{self._expected()}, in the order of the task names. "
-                f"Received: {tuple(shape)} of "
-                f"{keras.backend.standardize_dtype(dtype)}"
-            )
-
-    def _check_weights(self, shape, sample_weight):
-        num_tasks = len(self.task_names)
-        allowed = ((), (1,), (num_tasks,))
-        if shape is None or tuple(shape[1:]) not in allowed:
-            received = _described(sample_weight)
-            raise ValueError(
-                "Sample weights of stacked heads must be one array (B,) or "
-                f"(B, {num_tasks}). Received: {received}"
-            )
-
-    def _expected(self):
-        num_tasks, units = len(self.task_names), self.heads.units
-        if units == 1:
-            return f"(B, {num_tasks})"
-        return f"(B, {num_tasks}, {units}), or (B, {num_tasks}) of integers"
-
-
-def _described(given):
-    if given is None:
-        return "none"
-    if isinstance(given, Mapping):
-        return f"a dict of {list(given)}"
-    return str(tuple(getattr(given, "shape", ()))) or repr(given)

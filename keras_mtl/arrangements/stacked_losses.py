@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras import ops
 from keras.src.trainers.compile_utils import get_loss
 
+from keras_mtl.arrangements.own_rows import RowLabels, sum_by_task
 from keras_mtl.tasks import (
     TaskSums,
     check_tasks,
@@ -48,8 +49,9 @@ class StackedLosses:
         """Sums each task's losses over this replica's rows.
 
         Args:
-            labels: `(B, K)` or `(B, K, units)`.
-            outputs: `(B, K)` or `(B, K, units)`.
+            labels: `(B, K)` or `(B, K, units)`, or `RowLabels`.
+            outputs: `(B, K)` or `(B, K, units)`, or `(B, units)` of rows that
+                belong to one task each.
             sample_weight: `(B,)` or `(B, K)`, 0 where a label is missing, or
                 `None`.
 
@@ -61,11 +63,11 @@ class StackedLosses:
                 does not give one value for each task.
         """
         label, output = per_task_axes(labels, outputs)
-        weight = per_task_weight(sample_weight)
+        weight = per_task_weight(sample_weight, labels)
         if weight is not None:
             label = without_missing(label, weight)
         loss = get_loss(self.loss, label, output)
-        shapes = f"labels {labels.shape}, predictions {outputs.shape}"
+        shapes = f"labels {label.shape}, predictions {outputs.shape}"
         try:
             values = loss.call(
                 tf.cast(label, loss.dtype), tf.cast(output, loss.dtype)
@@ -75,17 +77,28 @@ class StackedLosses:
                 f"The loss {loss.name!r} of the stacked tasks does not fit "
                 f"their labels or predictions. Received: {shapes}. {error}"
             ) from error
-        check_one_per_task("loss", loss.name, values, outputs)
+        check_one_per_task("loss", loss.name, values, outputs, labels)
         values = tf.cast(values, tf.float32)
-        return TaskSums(*weighted_sums(values, weight, loss.reduction, axis=0))
+        if not isinstance(labels, RowLabels):
+            found = weighted_sums(values, weight, loss.reduction, axis=0)
+            return TaskSums(*found)
+        *both, divides = weighted_sums(values, weight, loss.reduction, axis=())
+        num_tasks = len(self.task_names)
+        both = sum_by_task(tf.stack(both, axis=1), labels.tasks, num_tasks)
+        return TaskSums(*tf.unstack(both, axis=1), divides)
 
 
 def per_task_axes(labels, outputs):
     """Returns labels and outputs whose last axis is that of one task's units.
 
     Keras' losses and metrics reduce the last axis; `(B, K)` becomes
-    `(B, K, 1)`.
+    `(B, K, 1)`, and labels `(B,)` of rows of one unit `(B, 1)`.
     """
+    if isinstance(labels, RowLabels):
+        values = labels.values
+        if len(values.shape) == 1 and outputs.shape[-1] == 1:
+            values = ops.expand_dims(values, -1)
+        return values, outputs
     if len(outputs.shape) == 2:
         outputs = ops.expand_dims(outputs, -1)
         if len(labels.shape) == 2:
@@ -93,19 +106,26 @@ def per_task_axes(labels, outputs):
     return labels, outputs
 
 
-def per_task_weight(sample_weight):
-    """Returns float32 weights `(B, 1)` or `(B, K)`, or `None`."""
+def per_task_weight(sample_weight, labels):
+    """Returns float32 weights `(B, 1)` or `(B, K)`, or `None`.
+
+    Those of rows that belong to one task each are `(B,)`.
+    """
     if sample_weight is None:
         return None
     weight = tf.cast(sample_weight, tf.float32)
     # Where weights of both kinds came before, Keras does not know the rank.
+    if isinstance(labels, RowLabels):
+        return tf.reshape(weight, [-1])
     return tf.reshape(weight, [tf.shape(weight)[0], -1])
 
 
-def check_one_per_task(what, name, values, outputs):
-    """Raises unless `values` are `(B, K)`."""
-    expected = outputs.shape[:2]
-    if values.shape.rank != 2 or not expected.is_compatible_with(values.shape):
+def check_one_per_task(what, name, values, outputs, labels):
+    """Raises unless `values` are `(B, K)`, or `(B,)` of rows of one task."""
+    rank = 1 if isinstance(labels, RowLabels) else 2
+    expected = outputs.shape[:rank]
+    shape = values.shape
+    if shape.rank != rank or not expected.is_compatible_with(shape):
         raise ValueError(
             f"The {what} {name!r} does not give one value for each task and "
             f"row. Expected, for predictions {outputs.shape}: {expected}. "

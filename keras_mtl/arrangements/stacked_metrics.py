@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from keras.src.trainers.compile_utils import get_metric
 
+from keras_mtl.arrangements.own_rows import RowLabels, sum_by_task
 from keras_mtl.arrangements.stacked_losses import (
     check_one_per_task,
     per_task_axes,
@@ -80,21 +81,30 @@ class StackedMetrics(keras.metrics.Metric):
         if not self.built:
             self.build(labels, outputs)
         label, output = per_task_axes(labels, outputs)
-        weight = per_task_weight(sample_weight)
-        present = tf.ones((1, 1))
+        weight = per_task_weight(sample_weight, labels)
+        present = tf.ones([])
         if weight is not None:
             label = without_missing(label, weight)
             present = tf.cast(weight != 0.0, tf.float32)
         sums = []
         for name, function, weighted in self._functions:
-            values = _per_task(name, function(label, output), outputs)
+            values = function(label, output)
+            values = _per_task(name, values, outputs, labels)
             by = present if weight is None or not weighted else weight
             by = tf.broadcast_to(by, tf.shape(values))
             # The product with a missing label's infinite value would be NaN.
             values = tf.where(by != 0.0, values * by, 0.0)
-            both = tf.stack([values, by])
-            sums.append(tf.reduce_sum(both, axis=1))
-        self._sums.assign_add(tf.stack(sums))
+            sums.append(tf.stack([values, by]))
+        self._sums.assign_add(self._by_task(tf.stack(sums), labels))
+
+    def _by_task(self, values, labels):
+        """Returns the sums over rows of `(n, 2, B, ...)`, `(n, 2, K)`."""
+        if not isinstance(labels, RowLabels):
+            return tf.reduce_sum(values, axis=2)
+        num_tasks = len(self._task_names)
+        rows = tf.transpose(values, [2, 0, 1])
+        sums = sum_by_task(rows, labels.tasks, num_tasks)
+        return tf.transpose(sums, [1, 2, 0])
 
     def logs(self):
         """Returns the row of results, for `StepLogs`."""
@@ -144,12 +154,13 @@ def _function(metric):
     return lambda label, output: function(label, output, **arguments)
 
 
-def _per_task(name, values, outputs):
-    """Returns a metric's values as `(B, K)` float32."""
+def _per_task(name, values, outputs, labels):
+    """Returns a metric's values as `(B, K)` or `(B,)` float32."""
     values = tf.cast(values, tf.float32)
-    if outputs.shape[1] == 1 and values.shape.rank == 1:
+    rank = 1 if isinstance(labels, RowLabels) else 2
+    if outputs.shape[1] == 1 and values.shape.rank < rank:
         values = values[:, None]  # Keras drops the axis of a single task.
-    if values.shape.rank > 2:
-        values = tf.reduce_mean(values, axis=range(2, values.shape.rank))
-    check_one_per_task("metric", name, values, outputs)
+    if values.shape.rank > rank:
+        values = tf.reduce_mean(values, axis=range(rank, values.shape.rank))
+    check_one_per_task("metric", name, values, outputs, labels)
     return values

@@ -39,6 +39,7 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
     if isinstance(x, tf.data.Dataset):
         fit.setdefault("shuffle", False)
     _check_not_empty(x)
+    x = fit["x"] = model.arrangement.own_rows(x, fit.pop("task", None))
     y, weights = labels.for_training(
         model, y, fit.get("sample_weight"), fit.pop("class_weight", None)
     )
@@ -61,6 +62,8 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
         raise ValueError("Pass query_split or query_data to fit(), not both.")
     if fit.get("validation_data") is not None:
         fit["validation_data"] = _validation(model, fit)
+    _split_own_rows(model.arrangement, fit)
+    x = fit["x"]
     if split is None and query is None and not _uneven(model, x):
         return fit
     batch_size = _size("batch_size", fit.pop("batch_size", None), 32)
@@ -100,8 +103,11 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
     return {**fit, "x": zip_support_query(support, query)}
 
 
-def evaluation_data(model, x, y=None, sample_weight=None, batch_size=None):
+def evaluation_data(
+    model, x, y=None, sample_weight=None, batch_size=None, task=None
+):
     """Returns `x, y, sample_weight`; a data set if lengths differ by task."""
+    x = model.arrangement.own_rows(x, task)
     y, sample_weight = labels.for_evaluation(model, y, sample_weight)
     if not _uneven(model, x):
         return x, y, sample_weight
@@ -139,6 +145,21 @@ def _validation(model, fit):
         model, *keras.utils.unpack_x_y_sample_weight(tuple(data)), size
     )
     return data[0] if isinstance(data[0], tf.data.Dataset) else data
+
+
+def _split_own_rows(tasks, fit):
+    """Splits validation rows off each task's, where rows belong to one."""
+    share = fit.get("validation_split")
+    if not share or fit.get("validation_data") is not None:
+        return
+    names = ("x", "y", "sample_weight")
+    sides = tasks.split_end(
+        *(fit.get(name) for name in names),
+        fraction("validation_split", share),
+    )
+    if sides is not None:
+        kept, fit["validation_data"] = sides
+        fit |= {**dict(zip(names, kept, strict=True)), "validation_split": 0.0}
 
 
 def _size(name, value, default):

@@ -28,6 +28,7 @@ def of_batch(model, batch, class_weight=None) -> tuple:
     """Returns `(x, y, sample_weight)` of a batch or of query data."""
     _refuse_class_weight(class_weight)
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tuple(batch))
+    x = model.arrangement.own_rows(x)
     y, sample_weight = model.arrangement.arrange(y, sample_weight)
     model.arrangement.check_numeric(y)
     return x, y, sample_weight

@@ -16,10 +16,15 @@ class LocalLosses:
             and of a discriminator. Its mean over replicas counts.
         scale: Float scalar, the optimizer's loss scale.
         num_replicas: Integer.
+        owners: `Owners` of the parts of the representation that one task
+            alone reads, or `None` where every task reads all of it.
     """
 
-    def __init__(self, tape, sums, denominators, own, scale, num_replicas):
+    def __init__(
+        self, tape, sums, denominators, own, scale, num_replicas, owners=None
+    ):
         self.tape = tape
+        self.owners = owners
         self.num_tasks = int(denominators.shape[0])
         self._own, self._scale = own, scale
         self._share = scale / num_replicas

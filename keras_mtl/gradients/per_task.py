@@ -55,6 +55,7 @@ class TaskGradients:
         x, y, sample_weight = (
             keras.tree.map_structure(_tensor, part) for part in batch
         )
+        y = model.arrangement.labels(x, y)
         self.labels, self.sample_weight = y, sample_weight
         self._model, self._scale = model, scale
         self.loss_weights = model.task_losses.loss_weights
@@ -90,6 +91,7 @@ class TaskGradients:
             self._local = LocalLosses(
                 *(tape, local.sums, denominators, own, scale),
                 distribution.num_replicas(),
+                model.arrangement.owners(x),
             )
         if self._uses is not None:
             self._uses.note(self._leaves)

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from keras_mtl.gradients.heads import HeadGradients
+from keras_mtl.gradients.owned import OwnedGradients
 
 
 def representation_pass(losses, leaves, heads, uses):
@@ -16,9 +17,16 @@ def representation_pass(losses, leaves, heads, uses):
         uses: `Uses` of the variables, or `None`.
 
     Returns:
+        `OwnedGradients` where tasks read parts of their own,
         `LinearHeadGradients` where that is cheaper, or
         `RepresentationGradients`.
     """
+    if losses.owners is not None:
+        (variables,) = heads
+        pulled = losses.of_sum([*leaves, *variables])
+        own = zip(map(id, variables), pulled[len(leaves) :], strict=True)
+        of_heads = HeadGradients([dict(own)], losses.num_tasks)
+        return OwnedGradients(leaves, pulled[: len(leaves)], losses, of_heads)
     products = _first_products(leaves, uses, heads) if uses else None
     if products:
         outputs, matrices = zip(*products, strict=True)

@@ -8,20 +8,21 @@ from keras_mtl.gradients.candidates import candidates
 from keras_mtl.gradients.heads import HeadGradients
 from keras_mtl.gradients.layerwise import LayerwiseGradients
 from keras_mtl.gradients.parts import make_parts, matching_parts
+from keras_mtl.gradients.rowwise import RowwiseGradients, rowwise_gradients
 
 
 class Split(NamedTuple):
     """How the gradients of a scope are obtained.
 
     Args:
-        layerwise: `LayerwiseGradients`, or `None`.
+        layerwise: `LayerwiseGradients` or `RowwiseGradients`, or `None`.
         heads: `HeadGradients`, or `None` if the scope has no variables that
             serve one task only.
         rest: List of variables whose gradients are computed task by task.
         is_plain: Boolean, whether these are all.
     """
 
-    layerwise: LayerwiseGradients | None = None
+    layerwise: LayerwiseGradients | RowwiseGradients | None = None
     heads: HeadGradients | None = None
     rest: list = []
     is_plain: bool = False
@@ -73,9 +74,13 @@ def split_gradients(
         other: `Split` of that batch, to match, or `None`.
     """
     leaves = at_leaves.leaves
-    found, above = candidates(
-        [v for v in variables if id(v) not in own], uses, leaves, losses
-    )
+    heads = at_leaves.heads if any(id(v) in own for v in variables) else None
+    shared = [v for v in variables if id(v) not in own]
+    if other is None or isinstance(other.layerwise, RowwiseGradients):
+        rowwise = rowwise_gradients(shared, uses, leaves, losses)
+        if rowwise:
+            return Split(rowwise, heads)
+    found, above = candidates(shared, uses, leaves, losses)
     if other is None:
         parts = make_parts(found, losses.num_tasks, between_batches)
     else:
@@ -92,5 +97,4 @@ def split_gradients(
             *(losses.tape, leaves, parts, at_leaves.stacked),
             losses.of_each(over),
         )
-    heads = at_leaves.heads if any(id(v) in own for v in variables) else None
     return Split(layerwise, heads, rest)

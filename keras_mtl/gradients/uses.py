@@ -9,7 +9,10 @@ import tensorflow as tf
 from keras_mtl.gradients.contractions import PRODUCTS, contraction
 
 # What may stand between a variable and the operation that uses it.
-VIEWS = ("ReadVariableOp", "Cast", "Identity", "ExpandDims", "Reshape")
+VIEWS = (
+    *("ReadVariableOp", "Cast", "Identity"),
+    *("ExpandDims", "Squeeze", "Reshape"),
+)
 # Rows that a batch of unknown size is taken to have.
 USUAL_BATCH = 256
 
@@ -30,6 +33,9 @@ class Use(NamedTuple):
         sizes: Tuple of E (`None` for one matrix), I and U.
         layout: How the variable's axes become those of matrices; gradients by
             two uses may be added up as matrices only if it is the same.
+        per_row: Of a variable that is added to rows or scales them, the
+            result, and a function from its gradient to that of the variable
+            for each row, `(N, n)`; `None` otherwise.
     """
 
     kind: str
@@ -38,6 +44,7 @@ class Use(NamedTuple):
     matrix: Callable | None = None
     sizes: tuple = ()
     layout: tuple = ()
+    per_row: tuple[tf.Tensor, Callable] | None = None
 
     @property
     def num_rows(self) -> int:
@@ -162,7 +169,32 @@ def _uses_of_view(op, view, read):
                 (*view.shape, *found.layout),
             )
         ]
-    return [Use("other", read)]
+    return [Use("other", read, per_row=_per_row(op, view))]
+
+
+def _per_row(op, view):
+    """Returns `Use.per_row` of an operation entry by entry, or `None`."""
+    if op.type not in ("AddV2", "Add", "BiasAdd", "Mul"):
+        return None
+    if op.type == "BiasAdd" and op.get_attr("data_format") != b"NHWC":
+        return None
+    (output,) = op.outputs
+    rank, shape = output.shape.rank, view.shape
+    if rank is None or not shape.is_fully_defined() or rank < 2:
+        return None
+    shape = [1] * (rank - shape.rank) + shape.as_list()
+    if shape[0] != 1:
+        return None
+    summed = [axis for axis in range(1, rank) if shape[axis] == 1]
+    others = [tensor for tensor in op.inputs if tensor is not view]
+    size = view.shape.num_elements()
+
+    def gradient(delta):
+        if op.type == "Mul":
+            delta *= others[0]
+        return tf.reshape(tf.reduce_sum(delta, axis=summed), [-1, size])
+
+    return output, gradient
 
 
 def _gathers_rows(op):

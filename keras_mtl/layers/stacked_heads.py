@@ -1,18 +1,14 @@
 """Heads of many like tasks in one product."""
 
 import json
+import reprlib
 
 import keras
 import numpy as np
 from keras import initializers, ops
 
-from keras_mtl.checks import integer, task_name
-
-# Their entries do not depend on the shape.
-_ELEMENTWISE = (
-    *(initializers.Zeros, initializers.Ones, initializers.RandomNormal),
-    *(initializers.RandomUniform, initializers.TruncatedNormal),
-)
+from keras_mtl.checks import did_you_mean, integer, task_name
+from keras_mtl.layers.initial_heads import initial_heads
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -45,14 +41,18 @@ class StackedHeads(keras.layers.Layer):
         bias_regularizer: The same for the biases.
 
     Call arguments:
-        inputs: `(B, D)`, the representation.
+        inputs: `(B, D)`, the representation of all tasks, or `(B, K, D)`,
+            one of each.
+        task: `(B,)` integers, the task that each row belongs to, or `None`
+            where all tasks read every row.
 
     Returns:
-        `(B, K)`, or `(B, K, units)` with more than one unit.
+        `(B, K)`, or `(B, K, units)` with more than one unit. With `task`,
+        each row's own prediction, `(B, units)`.
 
     Raises:
         ValueError: If a name is not usable or occurs twice, or the inputs are
-            not of rank 2.
+            neither `(B, D)` nor `(B, K, D)`.
     """
 
     def __init__(
@@ -78,19 +78,28 @@ class StackedHeads(keras.layers.Layer):
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
 
     def build(self, input_shape):
-        """Creates kernel `(D, K * units)` and bias `(K * units,)`."""
-        if len(input_shape) != 2 or input_shape[-1] is None:
+        """Creates the kernel and the bias `(K * units,)`.
+
+        The kernel is `(D, K * units)`, or `(K, D, units)` where each task has
+        a representation of its own.
+        """
+        num_tasks, width = len(self.task_names), input_shape[-1]
+        self.apart = tuple(input_shape[1:-1]) == (num_tasks,)
+        if width is None or not (self.apart or len(input_shape) == 2):
             raise ValueError(
-                "StackedHeads needs a representation of shape (B, D) with D "
-                f"known. Received: inputs of shape {tuple(input_shape)}. End "
+                "StackedHeads needs a representation of shape (B, D), or "
+                f"(B, {num_tasks}, D) with one for each task, and D known. "
+                f"Received: inputs of shape {tuple(input_shape)}. End "
                 "the encoder with a Flatten, pooling or Dense layer."
             )
-        width = len(self.task_names) * self.units
+        shape = (width, num_tasks * self.units)
+        if self.apart:
+            shape = (num_tasks, width, self.units)
         self.kernel = self.add_weight(
             name="kernel",
-            shape=(input_shape[-1], width),
+            shape=shape,
             initializer=self._stacked(
-                self.kernel_initializer, (input_shape[-1], self.units)
+                self.kernel_initializer, (width, self.units)
             ),
             regularizer=self.kernel_regularizer,
         )
@@ -98,24 +107,80 @@ class StackedHeads(keras.layers.Layer):
         if self.use_bias:
             self.bias = self.add_weight(
                 name="bias",
-                shape=(width,),
+                shape=(num_tasks * self.units,),
                 initializer=self._stacked(self.bias_initializer, (self.units,)),
                 regularizer=self.bias_regularizer,
             )
         self.built = True
 
-    def call(self, inputs):
-        """Returns the predictions of all tasks."""
-        outputs = ops.matmul(inputs, self.kernel)
+    def call(self, inputs, task=None):
+        """Returns the predictions of all tasks, or each row's own."""
+        if task is not None:
+            return self._own(inputs, ops.cast(task, "int32"))
+        num_tasks = len(self.task_names)
+        if self.apart:
+            by_task = ops.transpose(inputs, (1, 0, 2))
+            outputs = ops.matmul(by_task, self.kernel)
+            outputs = ops.transpose(outputs, (1, 0, 2))
+            outputs = ops.reshape(outputs, (-1, num_tasks * self.units))
+        else:
+            outputs = ops.matmul(inputs, self.kernel)
         if self.bias is not None:
             outputs = ops.add(outputs, self.bias)
-        num_tasks = len(self.task_names)
         if self.units == 1:
             outputs = self.activation(outputs[..., None])
             return ops.reshape(outputs, (-1, num_tasks))
         return self.activation(
             ops.reshape(outputs, (-1, num_tasks, self.units))
         )
+
+    def task_ids(self, names) -> np.ndarray:
+        """Returns the integers of tasks, for rows of their own.
+
+        Args:
+            names: Array or list of task names.
+
+        Returns:
+            Int32 array of the same shape.
+
+        Raises:
+            ValueError: If a name is not a task's.
+        """
+        numbers = {name: k for k, name in enumerate(self.task_names)}
+        given, places = np.unique(np.asarray(names), return_inverse=True)
+        unknown = [str(n) for n in given.tolist() if str(n) not in numbers]
+        if unknown:
+            name = unknown[0]
+            raise ValueError(
+                f"Rows belong to the unknown task {name!r}. Expected: names "
+                f"among {reprlib.repr(list(self.task_names))}."
+                f"{did_you_mean(name, self.task_names)}"
+            )
+        ids = np.array([numbers[str(n)] for n in given.tolist()], "int32")
+        return ids[places].reshape(np.shape(names))
+
+    def _own(self, inputs, task):
+        """Returns each row's prediction by its own task's head."""
+        num_tasks, width = len(self.task_names), inputs.shape[-1]
+        if self.apart:
+            inputs = ops.take_along_axis(inputs, task[:, None, None], axis=1)
+            inputs, kernel = inputs[:, 0], self.kernel
+        else:
+            shape = (width, num_tasks, self.units)
+            kernel = ops.transpose(ops.reshape(self.kernel, shape), (1, 0, 2))
+        # Whole rows of memory are gathered; reshaped, gradients are dense.
+        kernel = ops.reshape(kernel, (num_tasks, -1))
+        kernel = ops.take(kernel, task, axis=0)
+        kernel = ops.reshape(kernel, (-1, width, self.units))
+        if self.units == 1:
+            products = ops.multiply(inputs, kernel[..., 0])
+            outputs = ops.sum(products, axis=-1, keepdims=True)
+        else:
+            outputs = ops.matmul(inputs[:, None, :], kernel)[:, 0]
+        if self.bias is not None:
+            bias = ops.reshape(self.bias, (num_tasks, self.units))
+            outputs = ops.add(outputs, ops.take(bias, task, axis=0))
+        return self.activation(outputs)
 
     def get_config(self):
         """Returns the arguments to make this layer again."""
@@ -169,33 +234,12 @@ class StackedHeads(keras.layers.Layer):
         num_tasks = len(self.task_names)
 
         def initialize(full_shape, dtype=None):
-            values = _heads(initializer, (num_tasks, *shape), dtype)
-            return ops.reshape(ops.moveaxis(values, 0, -2), full_shape)
+            values = initial_heads(initializer, (num_tasks, *shape), dtype)
+            if len(full_shape) < 3:  # Tasks side by side.
+                values = ops.moveaxis(values, 0, -2)
+            return ops.reshape(values, full_shape)
 
         return initialize
-
-
-def _heads(initializer, shape, dtype):
-    """Returns initial values `(K, ..., units)`, each head's as if alone."""
-    if isinstance(initializer, _ELEMENTWISE):
-        return initializer(shape, dtype=dtype)
-    if _scales_with_shape(initializer) and len(shape) == 3:
-        # Keras takes the first axis for that of a convolution, and counts K
-        # times as many inputs and outputs.
-        scaled = initializers.VarianceScaling(
-            scale=initializer.scale * shape[0],
-            mode=initializer.mode,
-            distribution=initializer.distribution,
-            seed=initializer.seed,
-        )
-        return scaled(shape, dtype=dtype)
-    clones = [initializer.clone() for _ in range(shape[0])]
-    return ops.stack([clone(shape[1:], dtype=dtype) for clone in clones])
-
-
-def _scales_with_shape(initializer):
-    scales = isinstance(initializer, initializers.VarianceScaling)
-    return scales and getattr(initializer, "input_axes", None) is None
 
 
 def _checked_names(task_names):
