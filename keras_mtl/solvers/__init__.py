@@ -1,5 +1,6 @@
 """Solvers for task weights: plain functions of TensorFlow tensors."""
 
+from keras_mtl.solvers.active_set import nonnegative_minimum
 from keras_mtl.solvers.cosines import TaskGradients, task_gradients
 from keras_mtl.solvers.eigen import eigh
 from keras_mtl.solvers.linear import cg_solve, spd_solve
@@ -14,6 +15,7 @@ __all__ = [
     "eigh",
     "min_norm_point",
     "nonnegative_minima",
+    "nonnegative_minimum",
     "simplex_projection",
     "spd_solve",
     "task_gradients",

@@ -14,12 +14,15 @@ from keras_mtl.weighters.config import ConFIG
 from keras_mtl.weighters.constant import Constant
 from keras_mtl.weighters.cov_weighting import CoVWeighting
 from keras_mtl.weighters.db_mtl import DBMTL
+from keras_mtl.weighters.dual_proj import DualProj
 from keras_mtl.weighters.dwa import DWA
 from keras_mtl.weighters.fairgrad import FairGrad
 from keras_mtl.weighters.famo import FAMO
 from keras_mtl.weighters.gls import GLS
 from keras_mtl.weighters.go4align import GO4Align
+from keras_mtl.weighters.gradient_similarity import GradientSimilarity
 from keras_mtl.weighters.gradnorm import GradNorm
+from keras_mtl.weighters.gradvac import GradVac
 from keras_mtl.weighters.igb import IGB
 from keras_mtl.weighters.imtl_g import IMTLG
 from keras_mtl.weighters.imtl_l import IMTLL
@@ -29,9 +32,11 @@ from keras_mtl.weighters.meta_weighting import MetaWeighting
 from keras_mtl.weighters.mgda import MGDA
 from keras_mtl.weighters.moml import MOML
 from keras_mtl.weighters.nash_mtl import NashMTL
+from keras_mtl.weighters.pcd import PCD
 from keras_mtl.weighters.pcgrad import PCGrad
 from keras_mtl.weighters.relobralo import ReLoBRaLo
 from keras_mtl.weighters.rlw import RLW
+from keras_mtl.weighters.sdmgrad import SDMGrad
 from keras_mtl.weighters.slaw import SLAW
 from keras_mtl.weighters.softadapt import SoftAdapt
 from keras_mtl.weighters.stch import STCH
@@ -71,6 +76,11 @@ CATALOGUE = {
     "aligned_mtl": AlignedMTL,
     "imtl_g": IMTLG,
     "config": ConFIG,
+    "dual_proj": DualProj,
+    "gradvac": GradVac,
+    "sdmgrad": SDMGrad,
+    "pcd": PCD,
+    "gradient_similarity": GradientSimilarity,
     "meta_weighting": MetaWeighting,
     "moml": MOML,
     "auto_lambda": AutoLambda,

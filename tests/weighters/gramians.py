@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mtl.solvers import task_gradients
-from tests.golden import FILE
+from tests.golden import FILE, golden, golden_weights
 
 FAMILIES = ("plain", "scaled", "dependent", "opposed", "parallel")
 
@@ -49,6 +49,18 @@ def expect_golden(weighter, tolerance, *which, up_to_sign=False, **found):
         )
         error = np.linalg.norm(weights @ jacobian - expected) / length
         assert error <= tolerance, (which, len(jacobian), error)
+
+
+def weigh_sequence(weighter, method):
+    """Returns a weighter's weights and TorchJD's over the same steps.
+
+    With the gradients: three arrays, `(T, K)`, `(T, K)` and `(T, K, P)`.
+    """
+    jacobians = np.array(golden("sequences")["J"])
+    gramians = np.float32(jacobians @ jacobians.transpose(0, 2, 1))
+    weights = np.float64([weighter(gramian=gramian) for gramian in gramians])
+    expected = golden_weights(method, "torchjd", "sequences")
+    return weights, expected, jacobians
 
 
 @functools.cache

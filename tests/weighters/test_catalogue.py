@@ -16,6 +16,7 @@ SETTINGS = {
     "tchebycheff": {"preference": [1.0, 2.0], "ideal": {"a": 0.0, "b": 0.1}},
     "gradnorm": {"asymmetry": 0.12, "scope": "shared"},
     "upgrad": {"preference": {"b": 1.0, "a": 0.0}},
+    "dual_proj": {"preference": [1.0, 2.0]},
     "aligned_mtl": {"scale": "rmse", "preference": {"a": 1.0, "b": 2.0}},
     "imtl_g": {"scope": "representation"},
     "config": {"preference": [1.0, 2.0]},

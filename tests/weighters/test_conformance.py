@@ -13,6 +13,10 @@ EXCEPTIONS = {
     ("pcgrad", "absent_gradient"): "the orders drawn depend on K",
     ("rlw", "permutation"): "each position draws its own weight",
     ("pcgrad-fixed-order", "permutation"): "projections follow the order",
+    ("gradvac", "permutation"): "each position draws its own order",
+    ("gradvac", "absent_gradient"): "the orders drawn depend on K",
+    ("pcd", "permutation"): "the first task is the main one",
+    ("gradient_similarity", "permutation"): "the first task is the main one",
     ("meta_balance", "permutation"): "the first task is the main one",
 }
 SUBJECTS = {**weighters.CATALOGUE, **VARIANTS}
