@@ -14,6 +14,7 @@ from keras_mtl.precision import (
     inner_optimizer,
     is_dynamic,
     keep_if,
+    on_values,
     parts_of,
 )
 
@@ -80,6 +81,17 @@ def all_sum(values):
     given = [value for value in values if value is not None]
     summed = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, given))
     return [None if value is None else next(summed) for value in values]
+
+
+def rows_before(rows):
+    """Returns how many rows replicas before this one have, `(n,)` as given."""
+    if num_replicas() == 1 or tf.distribute.in_cross_replica_context():
+        return tf.zeros_like(rows)
+    context = tf.distribute.get_replica_context()
+    own = context.replica_id_in_sync_group
+    place = tf.one_hot(own, num_replicas(), dtype=rows.dtype)
+    of_all = all_sum(place[:, None] * rows)
+    return tf.gather(tf.cumsum(of_all, exclusive=True), own)
 
 
 def steps_function(strategy, step, steps, eagerly):
@@ -215,7 +227,7 @@ def apply_gradients(optimizer, gradients, variables, finite, compiled):
         poison = tf.where(finite, 0.0, float("nan"))
         first = next(n for n, g in enumerate(gradients) if g is not None)
         gradients = list(gradients)
-        gradients[first] = _values(
+        gradients[first] = on_values(
             lambda v: v + tf.cast(poison, v.dtype), gradients[first]
         )
         finite = None
@@ -268,13 +280,6 @@ def _do(function, *args, **kwargs):
     return True
 
 
-def _values(function, gradient):
-    if isinstance(gradient, tf.IndexedSlices):
-        values = function(gradient.values)
-        return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
-    return function(gradient)
-
-
 def _clip_globally(optimizer, gradients):
     """Clips the sum over replicas, where Keras would clip each addend.
 
@@ -287,8 +292,9 @@ def _clip_globally(optimizer, gradients):
         return gradients
     gradients = all_sum(list(gradients))
     scale = optimizer.scale_loss(1.0)
-    unscaled = [_values(lambda v: v / scale, g) for g in gradients]
+    unscaled = [on_values(lambda v: v / scale, g) for g in gradients]
     share = scale / num_replicas()
     return [
-        _values(lambda v: v * share, g) for g in inner._clip_gradients(unscaled)
+        on_values(lambda v: v * share, g)
+        for g in inner._clip_gradients(unscaled)
     ]

@@ -78,3 +78,11 @@ def keep_if(finite, variables, before):
     """Resets `variables` to the values `before` unless `finite`."""
     for variable, value in zip(variables, before, strict=True):
         variable.assign(tf.where(finite, variable, value))
+
+
+def on_values(function, gradient):
+    """Returns `function` of a gradient, of the rows at hand if it is sparse."""
+    if isinstance(gradient, tf.IndexedSlices):
+        values = function(gradient.values)
+        return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
+    return function(gradient)

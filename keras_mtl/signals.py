@@ -85,6 +85,11 @@ def _gramian(sources):
     return gramian * sources.fixed[:, None] * sources.fixed
 
 
+def _split_gramian(sources):
+    gramian = sources.support.split_gramian(sources.scope)
+    return gramian * sources.fixed[:, None] * sources.fixed
+
+
 def _query_support_gramian(sources):
     gramian = sources.query.gramian(sources.scope, sources.support)
     return gramian * sources.fixed
@@ -132,6 +137,16 @@ SIGNALS = {
         "the scope, and products layer by layer",
         "inner products of the tasks' gradients, each times c_k",
         _gramian,
+        SUPPORT,
+        of_gradients=True,
+    ),
+    "split_gramian": Signal(
+        PER_PAIR,
+        BEFORE,
+        "two backward passes per task",
+        "row i, column j: inner product of task i's gradient on the even rows "
+        "and task j's on the odd ones, each times c_k",
+        _split_gramian,
         SUPPORT,
         of_gradients=True,
     ),

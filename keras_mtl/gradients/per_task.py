@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_mtl import distribution
 from keras_mtl.architectures.fitting import check_separate
 from keras_mtl.gradients import roles
+from keras_mtl.gradients.in_full import GradientsInFull
 from keras_mtl.gradients.local_losses import LocalLosses, global_totals
 from keras_mtl.gradients.representation import representation_pass
 from keras_mtl.gradients.split import Split, split_gradients
@@ -15,7 +16,7 @@ from keras_mtl.gradients.sums import inner_products, square, weighted_sum
 from keras_mtl.gradients.uses import Uses
 
 
-class TaskGradients:
+class TaskGradients(GradientsInFull):
     """One forward pass, and the backward passes that are asked of it.
 
     Gradients stay local to the replica and are multiplied by the optimizer's

@@ -85,11 +85,13 @@ def _value(name, num_tasks, step, family):
     gradients = rng.normal(size=(num_tasks, 2 * num_tasks + 3))
     gradients *= rng.uniform(0.5, 2.0, (num_tasks, 1))
     query_gradients = gradients + 0.3 * rng.normal(size=gradients.shape)
+    other_half = gradients + 0.3 * rng.normal(size=gradients.shape)
     if family == "rank_one":
         losses = query_losses = np.ones(num_tasks)
         gradients = np.outer(1.0 + np.arange(num_tasks), gradients[0])
-        query_gradients = gradients
+        query_gradients = other_half = gradients
     values = {
+        "split_gramian": gradients @ other_half.T,
         "losses_after": losses * rng.uniform(0.9, 1.0, num_tasks),
         "query_losses": query_losses,
         "gradient_norms": np.linalg.norm(gradients, axis=1),

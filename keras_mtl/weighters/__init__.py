@@ -30,6 +30,7 @@ from keras_mtl.weighters.log_losses import LogLosses
 from keras_mtl.weighters.meta_balance import MetaBalance
 from keras_mtl.weighters.meta_weighting import MetaWeighting
 from keras_mtl.weighters.mgda import MGDA
+from keras_mtl.weighters.modo import MoDo
 from keras_mtl.weighters.moml import MOML
 from keras_mtl.weighters.nash_mtl import NashMTL
 from keras_mtl.weighters.pcd import PCD
@@ -81,6 +82,7 @@ CATALOGUE = {
     "sdmgrad": SDMGrad,
     "pcd": PCD,
     "gradient_similarity": GradientSimilarity,
+    "modo": MoDo,
     "meta_weighting": MetaWeighting,
     "moml": MOML,
     "auto_lambda": AutoLambda,
