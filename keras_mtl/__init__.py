@@ -7,6 +7,7 @@ from keras_mtl import (
     callbacks,
     data,
     layers,
+    metrics,
     solvers,
     weighters,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "data",
     "delta_m",
     "layers",
+    "metrics",
     "solvers",
     "testing",
     "weighters",

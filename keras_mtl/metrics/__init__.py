@@ -2,5 +2,6 @@
 
 from keras_mtl.metrics.means import TaskMeans
 from keras_mtl.metrics.per_task import TaskMetrics
+from keras_mtl.metrics.ranking import average_precision, roc_auc
 
-__all__ = ["TaskMeans", "TaskMetrics"]
+__all__ = ["TaskMeans", "TaskMetrics", "average_precision", "roc_auc"]
