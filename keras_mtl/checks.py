@@ -128,6 +128,35 @@ def task_name(name: str) -> str:
     return name
 
 
+def check_tasks(what, given, task_names, having=None, complete=False):
+    """Raises if the keys of `given` are not task names, or not all of them.
+
+    Args:
+        what: String, what is given, in the singular.
+        given: Iterable of strings.
+        task_names: The names that there are.
+        having: String, what all of these have; heads by default.
+        complete: Boolean, whether all must be given.
+    """
+    there, names = "head of that name", "Heads"
+    if having is not None:
+        there, names = f"{having} for it", f"Tasks with a {having}"
+    for task in given:
+        if task not in task_names:
+            raise ValueError(
+                f"Task {task!r} has a {what} but the model has no {there}. "
+                f"{names}: {list(task_names)}."
+                f"{did_you_mean(task, task_names)}"
+                + (f" Leave out the {what}." if having else "")
+            )
+    missing = [task for task in task_names if task not in given]
+    if complete and missing:
+        raise ValueError(
+            f"The model has heads for the tasks {missing}, which have no "
+            f"{what}. Received: {what} for {list(given)}."
+        )
+
+
 @contextmanager
 def fitting(name: str, config):
     """Says which class a config does not fit, whatever goes wrong with it.

@@ -11,7 +11,7 @@ from keras_mtl.checks import fitting
 from keras_mtl.export import export_saved_model
 from keras_mtl.layers.select import Select
 from keras_mtl.layers.stacked_heads import StackedHeads
-from keras_mtl.separate import encode_rows, own_leaves
+from keras_mtl.separate import are_separate, encode_rows, own_leaves
 from keras_mtl.trainer import TaskTrainer
 
 
@@ -19,11 +19,10 @@ from keras_mtl.trainer import TaskTrainer
 class MultiTaskModel(TaskTrainer):
     """An encoder shared by many tasks, with a head for each.
 
-    Inputs are shared (one `x` for all tasks) or separate (a dict from task
-    name to inputs, whose rows reach only their own head). Labels, losses,
-    metrics and sample weights are dicts by task name; with `StackedHeads`,
-    one array or loss for all tasks, and rows of their own are one table,
-    `{"inputs": ..., "task": ids}`.
+    Inputs are shared, or separate: a dict from task name to inputs, whose rows
+    reach only their own head. Labels, losses, metrics and sample weights are
+    dicts by task name; with `StackedHeads`, one array or loss, and rows of
+    their own are one table, `{"inputs": ..., "task": ids}`.
 
     Example:
 
@@ -46,6 +45,8 @@ class MultiTaskModel(TaskTrainer):
         discriminator: `keras_mtl.architectures.TaskDiscriminator` to train
             the shared features against, or `None`. Tasks then need inputs of
             their own.
+        separate_inputs: Boolean. Whether a dict of inputs holds each task's
+            own, by its name, or the encoder takes it. By default, names tell.
 
     Raises:
         ValueError: If there is no head, or a name or layer is not usable.
@@ -57,9 +58,11 @@ class MultiTaskModel(TaskTrainer):
         heads,
         representation_known=True,
         discriminator=None,
+        separate_inputs=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.separate_inputs = separate_inputs
         self.arrangement = arrangement(heads)
         if not isinstance(encoder, keras.layers.Layer):
             raise ValueError(
@@ -67,7 +70,7 @@ class MultiTaskModel(TaskTrainer):
                 f"encoder={encoder!r} (of type {type(encoder).__name__})"
             )
         self.encoder = encoder
-        self.task_names = self.arrangement.task_names
+        self.output_names = self.arrangement.output_names
         self.has_task_encoder = isinstance(encoder, TaskEncoder)
         # One in common, that is.
         self.representation_known = (
@@ -104,8 +107,8 @@ class MultiTaskModel(TaskTrainer):
             A `MultiTaskModel`.
 
         Raises:
-            ValueError: If outputs are not a dict, the layer does not exist, or
-                a head has another path to the inputs.
+            ValueError: If outputs are no dict, the layer does not exist, or a
+                head has another path to the inputs.
         """
         outputs = getattr(model, "output", None)
         if not isinstance(outputs, dict):
@@ -146,10 +149,9 @@ class MultiTaskModel(TaskTrainer):
 
     def is_separate(self, inputs) -> bool:
         """Whether `inputs` are a dict by task name."""
-        if not isinstance(inputs, dict) or not inputs:
-            return False
-        named = self.arrangement.can_separate
-        return named and set(inputs) <= set(self.task_names)
+        return self.arrangement.can_separate and are_separate(
+            inputs, self.output_names, self.encoder, self.separate_inputs
+        )
 
     def call(
         self, inputs, training=None, return_representation=False, apart=False
@@ -157,20 +159,22 @@ class MultiTaskModel(TaskTrainer):
         """Returns a dict from task name to prediction, or all stacked.
 
         Args:
-            inputs: Inputs of the encoder, or a dict of them by task name. Of
-                stacked heads also `{"inputs": ..., "task": ids}`, whose
+            inputs: Inputs of the encoder, or a dict of them by task name; or
+                `{"inputs": ..., "task": ids}`, of stacked heads, whose
                 predictions `(B, units)` are each row's own.
             training: Boolean, passed to the layers.
-            return_representation: Boolean. If true, returns a tuple of the
-                predictions, the encoder's output, and a dict from task name
-                to the features that it shares with the others.
-            apart: Boolean. Whether separate inputs may pass the encoder task
-                by task, so that a task's gradient costs its own rows only.
+            return_representation: Boolean. If true, returns predictions, the
+                encoder's output, and a dict from task to its shared features.
+            apart: Boolean. Whether separate inputs may pass task by task, so
+                that a task's gradient costs its own rows only.
         """
         parts = shared = None
         inputs, task = self.arrangement.take_ids(inputs)
         if self.has_task_encoder:
             returns = {"return_shared": self.discriminator is not None}
+            by_task = self.arrangement.is_by_task(inputs)
+            if by_task and not self.is_separate(inputs):
+                inputs = dict.fromkeys(self.output_names, inputs)
             parts = self.encoder(
                 inputs,
                 training=training,
@@ -190,11 +194,11 @@ class MultiTaskModel(TaskTrainer):
                 representation = own_leaves(representation)
         if parts is None:
             outputs = self.arrangement.predict(representation, training, task)
-            parts = dict.fromkeys(self.task_names, representation)
+            parts = dict.fromkeys(self.output_names, representation)
         else:
             outputs = {
                 task: self.heads[task](parts[task], training=training)
-                for task in self.task_names
+                for task in self.output_names
                 if task in parts
             }
         shared = shared or parts
@@ -217,8 +221,7 @@ class MultiTaskModel(TaskTrainer):
             format: `"tf_saved_model"`, or another of `keras.Model.export`.
             **kwargs: `input_signature`, structure of `keras.InputSpec`, for a
                 model whose inputs are not known; `preprocessing`, Keras layer
-                from `(B,)` strings to the model's inputs, such as an adapted
-                `keras.layers.TextVectorization`; `verbose`.
+                from `(B,)` strings to the model's inputs; `verbose`.
         """
         if format != "tf_saved_model":
             return super().export(filepath, format=format, **kwargs)
@@ -231,6 +234,7 @@ class MultiTaskModel(TaskTrainer):
             "encoder": keras.saving.serialize_keras_object(self.encoder),
             "heads": keras.saving.serialize_keras_object(self.heads),
             "representation_known": self.representation_known,
+            "separate_inputs": self.separate_inputs,
             "discriminator": keras.saving.serialize_keras_object(
                 self.discriminator
             ),
@@ -250,10 +254,7 @@ class MultiTaskModel(TaskTrainer):
             self.build_from_inputs(inputs)
 
     def save_own_variables(self, store):
-        """Saves the state of random layers, which Keras leaves out.
-
-        And the number of epochs finished, where the model is compiled.
-        """
+        """Saves the state of random layers too, and the epochs finished."""
         super().save_own_variables(store)
         random_state.save(self._parts(), store)
         if self.compiled:

@@ -4,6 +4,43 @@ import keras
 import tensorflow as tf
 
 
+def are_separate(inputs, output_names, encoder, said=None) -> bool:
+    """Whether inputs are those of each task, in a dict by its name.
+
+    Args:
+        inputs: What a model is called on.
+        output_names: Names of the tasks.
+        encoder: The model's encoder; a functional one knows its inputs.
+        said: Boolean, what the user says of dicts; `None` to tell by names.
+
+    Raises:
+        ValueError: If it cannot be told, or is not what the user says.
+    """
+    if not isinstance(inputs, dict) or not inputs or said is False:
+        return False
+    tasks = [name for name in inputs if name in output_names]
+    if said is None and (not tasks or set(inputs) == _input_names(encoder)):
+        return False
+    if len(tasks) < len(inputs):
+        others = [name for name in inputs if name not in output_names]
+        raise ValueError(
+            f"Inputs are named as the tasks {tasks} are, but {others} are no "
+            f"tasks. Tasks: {list(output_names)}. Received: inputs "
+            f"{list(inputs)}. Pass separate_inputs=False to MultiTaskModel if "
+            "the encoder takes them all, or name inputs of each task's own by "
+            "tasks alone."
+        )
+    return True
+
+
+def _input_names(encoder):
+    """Returns the names of the inputs of a functional encoder."""
+    inputs = getattr(encoder, "inputs", None) or []
+    if isinstance(getattr(encoder, "_inputs_struct", None), dict):
+        return set(encoder._inputs_struct)
+    return {tensor.name for tensor in inputs} if len(inputs) > 1 else set()
+
+
 def check_alike(inputs):
     """Checks that tasks' inputs differ in their number of rows only.
 
@@ -19,7 +56,9 @@ def check_alike(inputs):
             raise ValueError(
                 "Separate inputs must be alike but for the number of rows. "
                 f"Received: {next(iter(inputs))!r}: {_shapes(first)}, "
-                f"{task!r}: {_shapes(part)}. Pad or reshape them."
+                f"{task!r}: {_shapes(part)}. Pad or reshape them; or pass "
+                "separate_inputs=False to MultiTaskModel, if the encoder "
+                "takes them all."
             )
 
 
@@ -72,7 +111,7 @@ def join_rows(inputs):
     """
     parts = list(inputs.values())
     sizes = {
-        task: _rows(keras.tree.flatten(part)[0])
+        task: num_rows(keras.tree.flatten(part)[0])
         for task, part in inputs.items()
     }
     joined = keras.tree.map_structure(
@@ -128,9 +167,14 @@ def _part(tensor, sizes, task):
     return part
 
 
-def _rows(tensor):
+def num_rows(tensor):
+    """Returns the number of rows, an integer where it is known."""
     if isinstance(tensor, keras.KerasTensor):
         return tensor.shape[0]
+    if isinstance(tensor, tf.RaggedTensor):
+        return tensor.nrows(tf.int32)
+    if isinstance(tensor, tf.SparseTensor):
+        return tf.cast(tensor.dense_shape[0], tf.int32)
     return tensor.shape[0] or tf.shape(tensor)[0]
 
 

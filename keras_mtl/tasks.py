@@ -1,13 +1,23 @@
 """Per-task losses, with missing labels."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
-from keras.src.trainers.compile_utils import get_loss
 
-from keras_mtl.checks import at_least, did_you_mean
+from keras_mtl.checks import check_tasks, did_you_mean
+from keras_mtl.loss_parts import (
+    LossPart,
+    at_path,
+    is_dict,
+    is_nested,
+    leaves,
+    loss_parts,
+    outline,
+    part_name,
+)
+from keras_mtl.loss_values import summed_loss
+from keras_mtl.loss_weights import as_vector, fixed_weights
 
 
 class TaskSums(NamedTuple):
@@ -16,7 +26,7 @@ class TaskSums(NamedTuple):
     A task's loss is the sum of `sums` over replicas, divided by that of
     `counts` where it is a mean.
 
-    Args:
+    Attributes:
         sums: List of K float32 scalars, differentiable: `Σ_i s_i l_i`; or one
             `(K,)` tensor where tasks are stacked.
         counts: The same of the number of `s_i` that are not zero.
@@ -29,226 +39,225 @@ class TaskSums(NamedTuple):
     divides: list[bool] | bool
 
 
+class PartSums(NamedTuple):
+    """The same where a task's loss is a weighted sum of P_k losses.
+
+    Attributes:
+        sums: List of P float32 scalars, those of all parts in task order.
+        counts: The same of the number of weights that are not zero.
+        divides: List of P booleans.
+        owners: List of P integers in ascending order, each part's task.
+        weights: List of P floats or variables.
+    """
+
+    sums: list[tf.Tensor]
+    counts: list[tf.Tensor]
+    divides: list[bool]
+    owners: list[int]
+    weights: list[Any]
+
+
 class TaskLosses:
     """The loss function and fixed weight of each task.
 
     Args:
-        task_names: Tuple of K strings, in head order.
-        loss: Dict from task name to Keras loss, or one loss for all tasks.
-        loss_weights: Dict from task name to float, or `None` for 1.
+        output_names: Tuple of strings, the outputs in head order.
+        loss: Dict from output to Keras loss, or one loss for all. A loss may
+            be nested as the output is; see `loss_parts`.
+        loss_weights: Dict from output to float, variable, or those of the
+            parts of its loss; `None` for 1.
+
+    Attributes:
+        task_names: Tuple of K strings, the outputs that have a loss.
+        loss: Dict from task to loss.
 
     Raises:
-        ValueError: If the names do not match, or a weight is negative.
+        ValueError: If the names do not match, there is no loss, or a weight
+            is negative.
     """
 
-    def __init__(self, task_names, loss, loss_weights=None):
-        self.task_names = task_names
+    def __init__(self, output_names, loss, loss_weights=None):
         if loss is None:
             raise ValueError(
                 "compile() needs a loss for each task. Pass loss={task: loss}. "
-                f"Tasks: {list(task_names)}."
+                f"Tasks: {list(output_names)}."
             )
-        if not isinstance(loss, Mapping):
-            loss = dict.fromkeys(task_names, loss)
-        check_tasks("loss", loss, task_names, complete=True)
-        self.loss = {task: loss[task] for task in task_names}
-        weights = loss_weights or {}
-        if not isinstance(weights, Mapping):
+        if isinstance(loss, list | tuple):
             raise ValueError(
-                "Argument `loss_weights` must be a dict from task name to "
-                f"float. Received: loss_weights={loss_weights!r}"
+                "Argument `loss` must be a dict from task name to loss, or one "
+                f"loss for every task. Received: a {type(loss).__name__} of "
+                f"{len(loss)}. Pass loss={{{output_names[0]!r}: ...}}, with a "
+                "list there for the sum of several losses."
             )
-        check_tasks("loss weight", weights, task_names)
-        self.loss_weights = fixed_weights(weights, task_names)
+        if not is_dict(loss):
+            loss = dict.fromkeys(output_names, loss)
+        check_tasks("loss", loss, output_names)
+        self.loss = {
+            task: loss[task]
+            for task in output_names
+            if any(part is not None for _, part in leaves(loss.get(task)))
+        }
+        if not self.loss:
+            raise ValueError(
+                "No task has a loss. Pass loss={task: loss} for one of the "
+                f"outputs {list(output_names)}."
+            )
+        for task, nested in self.loss.items():
+            _check_known(task, nested)
+        self.task_names = tuple(self.loss)
+        self._weights = fixed_weights(loss_weights, self.task_names)
+        self._seen = {}
+
+    @property
+    def loss_weights(self) -> tf.Tensor:
+        """`(K,)` float32, 1 for a task whose loss has weights within."""
+        return as_vector(
+            [1.0 if is_nested(w) else w for w in self._weights.values()]
+        )
 
     @property
     def kinds(self) -> dict[str, str]:
         """Each task's kind, `"classification"` or `"regression"`."""
-        return {task: loss_kind(loss) for task, loss in self.loss.items()}
+        return {
+            task: _kind_of_parts(nested) for task, nested in self.loss.items()
+        }
 
-    def __call__(self, labels, outputs, sample_weight=None) -> TaskSums:
+    def loss_at(self, task, path):
+        """Returns the loss of one tensor, `None` without or for several."""
+        loss = at_path(self.loss.get(task), path)
+        return None if is_nested(loss) else loss
+
+    def __call__(
+        self, labels, outputs, sample_weight=None
+    ) -> TaskSums | PartSums:
         """Sums each task's losses over this replica's rows.
 
         Args:
-            labels: Dict from task name to labels.
+            labels: Dict from task name to labels, nested as predictions are.
+                A task without is absent.
             outputs: Dict from task name to predictions.
             sample_weight: Dict from task name to weights or `None`; 0 where
-                a label is missing.
+                a label is missing. Weights of rows are those of all parts.
 
         Returns:
-            `TaskSums`.
+            `TaskSums`, or `PartSums` if a task has several losses.
 
         Raises:
             ValueError: If labels do not fit the predictions, or a loss that
                 returns a scalar is to be masked.
         """
-        weights = sample_weight or {}
-        triples = [
-            self._sum(task, labels[task], outputs[task], weights.get(task))
-            for task in self.task_names
+        given = sample_weight or {}
+        parts, sums = self._parts(outputs), []
+        for task, of_task in parts.items():
+            label, output = labels.get(task), outputs.get(task)
+            weight = given.get(task)
+            check_nested(task, "labels", label, output)
+            check_nested(task, "sample weights", weight, output)
+            sums += [_sum(task, p, label, output, weight) for p in of_task]
+        sums = map(list, zip(*sums, strict=True))
+        if _single(parts):
+            return TaskSums(*sums)
+        return PartSums(*sums, *_owners(parts))
+
+    def layout(self, outputs) -> tuple | None:
+        """Returns how the losses of the parts make those of the tasks.
+
+        Args:
+            outputs: Dict from task name to predictions.
+
+        Returns:
+            `None` if each task has one loss; else lists of P: the number of
+            each part's task, its weight, and its name or `None`.
+        """
+        parts = self._parts(outputs)
+        if _single(parts):
+            return None
+        names = [
+            part_name(task, part.path) if part.path else None
+            for task, of_task in parts.items()
+            for part in of_task
         ]
-        return TaskSums(*map(list, zip(*triples, strict=True)))
+        # Several losses of one tensor have no name of their own.
+        names = [name if names.count(name) == 1 else None for name in names]
+        return *_owners(parts), names
 
-    def _sum(self, task, label, output, weight):
-        weight = presence(output, weight)
-        if weight is not None:
-            label = without_missing(label, weight)
-        loss = get_loss(self.loss[task], label, output)
-        values = self._values(task, loss, label, output)
-        if values.shape.rank == 0:
-            if weight is not None:
-                raise ValueError(
-                    f"The loss of task {task!r} returns a scalar, which "
-                    "cannot be masked where labels are missing. Return one "
-                    "value per row, or drop the sample weights."
-                )
-            rows = tf.cast(tf.shape(output)[0], tf.float32)
-            return values * rows, rows, True
-        if weight is not None:
-            weight = align(weight, values, task)
-        return weighted_sums(values, weight, loss.reduction)
-
-    def _values(self, task, loss, label, output):
-        shapes = f"labels {_shape(label)}, predictions {_shape(output)}"
-        if label.dtype == tf.string:
-            raise ValueError(
-                f"Task {task!r} has text labels. Encode them as numbers, for "
-                f"example with keras.layers.StringLookup. Received: {shapes}"
-            )
-        if _broadcasts(loss, label.shape, output.shape):
-            raise ValueError(
-                f"The labels of task {task!r} do not have the shape of its "
-                f"predictions. Received: {shapes}, loss {loss.name!r}"
-            )
-        try:
-            values = loss.call(
-                tf.cast(label, loss.dtype), tf.cast(output, loss.dtype)
-            )
-        except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
-            raise ValueError(
-                f"The loss {loss.name!r} of task {task!r} does not fit its "
-                f"labels or predictions. Received: {shapes}. {error}"
-            ) from error
-        return tf.cast(values, tf.float32)
+    def _parts(self, outputs):
+        """Returns the `LossPart`s of each task, as last seen if absent."""
+        for task, loss in self.loss.items():
+            if outputs.get(task) is not None:
+                weight = self._weights[task]
+                weight = weight if is_nested(weight) else 1.0
+                self._seen[task] = loss_parts(task, loss, weight, outputs[task])
+        alone = [LossPart((), None, 1.0)]
+        return {task: self._seen.get(task, alone) for task in self.task_names}
 
 
-def fixed_weights(weights, task_names) -> tf.Tensor:
-    """Returns `compile`'s loss weights as `(K,)` float32, 1 by default.
+def _sum(task, part, label, output, weight):
+    if output is None:
+        return tf.constant(0.0), tf.constant(0.0), True
+    path = part.path
+    label, output = at_path(label, path), at_path(output, path)
+    if label is None:
+        # Of the output, so that its gradients are zeros, not unconnected.
+        none = tf.where(tf.zeros_like(output, "bool"), output, 0)
+        return tf.reduce_sum(tf.cast(none, "float32")), tf.constant(0.0), True
+    name, weight = part_name(task, path), at_path(weight, path)
+    return summed_loss(name, part.loss, label, output, weight)
 
-    Args:
-        weights: Dict from task name to float, for some or all tasks.
-        task_names: Tuple of K strings.
 
-    Raises:
-        ValueError: If a weight is negative or not finite.
-    """
-    return tf.constant(
-        [
-            at_least(f"loss_weights[{task!r}]", weights.get(task, 1.0), 0.0)
-            for task in task_names
-        ],
-        "float32",
+def _single(parts):
+    """Whether each task has one loss, of weight 1 within the task."""
+    return all(
+        len(of_task) == 1
+        and isinstance(of_task[0].weight, int | float)
+        and of_task[0].weight == 1.0
+        for of_task in parts.values()
     )
 
 
-def check_tasks(what, given, task_names, complete=False):
-    """Raises if the keys of `given` are not task names, or not all of them."""
-    for task in given:
-        if task not in task_names:
-            raise ValueError(
-                f"Task {task!r} has a {what} but the model has no head of "
-                f"that name. Heads: {list(task_names)}."
-                f"{did_you_mean(task, task_names)}"
-            )
-    missing = [task for task in task_names if task not in given]
-    if complete and missing:
-        raise ValueError(
-            f"The model has heads for the tasks {missing}, which have no "
-            f"{what}. Received: {what} for {list(given)}."
-        )
+def _owners(parts):
+    """Returns the number of each part's task, and its weight."""
+    pairs = [
+        (number, part.weight)
+        for number, of_task in enumerate(parts.values())
+        for part in of_task
+    ]
+    return map(list, zip(*pairs, strict=True))
 
 
-def weighted_sums(values, weight, reduction, axis=None):
-    """Returns sums and counts over `axis`, and whether the loss is a mean.
+def sum_of_parts(losses, owners, weights) -> tf.Tensor:
+    """Returns each task's weighted sum of the `(P,)` losses of its parts."""
+    return tf.math.segment_sum(losses * as_vector(weights), owners)
 
-    Args:
-        values: Float32 tensor, one loss value per row.
-        weight: Float32 tensor that broadcasts to it, 0 where a label is
-            missing, or `None`.
-        reduction: String, that of the Keras loss.
-        axis: Integer; all axes by default.
+
+def check_nested(task, what, given, output):
+    """Raises unless labels or weights are nested as predictions are.
+
+    Parts may be missing; weights of rows may stand for all parts.
     """
-    divides = reduction != "sum"
-    if weight is None:
-        counted = tf.ones_like(values)
+    if given is None or output is None:
+        return
+    if not is_nested(given):
+        fits = what != "labels" or not is_nested(output)
     else:
-        weight = tf.broadcast_to(weight, tf.shape(values))
-        counted = tf.cast(weight != 0.0, tf.float32)
-        if reduction == "mean_with_sample_weight":
-            counted = weight
-        # The product with a missing label's infinite loss would be NaN.
-        values = tf.where(weight != 0.0, values * weight, 0.0)
-    sums, counts = (tf.reduce_sum(v, axis=axis) for v in (values, counted))
-    return sums, counts, divides
-
-
-def presence(output, weight):
-    """Returns float32 sample weights with Keras' mask applied, or `None`."""
-    if weight is not None:
-        weight = tf.cast(weight, tf.float32)
-    mask = getattr(output, "_keras_mask", None)
-    if mask is None:
-        return weight
-    mask = tf.cast(mask, tf.float32)
-    return mask if weight is None else align(weight, mask, None) * mask
-
-
-def without_missing(label, weight):
-    """Returns labels with 0 where the weight is 0: NaN and -1 do no harm."""
-    label = tf.convert_to_tensor(label)
-    weight = _squeezed(weight, label)
-    if label.dtype == tf.string or weight.shape.rank > label.shape.rank:
-        return label
-    present = align(weight, label, None) != 0.0
-    return tf.where(present, label, tf.zeros_like(label))
-
-
-def align(weight, values, task):
-    """Returns `weight` with as many axes as `values`, to broadcast."""
-    weight = _squeezed(weight, values)
-    if weight.shape.rank > values.shape.rank:
+        fits = is_nested(output) and is_dict(given) == is_dict(output)
+        if fits and not is_dict(given):
+            fits = len(given) == len(output)
+    if not fits:
         raise ValueError(
-            f"The sample weights of task {task!r} have more axes than its "
-            f"loss values. Expected: at most {values.shape}. Received: "
-            f"{weight.shape}"
+            f"The {what} of task {task!r} are not nested as its predictions "
+            f"are. Expected: {outline(output)}. Received: {outline(given)}"
         )
-    missing = values.shape.rank - weight.shape.rank
-    return weight[(..., *[None] * missing)]
-
-
-def _squeezed(weight, values):
-    """Returns `weight` without last axes of length 1 that `values` lack."""
-    while weight.shape.rank > values.shape.rank and weight.shape[-1] == 1:
-        weight = weight[..., 0]
-    return weight
-
-
-def _broadcasts(loss, label_shape, output_shape):
-    """Whether a Keras loss would silently stretch one against the other."""
-    name = type(loss).__name__ + getattr(loss, "name", "")
-    if not type(loss).__module__.startswith("keras.") or "parse" in name:
-        return False
-    if getattr(loss, "fn", None) and not loss.fn.__module__.startswith(
-        "keras."
-    ):
-        return False
-    if (label_shape.rank, output_shape.rank) == (1, 2):
-        # Keras takes (B,) for (B, 1), and would stretch it to (B, units).
-        return output_shape[-1] not in (1, None)
-    if label_shape.rank != output_shape.rank:
-        return False
-    pairs = zip(label_shape, output_shape, strict=True)
-    return any(a != b for a, b in pairs if a is not None and b is not None)
+    if not is_nested(given):
+        return
+    for key in given if is_dict(given) else range(len(given)):
+        if is_dict(output) and key not in output:
+            raise ValueError(
+                f"Task {task!r} has {what} for {key!r}, but predicts no "
+                f"tensor of that name. Predictions: {list(output)}."
+                f"{did_you_mean(key, output)}"
+            )
+        check_nested(part_name(task, (key,)), what, given[key], output[key])
 
 
 def loss_kind(loss) -> str:
@@ -260,6 +269,19 @@ def loss_kind(loss) -> str:
     return "classification" if classifies else "regression"
 
 
-def _shape(tensor):
-    dtype = keras.backend.standardize_dtype(tensor.dtype)
-    return f"{tuple(tensor.shape)} of {dtype}"
+def _kind_of_parts(nested):
+    kinds = {loss_kind(loss) for _, loss in leaves(nested) if loss is not None}
+    return kinds.pop() if len(kinds) == 1 else "regression"
+
+
+def _check_known(task, nested):
+    """Raises if a name is no loss of Keras."""
+    for path, loss in leaves(nested):
+        if isinstance(loss, str) and loss.lower() not in ("crossentropy", "ce"):
+            try:
+                keras.losses.get(loss)
+            except ValueError as error:
+                raise ValueError(
+                    f"The loss of task {part_name(task, path)!r} is no loss of "
+                    f"Keras. Received: {loss!r}. {error}"
+                ) from error

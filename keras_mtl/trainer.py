@@ -12,25 +12,36 @@ from keras_mtl.callbacks.training_monitor import with_monitor
 from keras_mtl.checks import fitting
 from keras_mtl.data import feeding
 from keras_mtl.data.support_query import SupportQuery
+from keras_mtl.data.symbolic import symbolic
 from keras_mtl.evaluator import TaskEvaluator
 from keras_mtl.gradients import TaskGradients, roles
 from keras_mtl.logs import plain_logs
+from keras_mtl.loss_weights import as_floats
 from keras_mtl.metrics import TaskMeans
 
 
 class TaskTrainer(TaskEvaluator):
     """What `MultiTaskModel` does in `compile` and `fit`.
 
-    A subclass provides `task_names`, `arrangement`, `discriminator`,
+    A subclass provides `output_names`, `arrangement`, `discriminator`,
     `is_separate(inputs)` and `call(inputs, training, return_representation)`.
     """
 
-    task_names: tuple[str, ...]
+    output_names: tuple[str, ...]
     arrangement: NamedTasks | StackedTasks
     discriminator: TaskDiscriminator | None
 
     weighter = None
-    input_structure = None
+    task_losses = None
+    # In the latest `fit`, as has been told.
+    absent_tasks: frozenset[str] = frozenset()
+    input_structure = output_structure = None
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """The tasks to weigh: outputs with a loss; all until compiled."""
+        losses = self.task_losses
+        return self.output_names if losses is None else losses.task_names
 
     @property
     def task_weights(self) -> dict[str, float]:
@@ -54,9 +65,14 @@ class TaskTrainer(TaskEvaluator):
 
         Args:
             optimizer: Keras optimizer or its name.
-            loss: Dict from task name to loss, or one loss for every task.
-            loss_weights: Dict from task name to float; multiplies the learned
-                weights. For stacked heads, or K floats.
+            loss: Dict from task name to loss, or one loss for every task. An
+                output without a loss is predicted and exported only. A head
+                that predicts a dict, list or tuple has losses nested alike,
+                and a list of losses for one tensor is their sum.
+            loss_weights: Dict from task name to float or `keras.Variable`,
+                read anew in each step; multiplies the learned weights. For
+                stacked heads, or K floats. Nested as a task's losses are, they
+                weigh these within the task.
             metrics: Dict from task name to metrics, or names of metrics for
                 every task. Rows with missing labels are left out.
             weighted_metrics: The same, weighted by `sample_weight`.
@@ -85,12 +101,11 @@ class TaskTrainer(TaskEvaluator):
                 synchronization="on_read",
             )
             self._loss_tracker = TaskMeans(
-                self.task_names,
-                self.task_losses.loss_weights,
+                self.task_losses,
                 discriminates=self.discriminator is not None,
             )
             self._compile_metrics = self.arrangement.metrics(
-                metrics, weighted_metrics
+                metrics, weighted_metrics, self.task_losses
             )
         self._attach(weighters.get(weighter))
 
@@ -99,6 +114,7 @@ class TaskTrainer(TaskEvaluator):
         if not self.compiled:
             return {}
         config = {**super().get_compile_config(), **self._task_config}
+        config["loss_weights"] = as_floats(config["loss_weights"])
         for name in self._task_config:
             config[name] = keras.saving.serialize_keras_object(config[name])
         return {**config, "weighter": weighters.serialize(self.weighter)}
@@ -206,16 +222,20 @@ class TaskTrainer(TaskEvaluator):
         # one that is spread over workers.
         if iterator is not None:
             data_batch = iterator.data_adapter.get_tf_dataset().element_spec
-        batch = keras.tree.map_structure(_symbolic, data_batch)
+        batch = keras.tree.map_structure(symbolic, data_batch)
         if isinstance(batch, SupportQuery):
             self.arrangement.check_batch(batch.query)
             batch = batch.support
         x, y, _ = self.arrangement.check_batch(batch)
         with self.distribute_strategy.scope():
-            if not self.built or not self._compile_metrics.built:
+            metrics = self._compile_metrics
+            laid_out = self._loss_tracker.has_layout
+            if not (self.built and laid_out and metrics.covers(y)):
                 outputs, representation = self.build_from_inputs(x)
-                labels = self.arrangement.labels(x, y)
-                self._compile_metrics.build(labels, outputs)
+                self._loss_tracker.lay_out(outputs)
+                metrics.build(self.arrangement.labels(x, y), outputs)
+                # Its logs would lack the new metrics.
+                self.train_function = self.test_function = None
                 roles.check_heads_reach(self, representation)
             self._build_optimizer()
 
@@ -233,6 +253,7 @@ class TaskTrainer(TaskEvaluator):
             self, inputs, training=False, return_representation=True
         )
         self.built = True
+        self.output_structure = found[0]
         inputs, _ = self.arrangement.take_ids(inputs)
         if self.input_structure is None:
             # Separate inputs are alike, and may be served as shared ones.
@@ -272,10 +293,3 @@ class TaskTrainer(TaskEvaluator):
                 with self.distribute_strategy.scope():
                     self._build_optimizer()
         self.train_function = None
-
-
-def _symbolic(leaf):
-    if leaf is None:
-        return None
-    shape = leaf.shape if hasattr(leaf, "shape") else ()
-    return keras.KerasTensor(shape, backend.standardize_dtype(leaf.dtype))

@@ -192,7 +192,14 @@ def test_kinds_are_told_from_the_loss():
             r"Task 'toxicity' has a loss but the model has no head of that "
             r"name. Heads: \['a', 'b'\].",
         ),
-        (({"a": "mse"},), r"heads for the tasks \['b'\], which have no loss"),
+        (
+            ({"a": "mse"}, {"b": 1.0}),
+            r"Task 'b' has a loss weight but the model has no loss for it. "
+            r"Tasks with a loss: \['a'\]. Leave out the loss weight.",
+        ),
+        (({"a": None},), r"No task has a loss. Pass loss=\{task: loss\}"),
+        ((["mse", "mae"],), r"`loss` must be a dict from task name to loss"),
+        (({"a": "mes"},), r"loss of task 'a' is no loss of Keras. Received"),
         ((None,), r"compile\(\) needs a loss for each task"),
         (("mse", {"a": -1.0}), r"`loss_weights\['a'\]` must be at least 0"),
         (("mse", [1.0, 2.0]), r"`loss_weights` must be a dict"),

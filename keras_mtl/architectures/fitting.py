@@ -1,8 +1,8 @@
 """Whether encoder, discriminator and heads of a model fit together."""
 
 from keras_mtl.architectures.task_discriminator import TaskDiscriminator
+from keras_mtl.checks import check_tasks
 from keras_mtl.layers.stacked_heads import StackedHeads
-from keras_mtl.tasks import check_tasks
 
 
 def check_encoder(model):
@@ -23,7 +23,7 @@ def check_encoder(model):
             "Give MultiTaskModel a dict of heads."
         )
     check_tasks(
-        *("representation", model.encoder.task_names, model.task_names),
+        *("representation", model.encoder.task_names, model.output_names),
         complete=True,
     )
 
@@ -66,7 +66,7 @@ def check_discriminator(model):
             "not say which tensor that is. Pass "
             'representation="layer_name" to from_functional().'
         )
-    discriminator.bind(model.task_names)
+    discriminator.bind(model.output_names)
 
 
 def check_separate(model, inputs):

@@ -5,10 +5,18 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
-from keras_mtl.checks import task_name
+from keras_mtl.checks import check_tasks, task_name
+from keras_mtl.data.structures import (
+    as_structure,
+    describe,
+    multiplied,
+    nested_like,
+    without_none,
+)
 from keras_mtl.data.support_query import support_query_split
+from keras_mtl.loss_parts import at_path, is_dict, is_nested, leaves
 from keras_mtl.metrics import TaskMetrics
-from keras_mtl.tasks import TaskLosses, check_tasks
+from keras_mtl.tasks import TaskLosses
 
 
 class NamedTasks:
@@ -18,7 +26,7 @@ class NamedTasks:
         heads: Dict from task name to layer or model.
 
     Attributes:
-        task_names: Tuple of K strings, in head order.
+        output_names: Tuple of strings, in head order.
         heads: Dict from task name to head.
         head_layers: The same: dict from a name to each layer that holds
             heads.
@@ -33,16 +41,16 @@ class NamedTasks:
 
     def __init__(self, heads):
         _check_heads(heads)
-        self.task_names = self.signatures = tuple(heads)
+        self.output_names = self.signatures = tuple(heads)
         self.heads = self.head_layers = dict(heads)
 
     def losses(self, loss, loss_weights):
         """Returns the `TaskLosses` of `compile`'s arguments."""
-        return TaskLosses(self.task_names, loss, loss_weights)
+        return TaskLosses(self.output_names, loss, loss_weights)
 
-    def metrics(self, metrics, weighted_metrics):
+    def metrics(self, metrics, weighted_metrics, losses):
         """Returns the `TaskMetrics` of `compile`'s arguments."""
-        return TaskMetrics(self.task_names, metrics, weighted_metrics)
+        return TaskMetrics(self.output_names, metrics, weighted_metrics, losses)
 
     def take_ids(self, inputs):
         """Returns the inputs, and `None`: tasks are told by name."""
@@ -81,79 +89,130 @@ class NamedTasks:
         """Returns a dict from task name to prediction."""
         return outputs
 
+    def is_by_task(self, structure) -> bool:
+        """Whether it is a dict by task name."""
+        return isinstance(structure, dict) and set(structure) <= set(
+            self.output_names
+        )
+
     def check_batch(self, batch):
         """Returns `(x, y, sample_weight)` of a batch, named by task.
 
         Raises:
-            ValueError: If labels, weights or separate inputs are not named by
-                task, or a task has none.
+            ValueError: If labels or weights are not named by task, or there
+                are no labels.
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-        names = self.task_names
-        if not isinstance(y, Mapping):
+        y, sample_weight = self.arrange(y, sample_weight)
+        if not y:
             raise ValueError(
                 "Labels must be a dict from task name to array. Received: "
-                f"{'no labels' if y is None else y!r}. Pass y={{task: labels}} "
-                f"for the tasks {list(names)}."
+                "'no labels'. Pass y={task: labels} for the tasks "
+                f"{list(self.output_names)}."
             )
-        check_tasks("label", y, names, complete=True)
-        if sample_weight is not None and not isinstance(sample_weight, Mapping):
-            raise ValueError(
-                "Sample weights must be a dict from task name to array. "
-                f"Received: {sample_weight!r}"
-            )
-        check_tasks("sample weight", sample_weight or {}, names)
-        if isinstance(x, Mapping) and set(x) & set(names):
-            check_tasks("input", x, names, complete=True)
         return x, y, sample_weight
 
     def arrange(self, y, sample_weight):
-        """Returns labels and weights by task; one array is of all tasks."""
-        by_task = sample_weight is None or isinstance(sample_weight, Mapping)
-        if not by_task and isinstance(y, Mapping):
-            sample_weight = dict.fromkeys(y, sample_weight)
-        return y, sample_weight
+        """Returns labels and weights by task; one array is of all tasks.
+
+        Raises:
+            ValueError: If they are not named by task.
+        """
+        if y is None:
+            return y, sample_weight
+        names = list(self.output_names)
+        if not isinstance(y, Mapping):
+            raise ValueError(
+                "Labels must be a dict from task name to array. Received: "
+                f"{describe(y)}. Pass y={{task: labels}} for some or all of "
+                f"the tasks {names}."
+            )
+        check_tasks("label", y, names)
+        y = {task: as_structure(label) for task, label in y.items()}
+        y = {task: label for task, label in y.items() if label is not None}
+        weights = as_structure(sample_weight)
+        if isinstance(weights, list | tuple):
+            raise ValueError(
+                "Sample weights must be a dict from task name to array, or one "
+                f"array of a weight for each row. Received: {describe(weights)}"
+                f". Pass sample_weight={{task: weights}}. Tasks: {names}."
+            )
+        if weights is not None and not isinstance(weights, Mapping):
+            weights = dict.fromkeys(y, weights)
+        check_tasks("sample weight", weights or {}, names)
+        return y, weights and dict(weights)
 
     def complete(self, y, sample_weight):
-        """Returns weights for every task, as Keras asks; 1 by default."""
+        """Returns weights nested as labels, as Keras asks; `None` for none."""
         if sample_weight is None or not isinstance(y, Mapping):
             return sample_weight
-        check_tasks("sample weight", sample_weight, self.task_names)
-        ones = {
-            task: np.ones(len(np.asarray(label)), "float32")
+        weights = {
+            task: nested_like(label, sample_weight.get(task))
             for task, label in y.items()
         }
-        return {**ones, **sample_weight}
+        return weights if without_none(weights) else None
 
-    def check_numeric(self, y):
-        """Raises if labels are texts."""
-        for task, label in y.items() if isinstance(y, Mapping) else ():
-            dtype = np.asarray(label).dtype
-            if dtype.kind in "USO":
-                raise ValueError(
-                    f"Task {task!r} has labels that are not numbers. Received: "
-                    f"an array of {dtype}. Encode them, for example with "
-                    "keras.layers.StringLookup."
-                )
+    def owner_of_row(self, x):
+        """Returns `None`: rows do not belong to one task each."""
+        return None
 
-    def check_labelled(self, sample_weight):
-        """Raises if a task has no label at all."""
+    def columns(self, x, y, sample_weight):
+        """Yields task, path, labels and weights of each array of labels."""
+        for task, nested in y.items():
+            for path, label in leaves(nested):
+                if label is not None:
+                    weight = at_path((sample_weight or {}).get(task), path)
+                    yield task, path, label, weight
+
+    def reweighted(self, x, y, sample_weight, factors):
+        """Returns sample weights that are multiplied by others.
+
+        Args:
+            x: Inputs.
+            y: Dict of labels.
+            sample_weight: Dict of weights, or `None`.
+            factors: Dict from task and path to weights.
+        """
+
+        def nest(task, label, path=()):
+            if not is_nested(label):
+                own = at_path((sample_weight or {}).get(task), path)
+                factor = factors.get((task, path))
+                return own if factor is None else multiplied(own, factor)
+            keys = label if is_dict(label) else range(len(label))
+            parts = {k: nest(task, label[k], (*path, k)) for k in keys}
+            return parts if is_dict(label) else tuple(parts.values())
+
+        return {task: nest(task, label) for task, label in y.items()}
+
+    def symbolic_output(self, model, task, path):
+        """Returns the `KerasTensor` of a prediction, or `None`."""
+        known = model.output_structure or {}
+        return at_path(known.get(task), path)
+
+    def check_labelled(self, sample_weight, absent):
+        """Raises if a task has no label at all, unless it is `absent`."""
         if not isinstance(sample_weight, Mapping):
             return
-        for task, weight in sample_weight.items():
-            if weight is not None and not np.any(np.asarray(weight)):
+        for task, nested in sample_weight.items():
+            weights = [w for _, w in leaves(nested)]
+            if all(
+                w is not None and not np.any(np.asarray(w)) for w in weights
+            ):
                 raise ValueError(unlabelled(task))
 
-    def split(self, x, y, sample_weight, query_split):
+    def split(self, x, y, sample_weight, query_split, separate):
         """Returns the `SupportQuery` of whole arrays."""
-        return support_query_split(x, y, sample_weight, query_split=query_split)
+        return support_query_split(
+            x, y, sample_weight, query_split, separate=separate
+        )
 
 
 def unlabelled(task) -> str:
     """Returns the message for a task whose sample weights are all 0."""
     return (
         f"Task {task!r} has no label in the training set: all its sample "
-        "weights are 0. Give it labels, or leave it out of the model."
+        "weights are 0. Give it labels, or leave it out of `y`."
     )
 
 

@@ -26,8 +26,8 @@ from keras_mtl.arrangements.stacked_checks import (
 )
 from keras_mtl.arrangements.stacked_losses import StackedLosses
 from keras_mtl.arrangements.stacked_metrics import StackedMetrics
+from keras_mtl.arrangements.stacking import stack
 from keras_mtl.data.support_query import SupportQuery, support_query_split
-from keras_mtl.tasks import check_tasks
 
 
 class StackedTasks:
@@ -44,7 +44,7 @@ class StackedTasks:
     signatures = ()
 
     def __init__(self, heads):
-        self.task_names = heads.task_names
+        self.output_names = self.task_names = heads.task_names
         self.heads = heads
         self.head_layers = {"stack": heads}
 
@@ -52,7 +52,7 @@ class StackedTasks:
         """Returns the `StackedLosses` of `compile`'s arguments."""
         return StackedLosses(self.task_names, loss, loss_weights)
 
-    def metrics(self, metrics, weighted_metrics):
+    def metrics(self, metrics, weighted_metrics, losses):
         """Returns the `StackedMetrics` of `compile`'s arguments."""
         return StackedMetrics(self.task_names, metrics, weighted_metrics)
 
@@ -157,26 +157,29 @@ class StackedTasks:
             check_weights(self.heads, sample_weight)
         return x, y, sample_weight
 
+    def is_by_task(self, structure) -> bool:
+        """Whether it is a dict by task name: stacked arrays are none."""
+        return False
+
     def arrange(self, y, sample_weight):
         """Returns stacked arrays, also of dicts by task name."""
-        if isinstance(y, Mapping):
-            check_tasks("label", y, self.task_names, complete=True)
-            y = self._stack("labels", y)
-        if isinstance(sample_weight, Mapping):
-            check_tasks("sample weight", sample_weight, self.task_names)
-            ones = np.ones(len(y), "float32")
-            sample_weight = self._stack(
-                "sample weights",
-                {**dict.fromkeys(self.task_names, ones), **sample_weight},
-            )
-        return y, sample_weight
+        return stack(self.task_names, y, sample_weight)
 
     def complete(self, y, sample_weight):
         """Returns the weights as they are."""
         return sample_weight
 
-    def check_numeric(self, y):
-        """Raises if labels are texts."""
+    def owner_of_row(self, x):
+        """Returns a function from row to task, `None` if rows are of all."""
+        if not has_ids(x):
+            return None
+        return lambda row: self.task_names[x["task"][row]]
+
+    def columns(self, x, y, sample_weight):
+        """Yields task, path, labels and weights of each task.
+
+        Once, of no task, where rows belong to one task each.
+        """
         dtype = getattr(y, "dtype", None)
         if isinstance(dtype, np.dtype) and dtype.kind in "USO":
             raise ValueError(
@@ -184,18 +187,55 @@ class StackedTasks:
                 f"{dtype}. Encode them, for example with "
                 "keras.layers.StringLookup."
             )
+        self.check_batch((x, y, sample_weight))
+        if has_ids(x):
+            yield "stacked", (), y, sample_weight
+            return
+        wide = len(np.shape(sample_weight)) > 1 and sample_weight.shape[1] > 1
+        for number, task in enumerate(self.task_names):
+            weight = sample_weight
+            if wide:
+                weight = sample_weight[:, number]
+            yield task, (), y[:, number], weight
 
-    def check_labelled(self, sample_weight):
-        """Raises if a task has no label at all."""
+    def reweighted(self, x, y, sample_weight, factors):
+        """Returns sample weights `(B, K)` that are multiplied by others.
+
+        Args:
+            x: Inputs.
+            y: Stacked labels.
+            sample_weight: Stacked weights, or `None`.
+            factors: Dict from task and path to weights `(B,)`.
+        """
+        if has_ids(x):
+            raise ValueError(
+                "Argument `class_weight` does not work where rows belong to "
+                "one task each. Pass sample_weight, a weight for each row."
+            )
+        ones = tf.ones(tf.shape(y)[:1])
+        stacked = tf.stack(
+            [factors.get((task, ()), ones) for task in self.task_names], axis=1
+        )
+        if sample_weight is not None:
+            given = tf.cast(sample_weight, "float32")
+            stacked *= given[:, None] if given.shape.rank == 1 else given
+        return stacked.numpy() if isinstance(y, np.ndarray) else stacked
+
+    def symbolic_output(self, model, task, path):
+        """Returns the `KerasTensor` of a task's predictions `(B, units)`."""
+        return keras.KerasTensor((None, self.heads.units))
+
+    def check_labelled(self, sample_weight, absent):
+        """Raises if a task has no label at all, unless it is `absent`."""
         shape = np.shape(sample_weight)
         if sample_weight is None or shape[1:] != (len(self.task_names),):
             return
         labelled = np.any(np.asarray(sample_weight), axis=0)
         for task, any_label in zip(self.task_names, labelled, strict=True):
-            if not any_label:
+            if not any_label and task not in absent:
                 raise ValueError(unlabelled(task))
 
-    def split(self, x, y, sample_weight, query_split):
+    def split(self, x, y, sample_weight, query_split, separate=False):
         """Returns the `SupportQuery` of whole arrays.
 
         All tasks alike, unless rows belong to one task each.
@@ -224,19 +264,3 @@ class StackedTasks:
     def _columns(self, array):
         columns = np.moveaxis(array, 1, 0)
         return dict(zip(self.task_names, columns, strict=True))
-
-    def _stack(self, what, by_task):
-        columns = []
-        for task in self.task_names:
-            column = np.asarray(by_task[task])
-            if column.ndim == 2 and column.shape[1] == 1:
-                column = column[:, 0]
-            columns.append(column)
-        shapes = {column.shape for column in columns}
-        if len(shapes) > 1:
-            raise ValueError(
-                f"The {what} of stacked heads must have the same shape for "
-                f"every task. Received: {sorted(shapes)}. Mask missing labels "
-                "by sample weights of 0."
-            )
-        return np.stack(columns, axis=1)

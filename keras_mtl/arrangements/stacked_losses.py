@@ -7,14 +7,10 @@ from keras import ops
 from keras.src.trainers.compile_utils import get_loss
 
 from keras_mtl.arrangements.own_rows import RowLabels, sum_by_task
-from keras_mtl.tasks import (
-    TaskSums,
-    check_tasks,
-    fixed_weights,
-    loss_kind,
-    weighted_sums,
-    without_missing,
-)
+from keras_mtl.checks import check_tasks
+from keras_mtl.loss_weights import as_vector, fixed_weights
+from keras_mtl.masks import masked, weighted_sums, without_missing
+from keras_mtl.tasks import TaskSums, loss_kind
 
 
 class StackedLosses:
@@ -38,7 +34,19 @@ class StackedLosses:
             )
         self.loss = loss
         weights = _by_name(loss_weights, task_names)
-        self.loss_weights = fixed_weights(weights, task_names)
+        self._weights = fixed_weights(weights, task_names)
+
+    @property
+    def loss_weights(self) -> tf.Tensor:
+        """`(K,)` float32."""
+        return as_vector(self._weights.values())
+
+    def layout(self, outputs) -> None:
+        """Returns `None`: each task has one loss."""
+
+    def loss_at(self, task, path):
+        """Returns the loss of a task: that of all."""
+        return self.loss
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -78,6 +86,7 @@ class StackedLosses:
                 f"their labels or predictions. Received: {shapes}. {error}"
             ) from error
         check_one_per_task("loss", loss.name, values, outputs, labels)
+        weight = masked(weight, getattr(values, "_keras_mask", None))
         values = tf.cast(values, tf.float32)
         if not isinstance(labels, RowLabels):
             found = weighted_sums(values, weight, loss.reduction, axis=0)

@@ -13,7 +13,7 @@ from keras_mtl.arrangements.stacked_losses import (
     per_task_weight,
 )
 from keras_mtl.logs import METRICS, as_row
-from keras_mtl.tasks import without_missing
+from keras_mtl.masks import without_missing
 
 
 class StackedMetrics(keras.metrics.Metric):
@@ -48,8 +48,14 @@ class StackedMetrics(keras.metrics.Metric):
         self.rows = {METRICS: ()}
         self.built = not self._given
 
+    def covers(self, labels) -> bool:
+        """Whether the metrics of these labels are made."""
+        return self.built
+
     def build(self, labels, outputs):
         """Makes the functions for these labels and predictions."""
+        if self.built:
+            return
         label, output = per_task_axes(labels, outputs)
         names = []
         for given, weighted in self._given:
@@ -58,6 +64,11 @@ class StackedMetrics(keras.metrics.Metric):
             name = metric.name
             if weighted and name in names:
                 name = f"weighted_{name}"
+            if name in ("loss", "weight"):
+                raise ValueError(
+                    f"A metric is called {name!r}, as a column of each task in "
+                    "History is. Give the metric another name."
+                )
             names.append(name)
             self._functions.append((name, function, weighted))
         self._sums = self.add_variable(
@@ -111,7 +122,8 @@ class StackedMetrics(keras.metrics.Metric):
         if not self._functions:
             return {}
         totals, counts = tf.unstack(tf.convert_to_tensor(self._sums), axis=1)
-        return {METRICS: as_row([tf.math.divide_no_nan(totals, counts)])}
+        means = tf.math.divide_no_nan(totals, counts)
+        return {METRICS: as_row([tf.where(counts > 0.0, means, float("nan"))])}
 
     def result(self):
         """Returns a dict from `<task>_<metric>` to scalar."""

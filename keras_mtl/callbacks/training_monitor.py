@@ -68,7 +68,8 @@ class TrainingMonitor(keras.callbacks.Callback):
 
     def _check_labels(self, skipped, when):
         tasks = self.model.task_names
-        missing = [t for t in tasks if t not in self.model.labelled_tasks]
+        known = self.model.labelled_tasks | self.model.absent_tasks
+        missing = [task for task in tasks if task not in known]
         if skipped or not missing or self._told_unlabelled:
             return
         self._told_unlabelled = True

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_mtl.checks import fraction, integer
 from keras_mtl.data import labels
 from keras_mtl.data.mixing import task_batches
+from keras_mtl.data.structures import without_none
 from keras_mtl.data.support_query import (
     SupportQuery,
     check_rows,
@@ -40,10 +41,10 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
         fit.setdefault("shuffle", False)
     _check_not_empty(x)
     x = fit["x"] = model.arrangement.own_rows(x, fit.pop("task", None))
-    y, weights = labels.for_training(
-        model, y, fit.get("sample_weight"), fit.pop("class_weight", None)
+    x, y, weights = labels.for_training(
+        model, x, y, fit.get("sample_weight"), fit.pop("class_weight", None)
     )
-    fit |= {"y": y, "sample_weight": weights}
+    fit |= {"x": x, "y": y, "sample_weight": weights}
     if not needs_query(model):
         given = (split, query, query_batch_size)
         if _has_query(x) or any(value is not None for value in given):
@@ -68,6 +69,7 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
         return fit
     batch_size = _size("batch_size", fit.pop("batch_size", None), 32)
     arrays = [fit.pop("x"), fit.pop("y"), fit.pop("sample_weight", None)]
+    arrays[2] = without_none(arrays[2])
     shuffle = fit.pop("shuffle", True)
     if isinstance(x, tf.data.Dataset):
         if split is not None:
@@ -84,7 +86,8 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
             size = fit.get("validation_batch_size") or batch_size
             fit["validation_data"] = _batches(model, held_out, size, "once")
         if split is not None:
-            arrays, query = model.arrangement.split(*arrays, split)
+            separate = model.is_separate(arrays[0])
+            arrays, query = model.arrangement.split(*arrays, split, separate)
         support = _batches(model, arrays, batch_size, "cycle", shuffle)
     fit["shuffle"] = False
     if query is None:
@@ -108,7 +111,7 @@ def evaluation_data(
 ):
     """Returns `x, y, sample_weight`; a data set if lengths differ by task."""
     x = model.arrangement.own_rows(x, task)
-    y, sample_weight = labels.for_evaluation(model, y, sample_weight)
+    x, y, sample_weight = labels.for_evaluation(model, x, y, sample_weight)
     if not _uneven(model, x):
         return x, y, sample_weight
     if y is not None:
@@ -169,6 +172,7 @@ def _size(name, value, default):
 def _batches(model, arrays, batch_size, sampling, shuffle=True):
     """Returns a data set of batches of `(x, y, sample_weight)` arrays."""
     x, y, weights = arrays
+    weights = without_none(weights)
     if model.is_separate(x):
         weights = weights or {}
         data = {
@@ -177,7 +181,13 @@ def _batches(model, arrays, batch_size, sampling, shuffle=True):
             else (x[task], y[task])
             for task in x
         }
-        return task_batches(data, batch_size, sampling, shuffle=shuffle)
+        dataset = task_batches(data, batch_size, sampling, shuffle=shuffle)
+        if not 0 < len(weights) < len(data):
+            return dataset
+        # A task without weights has none, not ones, which would mask.
+        return dataset.map(
+            lambda x, y, given: (x, y, {task: given[task] for task in weights})
+        )
     rows = (x, y) if weights is None else (x, y, weights)
     for task, label in y.items() if isinstance(y, Mapping) else ():
         check_rows(task, x, label, (weights or {}).get(task))

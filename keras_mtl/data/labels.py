@@ -1,44 +1,134 @@
 """Labels and sample weights, from what users pass to what a step takes."""
 
+import warnings
+from collections.abc import Mapping
+
 import keras
+import tensorflow as tf
+
+from keras_mtl.data.class_weights import by_class, refuse_plain
+from keras_mtl.data.label_checks import check_labels
+from keras_mtl.data.structures import is_concrete
+from keras_mtl.data.support_query import SupportQuery
+from keras_mtl.data.symbolic import symbolic
 
 
-def for_training(model, y, sample_weight, class_weight) -> tuple:
-    """Returns labels and sample weights of `fit`, checked.
+def for_training(model, x, y, sample_weight, class_weight) -> tuple:
+    """Returns inputs, labels and sample weights of `fit`, checked.
+
+    One warning names the tasks that have no labels.
 
     Raises:
         ValueError: If they do not fit the tasks, with task and remedy.
     """
-    _refuse_class_weight(class_weight)
-    tasks = model.arrangement
-    y, sample_weight = tasks.arrange(y, sample_weight)
-    tasks.check_numeric(y)
-    sample_weight = tasks.complete(y, sample_weight)
-    tasks.check_labelled(sample_weight)
-    return y, sample_weight
+    refuse_plain(model, class_weight)
+    absent = _absent(model, _labels_of(x) if y is None else y)
+    if y is None:
+        if class_weight is not None:
+            x = _weighed_data_set(model, x, class_weight)
+    else:
+        x, y, sample_weight = _checked(model, x, y, sample_weight, class_weight)
+        model.arrangement.check_labelled(sample_weight, absent)
+        sample_weight = model.arrangement.complete(y, sample_weight)
+    model.absent_tasks = frozenset(absent)
+    if absent:
+        warnings.warn(
+            f"The tasks {absent} have no labels in this fit(): only the others "
+            "are trained, and what all share with them.",
+            stacklevel=4,
+        )
+    return x, y, sample_weight
 
 
-def for_evaluation(model, y, sample_weight) -> tuple:
-    """Returns labels and sample weights of `evaluate` or `validation_data`."""
-    y, sample_weight = model.arrangement.arrange(y, sample_weight)
-    return y, model.arrangement.complete(y, sample_weight)
+def for_evaluation(model, x, y, sample_weight) -> tuple:
+    """Returns the same of `evaluate` or `validation_data`."""
+    if y is None:
+        return x, y, sample_weight
+    x, y, weights = _checked(model, x, y, sample_weight)
+    return x, y, model.arrangement.complete(y, weights)
 
 
 def of_batch(model, batch, class_weight=None) -> tuple:
     """Returns `(x, y, sample_weight)` of a batch or of query data."""
-    _refuse_class_weight(class_weight)
+    refuse_plain(model, class_weight)
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tuple(batch))
     x = model.arrangement.own_rows(x)
-    y, sample_weight = model.arrangement.arrange(y, sample_weight)
-    model.arrangement.check_numeric(y)
-    return x, y, sample_weight
+    if y is None:
+        return x, y, sample_weight
+    return _checked(model, x, y, sample_weight, class_weight)
 
 
-def _refuse_class_weight(class_weight):
-    """Raises unless it is None: a class means nothing without its task."""
-    if class_weight is not None:
+def _labels_of(x):
+    """Returns the specification of a data set's labels, if it has one."""
+    if not isinstance(x, tf.data.Dataset):
+        return None
+    spec = x.element_spec
+    spec = spec.support if isinstance(spec, SupportQuery) else spec
+    whole = isinstance(spec, tuple) and len(spec) > 1
+    return spec[1] if whole else None
+
+
+def _absent(model, y):
+    """Returns the tasks without labels.
+
+    Raises:
+        ValueError: If no task has any.
+    """
+    if not isinstance(y, Mapping):
+        return []
+    names = model.task_names
+    absent = [task for task in names if y.get(task) is None]
+    if len(absent) == len(names) and set(y) <= set(model.output_names):
         raise ValueError(
-            "Argument `class_weight` must be None, since each task has classes "
-            f"of its own. Received: class_weight={class_weight!r}. Weigh rows "
-            "by sample_weight={task: ...}."
+            "No task that has a loss has labels. Pass y={task: labels} for "
+            f"some of {list(names)}. Received: labels for {list(y)}."
         )
+    return absent
+
+
+def _checked(model, x, y, sample_weight, class_weight=None):
+    tasks = model.arrangement
+    y, weights = tasks.arrange(y, sample_weight)
+    _build(model, x, y, weights)
+    check_labels(model, x, y, weights)
+    if class_weight is not None:
+        weights = by_class(model, x, y, weights, class_weight)
+    if model.is_separate(x):
+        x = {task: part for task, part in x.items() if task in y}
+    return x, y, weights
+
+
+def _build(model, x, y, weights):
+    """Builds a model for arrays, so that labels are checked against it."""
+    arrays = [*keras.tree.flatten(x), *keras.tree.flatten(y)]
+    if model.output_structure is not None or not all(map(is_concrete, arrays)):
+        return
+    batch = keras.tree.map_structure(_spec, (x, y, weights))
+    model._maybe_symbolic_build(data_batch=batch)
+
+
+def _spec(leaf):
+    if leaf is None:
+        return None
+    known = symbolic(leaf)
+    dtype = keras.config.floatx() if "float" in known.dtype else known.dtype
+    return keras.KerasTensor((None, *known.shape[1:]), dtype)
+
+
+def _weighed_data_set(model, x, class_weight):
+    """Returns a data set whose rows are weighed by their classes."""
+    if not isinstance(x, tf.data.Dataset):
+        raise ValueError(
+            "Argument `class_weight` works with arrays and tf.data.Dataset. "
+            f"Received: x of type {type(x).__name__}. Yield sample weights "
+            "{task: weights} as the third part of each batch."
+        )
+
+    def weigh(*batch):
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
+        y, weights = model.arrangement.arrange(y, weights)
+        return x, y, by_class(model, x, y, weights, class_weight)
+
+    if isinstance(x.element_spec, SupportQuery):
+        return x.map(lambda s, q: SupportQuery(weigh(*s), q))
+    return x.map(weigh, tf.data.AUTOTUNE)

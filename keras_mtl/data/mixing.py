@@ -165,7 +165,7 @@ def _by_part(batch, weighted):
     weights = {
         task: values[2]
         if len(values) == 3
-        else tf.ones(tf.shape(values[1])[:1], "float32")
+        else tf.ones(tf.shape(tf.nest.flatten(values[1])[0])[:1], "float32")
         for task, values in batch.items()
     }
     return (*parts, weights)

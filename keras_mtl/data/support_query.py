@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_mtl.checks import did_you_mean, fraction
 from keras_mtl.data.arrays import as_arrays
 from keras_mtl.data.stratify import multi_stratified_split
+from keras_mtl.loss_parts import at_path, is_nested, leaves
 
 
 class SupportQuery(NamedTuple):
@@ -25,7 +26,9 @@ class SupportQuery(NamedTuple):
     query: Any
 
 
-def support_query_split(x, y, sample_weight=None, query_split=0.1, seed=0):
+def support_query_split(
+    x, y, sample_weight=None, query_split=0.1, seed=0, separate=None
+):
     """Splits each task's rows at random into a support and a query set.
 
     Integer, boolean and string labels of shape `(n,)` or `(n, 1)` are
@@ -51,6 +54,8 @@ def support_query_split(x, y, sample_weight=None, query_split=0.1, seed=0):
         query_split: Float between 0 and 1, both excluded. Share of the rows
             that go to the query set.
         seed: Integer. The same seed gives the same split.
+        separate: Boolean, whether `x` is a dict of each task's own inputs; by
+            default, if its keys are those of `y`.
 
     Returns:
         `SupportQuery(support, query)`, each `(x, y, sample_weight)`, where
@@ -66,9 +71,10 @@ def support_query_split(x, y, sample_weight=None, query_split=0.1, seed=0):
             "Argument `y` must be a dict {task: labels}. "
             f"Received: {type(y).__name__}"
         )
-    y = {task: np.asarray(labels) for task, labels in y.items()}
+    y = {task: as_arrays(labels) for task, labels in y.items()}
     weights = _weight_arrays(sample_weight, y)
-    separate = isinstance(x, dict) and x.keys() == y.keys()
+    if separate is None:
+        separate = isinstance(x, dict) and x.keys() == y.keys()
     x = as_arrays(x)
     inputs = {task: x[task] if separate else x for task in y}
     for task, labels in y.items():
@@ -80,8 +86,8 @@ def support_query_split(x, y, sample_weight=None, query_split=0.1, seed=0):
             {task: _take(inputs[task], rows[task]) for task in y}
             if separate
             else _take(x, next(iter(rows.values()))),
-            {task: labels[rows[task]] for task, labels in y.items()},
-            {task: w[rows[task]] for task, w in weights.items()} or None,
+            {task: _take(labels, rows[task]) for task, labels in y.items()},
+            {task: _take(w, rows[task]) for task, w in weights.items()} or None,
         )
 
     return SupportQuery(*map(take, sides))
@@ -185,7 +191,20 @@ def _larger_fractions(num_rows, fraction):
 
 
 def _classes(labels, weight):
-    """Returns `(n,)` class numbers, -1 for a missing label."""
+    """Returns `(n,)` class numbers, -1 for a missing label.
+
+    Nested labels have those of their combinations.
+    """
+    if is_nested(labels):
+        codes = np.stack(
+            [
+                _classes(label, at_path(weight, path))
+                for path, label in leaves(labels)
+            ],
+            axis=1,
+        )
+        both = np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1)
+        return np.where((codes >= 0).any(axis=1), both, -1)
     flat = labels.reshape(len(labels), -1)
     if labels.dtype.kind in "biuSUO" and flat.shape[1] == 1:
         codes = np.unique(flat[:, 0], return_inverse=True)[1].reshape(-1)
@@ -214,14 +233,17 @@ def _weight_arrays(sample_weight, y):
                 f"Argument `sample_weight` names the unknown task {task!r}. "
                 f"Tasks: {list(y)}.{did_you_mean(task, y)}"
             )
-    return {task: np.asarray(w) for task, w in sample_weight.items()}
+    return {task: as_arrays(w) for task, w in sample_weight.items()}
 
 
 def check_rows(task, x, labels, weight):
     """Raises unless inputs, labels and weights of a task have equal rows."""
-    arrays = {"inputs": keras.tree.flatten(x), "labels": [labels]}
+    arrays = {
+        "inputs": keras.tree.flatten(x),
+        "labels": keras.tree.flatten(labels),
+    }
     if weight is not None:
-        arrays["sample_weight"] = [weight]
+        arrays["sample_weight"] = keras.tree.flatten(weight)
     rows = {
         name: sorted({(*np.shape(array), 0)[0] for array in group})
         for name, group in arrays.items()

@@ -1,8 +1,11 @@
 """One replica's share of the tasks' losses, and its backward passes."""
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from keras_mtl import distribution
+from keras_mtl.tasks import PartSums, sum_of_parts
 
 
 class LocalLosses:
@@ -10,8 +13,9 @@ class LocalLosses:
 
     Args:
         tape: Persistent `tf.GradientTape` of the forward pass.
-        sums: List of K scalars, or a `(K,)` tensor for stacked tasks.
-        denominators: `(K,)` tensor that divides the sums.
+        values: List of the K losses of this replica, or of one `(K,)`
+            tensor for stacked tasks.
+        num_tasks: Integer, K.
         own: Float scalar, the losses that belong to no task: those of layers
             and of a discriminator. Its mean over replicas counts.
         scale: Float scalar, the optimizer's loss scale.
@@ -21,19 +25,14 @@ class LocalLosses:
     """
 
     def __init__(
-        self, tape, sums, denominators, own, scale, num_replicas, owners=None
+        self, tape, values, num_tasks, own, scale, num_replicas, owners=None
     ):
         self.tape = tape
         self.owners = owners
-        self.num_tasks = int(denominators.shape[0])
+        self.values, self.num_tasks = values, num_tasks
         self._own, self._scale = own, scale
         self._share = scale / num_replicas
-        self._stacked = not isinstance(sums, list)
-        if self._stacked:
-            self.values = [sums / denominators]
-        else:
-            pairs = zip(sums, tf.unstack(denominators), strict=True)
-            self.values = [total / divisor for total, divisor in pairs]
+        self._stacked = values[0].shape.rank == 1
 
     def of_task(self, number, sources):
         """Returns the gradients of one task."""
@@ -92,23 +91,67 @@ class LocalLosses:
         )
 
 
+class Totals(NamedTuple):
+    """What the replicas have together, P losses of K tasks.
+
+    Attributes:
+        part_losses: `(P,)` float32, global mean of each loss; P is K unless
+            tasks have several losses.
+        part_counts: `(P,)` float32, global number of its labels.
+        losses: `(K,)` float32.
+        present: `(K,)` float32, 1 for a task with a label.
+        rows: Float scalar, global number of rows.
+        own: Float scalar, mean of the layers' own losses.
+    """
+
+    part_losses: tf.Tensor
+    part_counts: tf.Tensor
+    losses: tf.Tensor
+    present: tf.Tensor
+    rows: tf.Tensor
+    own: tf.Tensor
+
+
 def global_totals(local, rows, own):
-    """Returns what the replicas have together, without gradients.
+    """Returns this replica's losses, and what all have together.
 
     Args:
-        local: `TaskSums` of this replica.
+        local: `TaskSums` or `PartSums` of this replica.
         rows: Integer scalar, its number of rows.
         own: Float scalar, its layers' own losses.
 
     Returns:
-        `(K,)` sums and `(K,)` counts of the tasks, number of rows, and the
-        mean of `own`.
+        The differentiable values that `LocalLosses` takes, and `Totals`,
+        without gradients.
     """
     sums, counts = (tf.convert_to_tensor(v) for v in (local.sums, local.counts))
     others = [tf.cast(rows, tf.float32), own / distribution.num_replicas()]
     totals = distribution.all_sum(tf.concat([sums, counts, others], axis=0))
-    num_tasks = sums.shape[0]
-    sums, counts, others = tf.split(
-        tf.stop_gradient(totals), [num_tasks, num_tasks, 2]
+    size = sums.shape[0]
+    sums, counts, others = tf.split(tf.stop_gradient(totals), [size, size, 2])
+    divided = tf.logical_and(counts > 0.0, local.divides)
+    denominators = tf.where(divided, counts, 1.0)
+    if isinstance(local.sums, list):
+        pairs = zip(local.sums, tf.unstack(denominators), strict=True)
+        values = [total / divisor for total, divisor in pairs]
+    else:
+        values = [local.sums / denominators]
+    losses = part_losses = sums / denominators
+    present = tf.cast(counts > 0.0, tf.float32)
+    if isinstance(local, PartSums):
+        values = _by_owner(values, local)
+        losses = sum_of_parts(part_losses, local.owners, local.weights)
+        present = tf.math.segment_max(present, local.owners)
+    return values, Totals(
+        part_losses, counts, losses, present, *tf.unstack(others)
     )
-    return sums, counts, *tf.unstack(others)
+
+
+def _by_owner(values, local):
+    """Returns each task's weighted sum of its losses."""
+    sums = [tf.constant(0.0)] * (local.owners[-1] + 1)
+    for value, owner, weight in zip(
+        values, local.owners, local.weights, strict=True
+    ):
+        sums[owner] += value * tf.cast(weight, tf.float32)
+    return sums

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_mtl import distribution
 from keras_mtl.architectures.fitting import check_separate
+from keras_mtl.data.symbolic import as_tensor
 from keras_mtl.gradients import roles
 from keras_mtl.gradients.in_full import GradientsInFull
 from keras_mtl.gradients.local_losses import LocalLosses, global_totals
@@ -14,6 +15,7 @@ from keras_mtl.gradients.representation import representation_pass
 from keras_mtl.gradients.split import Split, split_gradients
 from keras_mtl.gradients.sums import inner_products, square, weighted_sum
 from keras_mtl.gradients.uses import Uses
+from keras_mtl.separate import num_rows
 
 
 class TaskGradients(GradientsInFull):
@@ -42,9 +44,8 @@ class TaskGradients(GradientsInFull):
         labels: Labels, arranged alike.
         sample_weight: Weights, arranged alike, or `None`.
         losses: `(K,)` float32, global mean loss of each task.
-        counts: `(K,)` float32, global number of labels.
-        present: `(K,)` float32, 1 where `counts` is above 0.
-        rows: Float scalar, global number of rows.
+        present: `(K,)` float32, 1 for a task with a label.
+        totals: `Totals`, losses and numbers of labels by part, and of rows.
         loss_weights: `(K,)` float32, those given to `compile`.
         regularisation: Float scalar, the layers' own losses, the mean over
             replicas, and the discriminator's, weighted.
@@ -54,7 +55,7 @@ class TaskGradients(GradientsInFull):
 
     def __init__(self, model, batch, training, scale=1.0, scope=None):
         x, y, sample_weight = (
-            keras.tree.map_structure(_tensor, part) for part in batch
+            keras.tree.map_structure(as_tensor, part) for part in batch
         )
         y = model.arrangement.labels(x, y)
         self.labels, self.sample_weight = y, sample_weight
@@ -76,12 +77,11 @@ class TaskGradients(GradientsInFull):
             own = [tf.cast(loss, tf.float32) for loss in model.losses]
             own = tf.add_n([tf.constant(0.0), *own])
             local = model.task_losses(y, self.outputs, sample_weight)
-            parts = x.values() if model.is_separate(x) else [x]
-            rows = sum(tf.shape(keras.tree.flatten(p)[0])[0] for p in parts)
-            totals = global_totals(local, rows, own)
-            sums, self.counts, self.rows, self.regularisation = totals
-            divided = tf.logical_and(self.counts > 0.0, local.divides)
-            denominators = tf.where(divided, self.counts, 1.0)
+            self._separate = model.is_separate(x)
+            parts = x.values() if self._separate else [x]
+            rows = sum(num_rows(keras.tree.flatten(p)[0]) for p in parts)
+            values, self.totals = global_totals(local, rows, own)
+            self.regularisation = self.totals.own
             self.discriminator_loss = tf.constant(0.0)
             if training and model.discriminator is not None:
                 check_separate(model, x)
@@ -90,14 +90,13 @@ class TaskGradients(GradientsInFull):
                 self.regularisation += tf.stop_gradient(adversarial)
                 own += adversarial
             self._local = LocalLosses(
-                *(tape, local.sums, denominators, own, scale),
+                *(tape, values, len(model.task_names), own, scale),
                 distribution.num_replicas(),
                 model.arrangement.owners(x),
             )
         if self._uses is not None:
             self._uses.note(self._leaves)
-        self.losses = sums / denominators
-        self.present = tf.cast(self.counts > 0.0, tf.float32)
+        self.losses, self.present = self.totals.losses, self.totals.present
 
     def combined(self, weights, variables, of_heads=None):
         """Returns this replica's share of the gradient of the objective.
@@ -176,8 +175,9 @@ class TaskGradients(GradientsInFull):
 
     @property
     def _shares_representation(self):
+        by_task = self._model.arrangement.is_by_task(self._representation)
         known = self._model.representation_known
-        return known and not self._model.is_separate(self._representation)
+        return known and not (self._separate and by_task)
 
     @functools.cached_property
     def _representation_pass(self):
@@ -285,7 +285,8 @@ class TaskGradients(GradientsInFull):
         for task, gradients in zip(
             self._model.task_names, by_task, strict=True
         ):
-            if all(gradient is None for gradient in gradients):
+            absent = isinstance(self.outputs, dict) and task not in self.outputs
+            if not absent and all(g is None for g in gradients):
                 raise ValueError(roles.unreached(task, scope))
         return sources
 
@@ -294,7 +295,3 @@ class TaskGradients(GradientsInFull):
             return roles.scope_variables(self._model, scope)
         roles.check_representation(self._model)
         return self._leaves
-
-
-def _tensor(leaf):
-    return None if leaf is None else tf.convert_to_tensor(leaf)

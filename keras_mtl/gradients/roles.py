@@ -58,7 +58,7 @@ def variables_by_head(model) -> list[list]:
     mine = {id(v) for v in head_variables(model)}
     return [
         [v for v in layer.trainable_variables if id(v) in mine]
-        for (layer,) in _task_layers(model).values()
+        for (layer,) in _weighed(model, _task_layers(model)).values()
     ]
 
 
@@ -132,11 +132,13 @@ def check_heads_reach(model, representation):
     )
 
     def check(values):
-        for task, head in model.arrangement.head_layers.items():
+        heads = _weighed(model, model.arrangement.head_layers)
+        for task, head in heads.items():
             mine = values[task] if model.has_task_encoder else values
             with tf.GradientTape() as tape:
                 tape.watch(mine)
-                output = head(mine, training=False)
+                output = keras.tree.flatten(head(mine, training=False))
+                output = [o for o in output if o.dtype.is_floating]
             pulled = tape.gradient(output, keras.tree.flatten(mine))
             if all(gradient is None for gradient in pulled):
                 raise ValueError(unreached(task, "representation"))
@@ -152,6 +154,12 @@ def unreached(task, scope) -> str:
         f"{scope.replace('_', ' ')}: its loss has no gradient there. Connect "
         "the head to the encoder's output."
     )
+
+
+def _weighed(model, by_layer):
+    """Returns the entries of `by_layer` but those of outputs without a loss."""
+    unweighed = {*model.output_names} - {*model.task_names}
+    return {n: value for n, value in by_layer.items() if n not in unweighed}
 
 
 def _owners(model):

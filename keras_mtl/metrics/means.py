@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mtl.logs import as_row
+from keras_mtl.metrics.parts import Parts, check_distinct
 
 
 class Faults(NamedTuple):
@@ -33,34 +34,57 @@ class TaskMeans(keras.metrics.Metric):
     and a mean over no step is NaN.
 
     Args:
-        task_names: Tuple of K strings.
-        loss_weights: `(K,)` float32, the fixed weights.
+        losses: `TaskLosses` or `StackedLosses` of K tasks.
         discriminates: Boolean, whether a task discriminator has a loss too.
     """
 
-    def __init__(
-        self, task_names, loss_weights, discriminates=False, name="loss"
-    ):
+    def __init__(self, losses, discriminates=False, name="loss"):
         super().__init__(name=name)
-        losses = [f"{task}_loss" for task in task_names]
-        weights = [f"{task}_weight" for task in task_names]
+        self._losses, self._discriminates = losses, discriminates
+        self._parts = None
+        # Signals are global, so any replica holds the whole.
+        self._whole = {
+            "initializer": "zeros",
+            "aggregation": "only_first_replica",
+        }
+        self._totals = self.add_variable((5,), **self._whole)
+        # Of the steps skipped: their number, the first variable whose gradient
+        # was not finite (from 1), the latest loss, and how often it was which
+        # task's that was not.
+        self._skipped = self.add_variable(
+            (3 + len(losses.task_names),), **self._whole
+        )
+        self._name_rows([])
+
+    @property
+    def has_layout(self) -> bool:
+        """Whether it is known how many losses the tasks have."""
+        return self._parts is not None
+
+    def lay_out(self, outputs):
+        """Makes room for the losses of predictions that are nested so."""
+        if self.has_layout:
+            return
+        self._parts = Parts.of(self._losses, outputs)
+        self._name_rows([f"{name}_loss" for name in self._parts.named])
+        num_tasks = len(self._losses.task_names)
+        self._sizes = [self._parts.number, self._parts.number, num_tasks]
+        # Sums and counts of the losses, and weights.
+        self._tasks = self.add_variable((sum(self._sizes),), **self._whole)
+
+    def _name_rows(self, parts):
+        names = self._losses.task_names
+        losses = [*(f"{task}_loss" for task in names), *parts]
+        weights = [f"{task}_weight" for task in names]
         # Names of the entries of each row; no task's name has a slash.
         others = ["skipped_steps"]
-        if discriminates:
+        if self._discriminates:
             others.append("discriminator_loss")
         self.rows = {
             "/training": ("loss", *losses, *weights, *others),
             "/evaluation": ("loss", *losses),
         }
-        self._loss_weights = loss_weights
-        # Signals are global, so any replica holds the whole.
-        whole = {"initializer": "zeros", "aggregation": "only_first_replica"}
-        self._tasks = self.add_variable((3, len(task_names)), **whole)
-        self._totals = self.add_variable((5,), **whole)
-        # Of the steps skipped: their number, the first variable whose gradient
-        # was not finite (from 1), the latest loss, and how often it was which
-        # task's that was not.
-        self._skipped = self.add_variable((3 + len(task_names),), **whole)
+        check_distinct(self.rows["/training"])
 
     def update_state(
         self, batch, weights=None, penalty=0.0, finite=True, first=-1
@@ -68,27 +92,30 @@ class TaskMeans(keras.metrics.Metric):
         """Adds one step.
 
         Args:
-            batch: `TaskGradients`, for its losses, counts and rows.
+            batch: `TaskGradients`, for its losses and totals.
             weights: `(K,)` float32, the weights used; 1 by default.
             penalty: Float scalar, the weighter's own loss.
             finite: Boolean scalar; if false, the step was skipped.
             first: Integer scalar, the position of the first trainable variable
                 whose gradient was not finite, or -1.
         """
+        self.lay_out(batch.outputs)
         if weights is None:
             weights = tf.ones_like(batch.losses)
-        weighted = tf.reduce_sum(self._loss_weights * weights * batch.losses)
-        own = batch.regularisation
+        fixed = self._losses.loss_weights
+        weighted = tf.reduce_sum(fixed * weights * batch.losses)
+        own, rows = batch.regularisation, batch.totals.rows
         loss = weighted + own + penalty
-        tasks = [batch.losses * batch.counts, batch.counts, weights]
+        means, counts = batch.totals.part_losses, batch.totals.part_counts
+        tasks = tf.concat([means * counts, counts, weights], axis=0)
         totals = [
-            loss * batch.rows,
-            own * batch.rows,
-            batch.rows,
+            loss * rows,
+            own * rows,
+            rows,
             1.0,
-            batch.discriminator_loss * batch.rows,
+            batch.discriminator_loss * rows,
         ]
-        self._tasks.assign_add(tf.where(finite, tf.stack(tasks), 0.0))
+        self._tasks.assign_add(tf.where(finite, tasks, 0.0))
         self._totals.assign_add(tf.where(finite, tf.stack(totals), 0.0))
         skipped = tf.convert_to_tensor(self._skipped)
         first = tf.where(
@@ -108,14 +135,18 @@ class TaskMeans(keras.metrics.Metric):
     def faults(self) -> Faults:
         """Returns what was missing or not finite since the reset."""
         skipped = tf.convert_to_tensor(self._skipped).numpy()
-        counts = tf.convert_to_tensor(self._tasks[1]).numpy()
-        return Faults(counts > 0.0, skipped[3:] > 0.0, int(skipped[1]) - 1)
+        labelled = np.zeros(len(skipped) - 3, bool)
+        if self.has_layout:
+            labelled = self._parts.present(self._split()[1]).numpy()
+        return Faults(labelled, skipped[3:] > 0.0, int(skipped[1]) - 1)
 
     def result(self):
         """Returns the means as a dict with the keys of History.
 
         The loss of a task that had no label is NaN.
         """
+        if not self.has_layout:
+            return {}
         (values,) = tf.unstack(self.training_logs()["/training"])
         names = self.rows["/training"]
         return dict(zip(names, tf.unstack(values), strict=True))
@@ -132,11 +163,11 @@ class TaskMeans(keras.metrics.Metric):
         loss = tf.where(steps > 0.0, objective / rows, before_a_step)
         row = [
             loss,
-            self._losses(float("nan")),
-            self._tasks[2] / steps,
+            *self._means(),
+            self._split()[2] / steps,
             self._skipped[0],
         ]
-        if "discriminator_loss" in self.rows["/training"]:
+        if self._discriminates:
             row.append(discriminator / rows)
         return {"/training": as_row(row)}
 
@@ -156,14 +187,19 @@ class TaskMeans(keras.metrics.Metric):
         weights, and the layers' own losses.
         """
         own = tf.math.divide_no_nan(self._totals[1], self._totals[2])
-        total = tf.reduce_sum(self._loss_weights * self._losses(0.0))
-        losses = self._losses(float("nan"))
-        return {"/evaluation": as_row([total + own, losses])}
+        means = self._means()
+        present = self._parts.present(self._split()[1])
+        losses = tf.where(present, means[0], 0.0)
+        total = tf.reduce_sum(self._losses.loss_weights * losses)
+        return {"/evaluation": as_row([total + own, *means])}
 
-    def _losses(self, without_label):
-        sums, counts, _ = tf.unstack(tf.convert_to_tensor(self._tasks))
-        means = tf.math.divide_no_nan(sums, counts)
-        return tf.where(counts > 0.0, means, without_label)
+    def _split(self):
+        return tf.split(tf.convert_to_tensor(self._tasks), self._sizes)
+
+    def _means(self):
+        """Returns the losses of tasks, and those of their named parts."""
+        sums, counts, _ = self._split()
+        return self._parts.losses(sums, counts)
 
     def save_own_variables(self, store):
         """Saves nothing: the means of an epoch end with it."""

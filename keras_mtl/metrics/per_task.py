@@ -1,51 +1,168 @@
-"""The metrics given to `compile`, by task."""
+"""Metrics by task name, of the rows that have a label."""
 
-from collections.abc import Mapping
+import re
 
+import keras
 import tensorflow as tf
 from keras.src.trainers.compile_utils import (
     CompileMetrics,
     MetricsList,
+    get_loss,
     get_metric,
 )
+from keras.src.utils.naming import to_snake_case
 
+from keras_mtl.checks import check_tasks
 from keras_mtl.logs import METRICS, as_row
-from keras_mtl.tasks import check_tasks, presence, without_missing
+from keras_mtl.loss_parts import at_path, is_dict, leaves, part_name
+from keras_mtl.loss_values import is_of_keras, takes_class_numbers
+from keras_mtl.masks import masked, presence, without_missing
+from keras_mtl.metrics.alignment import update_aligned
+
+# What Keras resolves by the shapes of labels and predictions.
+BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
 
 
 class TaskMetrics(CompileMetrics):
     """The metrics given to `compile`, by task name.
 
     Unlike Keras' own, `metrics` leave out rows whose label is missing, that
-    is, whose sample weight is 0.
+    is, whose sample weight is 0; `weighted_metrics` weigh rows by it. Those of
+    a task that had no label are NaN.
+
+    Args:
+        output_names: Tuple of strings, in head order.
+        metrics: Dict from output to metrics, nested as predictions are, or
+            names of metrics for every task that has a loss.
+        weighted_metrics: The same.
+        losses: `TaskLosses`.
+
+    Raises:
+        ValueError: If the names do not match, or metric objects would serve
+            several tasks.
     """
 
-    def __init__(self, task_names, metrics, weighted_metrics):
+    def __init__(self, output_names, metrics, weighted_metrics, losses):
         super().__init__(
-            _by_task("metrics", metrics, task_names),
-            _by_task("weighted_metrics", weighted_metrics, task_names),
-            output_names=list(task_names),
+            _by_task("metrics", metrics, output_names, losses.task_names),
+            _by_task(
+                *("weighted_metrics", weighted_metrics),
+                *(output_names, losses.task_names),
+            ),
+            output_names=list(output_names),
         )
+        self._losses = losses
+        self._places, self._waiting, self._ignored = [], [], {}
+        self._flat_metrics, self._flat_weighted_metrics = [], []
+        self._labelled = None
         self.rows = {}
 
-    def build(self, labels, outputs):
-        """Makes the metric objects for these labels and predictions."""
-        given = self._user_metrics, self._user_weighted_metrics
-        self._flat_metrics, self._flat_weighted_metrics = (
-            [
-                _metrics(by_task.get(task), labels[task], outputs[task], task)
-                for task in self.output_names
-            ]
-            for by_task in given
+    def covers(self, labels) -> bool:
+        """Whether the metrics of these labels are made."""
+        return self.built and not any(
+            at_path(labels.get(task), path) is not None
+            for task, path in self._waiting
         )
+
+    def build(self, labels, outputs):
+        """Makes the metric objects for these labels and predictions.
+
+        A task's without labels wait, if their kind depends on the labels.
+        """
+        self._waiting, known = [], len(self._places)
+        for task in self.output_names:
+            for path, output in leaves(outputs.get(task)):
+                if output is not None and (task, path) not in self._places:
+                    self._add(task, path, labels.get(task), output)
+        if len(self._places) > known:
+            self._labelled = self.add_variable((len(self._places),), "zeros")
+            _check_names(self.names(), self._losses.task_names)
         self.built = True
+
+    def _add(self, task, path, label, output):
+        given = [
+            _at(by_task.get(task), path)
+            for by_task in (self._user_metrics, self._user_weighted_metrics)
+        ]
+        if not any(given):
+            return
+        label = at_path(label, path)
+        loss = self._loss(task, path, label, output)
+        self._ignored[task, path] = getattr(loss, "_fn_kwargs", {}).get(
+            "ignore_class"
+        )
+        if label is None:
+            names = (str(m).lower() for of in given for m in of)
+            if any(n in BY_SHAPE for n in names) and not (
+                loss is not None and is_of_keras(loss)
+            ):
+                self._waiting.append((task, path))
+                return
+            label = output
+            if takes_class_numbers(loss):
+                label = keras.KerasTensor(output.shape[:-1], "int32")
+        name = part_name(task, path)
+        weighted = MetricsList([], output_name=name)
+        plain = MetricsList([], output_name=name)
+        for metrics, of in zip((plain, weighted), given, strict=True):
+            for metric in of:
+                metrics.metrics.append(get_metric(metric, label, output))
+        self._flat_metrics.append(plain)
+        self._flat_weighted_metrics.append(weighted)
+        self._places.append((task, path))
+
+    def _loss(self, task, path, label, output):
+        """Returns the loss object at a place, if there is one."""
+        loss = self._losses.loss_at(task, path)
+        if loss is None:
+            return None
+        return get_loss(loss, output if label is None else label, output)
+
+    def names(self) -> list[str]:
+        """Returns the name of each metric, in the order of History."""
+        names = []
+        for metrics in (*self._flat_metrics, *self._flat_weighted_metrics):
+            for metric in metrics.metrics:
+                own = _own_name(metric)
+                name = f"{metrics.output_name}_{own}"
+                if name in names and metrics in self._flat_weighted_metrics:
+                    name = f"{metrics.output_name}_weighted_{own}"
+                count = sum(n.startswith(name) for n in names)
+                names.append(f"{name}_{count}" if name in names else name)
+        return names
+
+    @property
+    def variables(self):
+        """All variables of the metrics."""
+        own = [] if self._labelled is None else [self._labelled]
+        return [*super().variables, *own]
+
+    def reset_state(self):
+        """Starts a new epoch."""
+        super().reset_state()
+        if self._labelled is not None:
+            self._labelled.assign(tf.zeros_like(self._labelled))
+
+    def result(self):
+        """Returns a dict from `<task>_<metric>` to its value."""
+        names = iter(self.names())
+        if self._labelled is None:
+            return {}
+        labelled = tf.unstack(tf.convert_to_tensor(self._labelled) > 0.0)
+        return {
+            next(names): tf.where(
+                any_label,
+                tf.convert_to_tensor(value := metric.result()),
+                tf.cast(float("nan"), value.dtype),
+            )
+            for of_places in (self._flat_metrics, self._flat_weighted_metrics)
+            for metrics, any_label in zip(of_places, labelled, strict=True)
+            for metric in metrics.metrics
+        }
 
     def logs(self):
         """Returns the results, for `StepLogs`."""
-        results = {
-            name: tf.convert_to_tensor(value)
-            for name, value in self.result().items()
-        }
+        results = self.result()
         row = {
             name: value
             for name, value in results.items()
@@ -63,40 +180,88 @@ class TaskMetrics(CompileMetrics):
 
     def update_state(self, labels, outputs, sample_weight=None):
         """Adds one batch, dicts by task name."""
-        if not self.built:
+        if not self.covers(labels):
             self.build(labels, outputs)
-        sample_weight = sample_weight or {}
-        for index, task in enumerate(self.output_names):
-            label, output = labels[task], outputs[task]
-            weight = presence(output, sample_weight.get(task))
-            present = None
-            if weight is not None:
-                label = without_missing(label, weight)
-                present = tf.cast(weight != 0.0, tf.float32)
-            for metrics, by in (
-                (self._flat_metrics[index], present),
-                (self._flat_weighted_metrics[index], weight),
-            ):
-                if metrics:
-                    metrics.update_state(label, output, by)
+        labelled = [
+            self._update(number, labels, outputs, sample_weight or {})
+            for number in range(len(self._places))
+        ]
+        if labelled:
+            self._labelled.assign_add(tf.stack(labelled))
+
+    def _update(self, number, labels, outputs, sample_weight):
+        """Adds the labels of one place; returns whether there were any."""
+        task, path = self._places[number]
+        label, output, weight = (
+            at_path(part.get(task), path)
+            for part in (labels, outputs, sample_weight)
+        )
+        if label is None or output is None:
+            return 0.0
+        weight = presence(output, weight)
+        ignored = self._ignored[task, path]
+        if ignored is not None:
+            mask = tf.not_equal(label, tf.cast(ignored, label.dtype))
+            weight = masked(weight, mask)
+        present = None
+        if weight is not None:
+            label = without_missing(label, weight)
+            present = tf.cast(weight != 0.0, tf.float32)
+        name = part_name(task, path)
+        for of_places, by in (
+            (self._flat_metrics, present),
+            (self._flat_weighted_metrics, weight),
+        ):
+            for metric in of_places[number].metrics:
+                update_aligned(name, metric, label, output, by)
+        return 1.0 if present is None else tf.reduce_max(present)
 
 
-def _metrics(given, label, output, task):
+def _own_name(metric):
+    """Returns a metric's name without the number that Keras appends."""
+    name = to_snake_case(type(metric).__name__)
+    return name if re.fullmatch(rf"{name}_\d+", metric.name) else metric.name
+
+
+def _check_names(names, task_names):
+    """Raises if a metric would overwrite a loss or a weight in History."""
+    kinds = [(task, kind) for task in task_names for kind in ("loss", "weight")]
+    taken = {f"{task}_{kind}": (task, kind) for task, kind in kinds}
+    for name in names:
+        if name in taken:
+            task, kind = taken[name]
+            raise ValueError(
+                f"A metric would be called {name!r}, as the {kind} of task "
+                f"{task!r} in History is. Give the metric another name, for "
+                "example keras.metrics.MeanMetricWrapper(function, "
+                f"name='my_{kind}')."
+            )
+
+
+def _at(given, path):
+    """Returns the list of metrics of the part at `path`."""
+    for key in path:
+        if is_dict(given):
+            given = given.get(key)
+        elif (
+            isinstance(given, list | tuple)
+            and isinstance(key, int)
+            and any(m is None or isinstance(m, list | tuple) for m in given)
+        ):
+            given = given[key] if key < len(given) else None
     if given is None:
-        return None
-    given = given if isinstance(given, list | tuple) else [given]
-    metrics = [get_metric(metric, label, output) for metric in given]
-    return MetricsList(metrics, output_name=task)
+        return []
+    return list(given) if isinstance(given, list | tuple) else [given]
 
 
-def _by_task(argument, given, task_names):
+def _by_task(argument, given, output_names, task_names):
     if given is None:
         return {}
-    if isinstance(given, Mapping):
-        check_tasks("metric", given, task_names)
+    if is_dict(given):
+        check_tasks("metric", given, output_names)
         return dict(given)
     given = list(given) if isinstance(given, list | tuple) else [given]
-    if len(task_names) > 1 and not all(isinstance(m, str) for m in given):
+    if len(output_names) > 1 and not all(isinstance(m, str) for m in given):
         raise ValueError(
             f"Argument `{argument}` must be a dict from task name to metrics, "
             "or names of metrics for every task; metric objects cannot be "

@@ -47,7 +47,7 @@ X, Y, _ = make_data()
         (np.stack([Y, Y], -1), r"must have the shape \(B, 4\)"),
         (None, r"must be one array \(B, 4\).*Received: none"),
         (Y.astype(str), "The stacked labels are not numbers"),
-        ({"tone": Y[:, 0]}, r"heads for the tasks \['age', .* have no label"),
+        ({}, "No task that has a loss has labels. Pass y="),
         ({**by_name(Y), "x": Y[:, 0]}, "Task 'x' has a label but the model"),
         (
             {**by_name(Y), "age": np.stack([Y[:, 0], Y[:, 1]], 1)},

@@ -1,0 +1,25 @@
+"""The leaves of a batch as tensors, with values or symbolic."""
+
+import keras
+import tensorflow as tf
+from keras.src import backend
+
+
+def symbolic(leaf):
+    """Returns the `KerasTensor` of a tensor, array or specification."""
+    # TensorFlow's specification of None has no type.
+    if leaf is None or not hasattr(leaf, "dtype"):
+        return None
+    shape = leaf.shape if hasattr(leaf, "shape") else ()
+    ragged = isinstance(leaf, tf.RaggedTensor | tf.RaggedTensorSpec)
+    sparse = isinstance(leaf, tf.SparseTensor | tf.SparseTensorSpec)
+    kind = {"ragged": ragged} if ragged else {"sparse": sparse}
+    dtype = backend.standardize_dtype(leaf.dtype)
+    return keras.KerasTensor(shape, dtype, **kind)
+
+
+def as_tensor(leaf):
+    """Returns a tensor; ragged and sparse ones and `None` as they are."""
+    if leaf is None or isinstance(leaf, tf.RaggedTensor | tf.SparseTensor):
+        return leaf
+    return tf.convert_to_tensor(leaf)
