@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_mtl.data.labels import of_batch
 from keras_mtl.gradients.per_task import TaskGradients
 from keras_mtl.precision import loss_scale
 
@@ -73,13 +74,8 @@ class ConflictMeter:
                 "The batch to measure conflicts on must be a tuple (x, y) or "
                 f"(x, y, sample_weight). Received: {type(data).__name__}"
             )
-        tasks = model.arrangement
-        x, y, weights = keras.utils.unpack_x_y_sample_weight(tuple(data))
-        y, weights = tasks.arrange(y, weights)
-        tasks.check_numeric(y)
-        batch = (x, y, tasks.complete(y, weights))
-        batch = keras.tree.map_structure(_array, batch)
-        self._batch = (*tasks.check_batch(batch),)
+        batch = keras.tree.map_structure(_array, of_batch(model, data))
+        self._batch = (*model.arrangement.check_batch(batch),)
         self._defined = len(model.task_names) > 1
 
         # XLA would compile for minutes what is measured once in an epoch.
