@@ -23,8 +23,8 @@ def bench(
         typer.Option(help="Numbers of tasks, with commas: 2,8,32,128."),
     ] = "",
     weighters: Annotated[
-        str, typer.Option(help="Names, with commas; all by default.")
-    ] = "",
+        str, typer.Option(help="Names, with commas, or all.")
+    ] = "all",
     threads: Annotated[
         int, typer.Option(min=0, help="0: as many as TensorFlow likes.")
     ] = 1,
@@ -79,6 +79,7 @@ def bench(
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     names = [name.strip() for name in weighters.split(",") if name.strip()]
+    names = [] if names == ["all"] else names
     for name in names:
         get(name)
     numbers = parsed_integers("--tasks", tasks) if tasks else []

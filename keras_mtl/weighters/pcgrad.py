@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_mtl.solvers.compiling import one_kernel
 from keras_mtl.weighters.base import GradientWeighter
 from keras_mtl.weighters.random_draws import (
     add_random_state,
@@ -65,13 +66,16 @@ class PCGrad(GradientWeighter):
 
     def call(self, gramian, present=None):
         """Returns the weights."""
+        orders = self._orders(gramian.shape[0])
+        return one_kernel(self._projected)(gramian, present, orders)
+
+    def _projected(self, gramian, present, orders):
         num_tasks = gramian.shape[0]
         if present is not None:
             gramian *= present[:, None] * present
         # float64: what is a conflict shall not hang on the order of a sum.
         gramian = tf.cast(gramian, tf.float64)
         own = tf.range(num_tasks)
-        orders = self._orders(num_tasks)
         squares = tf.linalg.diag_part(gramian)
 
         def meet(step, coefficients):
@@ -89,7 +93,7 @@ class PCGrad(GradientWeighter):
         _, coefficients = tf.while_loop(
             lambda step, coefficients: step < num_tasks,
             meet,
-            (0, tf.eye(num_tasks, dtype=tf.float64)),
+            (tf.constant(0), tf.eye(num_tasks, dtype=tf.float64)),
         )
         weights = tf.cast(tf.reduce_sum(coefficients, axis=0), tf.float32)
         return weights if present is None else present * weights

@@ -112,7 +112,7 @@ def test_the_command_offers_every_workload():
         (["--plot", "no/folder/b.png", "--tasks", "2,8"], "that exists"),
         (["--peers", "--workload", "resnet"], "Received: --workload resnet"),
         (["--tasks", "3", "--workload", "resnet"], "Leave out --tasks"),
-        (["--out", "no/such/folder/bench.json"], "No such file"),
+        (["--weighters", "all", "--out", "no/folder/b.json"], "No such file"),
     ],
 )
 def test_the_command_refuses_before_it_starts(arguments, message):
