@@ -21,6 +21,7 @@ def reduced_bytes(model, inputs) -> int:
     - sums and counts of the losses, the number of rows and the layers' own
       losses: `2K + 2` for each forward pass (a query batch takes a second one,
       and so does the batch itself at the new parameters);
+    - one for each trained variable: whether its gradient is finite;
     - `gramian` or `query_support_gramian` of representations, whose rows stay
       on their replica: `K²`; `gradient_norms` of them: `K`;
     - any of these of variables: every task's gradient, that is K times the
@@ -40,6 +41,7 @@ def reduced_bytes(model, inputs) -> int:
     declared = declaration(model.weighter, common)
     numbers = declared.forward_passes * (2 * num_tasks + 2)
     numbers += sum(map(_size, model.weighter.trainable_variables))
+    numbers += len(model.trainable_variables)
     for name in declared.gradients:
         if declared.scope == "representation":
             numbers += math.prod(SIGNALS[name].shape(num_tasks))
@@ -49,23 +51,16 @@ def reduced_bytes(model, inputs) -> int:
     return BYTES * numbers
 
 
-def num_sums(declared, num_tasks) -> int:
+def num_sums(declared) -> int:
     """Returns how many sums over replicas these bytes are sent in.
 
-    One for the totals of each batch, one for a signal of representations, and
-    one for each task's gradient of variables, of each batch.
+    One for the totals of each batch, one for whether gradients are finite, and
+    one for each signal of gradients, whatever the number of tasks.
 
     Args:
         declared: `Declaration` of the weighter.
-        num_tasks: Integer, K.
     """
-    sums = declared.forward_passes
-    for name in declared.gradients:
-        if declared.scope == "representation":
-            sums += 1
-        else:
-            sums += num_tasks * len(SIGNALS[name].batches)
-    return sums
+    return declared.forward_passes + 1 + len(declared.gradients)
 
 
 def _task_gradients(model, inputs, scope):

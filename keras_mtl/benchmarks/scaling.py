@@ -107,7 +107,7 @@ def measured_terms(result) -> list[Terms]:
                 continue
             passes = operations_by_passes(layers, declared)
             computing = uniform * passes / uniform_operations(layers)
-        sums = 1 + num_sums(declared, num_tasks)
+        sums = 1 + num_sums(declared)
         size = BYTES * gradient + row["reduced_bytes"]
         found.append(Terms(name, alone, computing, size, sums))
     return found

@@ -11,9 +11,10 @@ from keras_mtl.data.symbolic import as_tensor
 from keras_mtl.gradients import roles
 from keras_mtl.gradients.in_full import GradientsInFull
 from keras_mtl.gradients.local_losses import LocalLosses, global_totals
+from keras_mtl.gradients.passes import PassPerTask
 from keras_mtl.gradients.representation import representation_pass
 from keras_mtl.gradients.split import Split, split_gradients
-from keras_mtl.gradients.sums import inner_products, square, weighted_sum
+from keras_mtl.gradients.sums import weighted_sum
 from keras_mtl.gradients.uses import Uses
 from keras_mtl.separate import num_rows
 
@@ -61,7 +62,7 @@ class TaskGradients(GradientsInFull):
         self.labels, self.sample_weight = y, sample_weight
         self._model, self._scale = model, scale
         self.loss_weights = model.task_losses.loss_weights
-        self._at_hand, self._splits = {}, {}
+        self._splits = {}
         self._at_leaves = self._uses = None
         if scope is not None and not tf.executing_eagerly():
             self._uses = Uses(roles.task_variables(model))
@@ -94,6 +95,7 @@ class TaskGradients(GradientsInFull):
                 distribution.num_replicas(),
                 model.arrangement.owners(x),
             )
+        self._passes = PassPerTask(self._local)
         if self._uses is not None:
             self._uses.note(self._leaves)
         self.losses, self.present = self.totals.losses, self.totals.present
@@ -140,11 +142,12 @@ class TaskGradients(GradientsInFull):
             if self._shares_representation:
                 total = self._representation_pass.gramian()
             else:
-                total = self._products(self._reaching(scope))
+                total = self._passes.products(self._reaching(scope))
             return distribution.all_sum(total) / scale
         split = self._split(scope, other)
         theirs = None if other is None else other._split(scope)
-        total = self._products(split.rest, other)
+        passes = None if other is None else other._passes
+        total = self._passes.products(split.rest, passes)
         return (total + split.products(theirs)) / scale
 
     def norms(self, scope):
@@ -153,11 +156,11 @@ class TaskGradients(GradientsInFull):
             if self._shares_representation:
                 squares = self._representation_pass.squared_norms()
             else:
-                squares = self._squares(self._reaching(scope))
+                squares = self._passes.squares(self._reaching(scope))
             squares = distribution.all_sum(squares)
         else:
             split = self._split(scope)
-            squares = self._squares(split.rest) + split.squared_norms()
+            squares = self._passes.squares(split.rest) + split.squared_norms()
         # Rounding may leave less than nothing of a vanishing gradient.
         return tf.sqrt(tf.maximum(squares, 0.0)) / self._scale
 
@@ -166,7 +169,7 @@ class TaskGradients(GradientsInFull):
         if scope == "representation":
             return  # Refused by `gramian`.
         split = self._split(scope, between_batches=True)
-        self._of_tasks(split.rest)
+        self._passes.pull(split.rest)
         split.keep()
 
     @property
@@ -222,12 +225,12 @@ class TaskGradients(GradientsInFull):
         and what is then missing takes a backward pass.
         """
         local, at_leaves = self._local, self._at_leaves
-        shares = tf.unstack(coefficients / distribution.num_replicas())
+        shares = tf.unstack(coefficients)
         found = at_leaves.heads.scaled(coefficients) if at_leaves else {}
         found |= {
-            id(v): weighted_sum(self._at_hand[id(v)], shares)
+            id(v): weighted_sum(self._passes.at_hand[id(v)], shares)
             for v in variables
-            if id(v) in self._at_hand
+            if id(v) in self._passes.at_hand
         }
         mine = [v for v in variables if id(v) in found]
         found = {
@@ -247,41 +250,10 @@ class TaskGradients(GradientsInFull):
             found |= zip(map(id, missing), pulled, strict=True)
         return found
 
-    def _products(self, sources, other=None):
-        """Returns the `(K, K)` inner products over these sources."""
-        mine = self._of_tasks(sources)
-        theirs = mine if other is None else other._of_tasks(sources)
-        total = tf.zeros((self._local.num_tasks,) * 2)
-        for rows, columns in zip(mine, theirs, strict=True):
-            total += inner_products(rows, columns)
-        return total
-
-    def _squares(self, sources):
-        """Returns the `(K,)` squared norms over these sources."""
-        squares = tf.zeros(self._local.num_tasks)
-        for gradients in self._of_tasks(sources):
-            squares += tf.stack([square(gradient) for gradient in gradients])
-        return squares
-
-    def _of_tasks(self, sources):
-        """Returns for each source the gradients of the K tasks.
-
-        Those of variables are summed over the replicas.
-        """
-        missing = [s for s in sources if id(s) not in self._at_hand]
-        if missing:
-            tasks = range(self._local.num_tasks)
-            pulled = [self._local.of_task(task, missing) for task in tasks]
-            if isinstance(missing[0], keras.Variable):
-                pulled = [distribution.all_sum(of_task) for of_task in pulled]
-            columns = map(list, zip(*pulled, strict=True))
-            self._at_hand |= zip(map(id, missing), columns, strict=True)
-        return [self._at_hand[id(source)] for source in sources]
-
     def _reaching(self, scope):
         """Returns the tensors of a scope, if each task's gradient is there."""
         sources = self._sources(scope)
-        by_task = zip(*self._of_tasks(sources), strict=True)
+        by_task = zip(*self._passes.pull(sources), strict=True)
         for task, gradients in zip(
             self._model.task_names, by_task, strict=True
         ):
