@@ -90,7 +90,7 @@ def measured_terms(result) -> list[Terms]:
     Raises:
         ValueError: If it is of no workload, whose layers were known.
     """
-    num_tasks, rows = result["num_tasks"], result["rows"]
+    rows = result["rows"]
     work = _workload(result)
     separate = work.model.is_separate(work.x)
     layers = dense_layers(work.model, work.x)
