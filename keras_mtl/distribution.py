@@ -5,7 +5,6 @@ gradient stays local, and the optimizer sums it over the replicas once.
 """
 
 import functools
-import itertools
 
 import keras
 import tensorflow as tf
@@ -94,62 +93,26 @@ def rows_before(rows):
     return tf.gather(tf.cumsum(of_all, exclusive=True), own)
 
 
-def steps_function(strategy, step, steps, eagerly):
-    """Returns a function of an iterator that trains on its next batches.
-
-    Keras' own fails under several replicas where it takes several steps at
-    once, and under several workers where a log is a scalar.
+def replicated(strategy, step):
+    """Returns a function that runs a step on every replica.
 
     Args:
         strategy: `tf.distribute.Strategy` of several replicas.
         step: Function from a replica's part of a batch to a dict of tensors.
-        steps: Integer, steps to take at once; fewer where the data end.
-        eagerly: Boolean, whether to run without a graph.
 
     Returns:
-        Function from an iterator to the last step's dict, means over replicas.
-        Without a batch it raises `tf.errors.OutOfRangeError`.
+        Function from a batch to a dict of the means over replicas.
     """
-    graph = functools.partial(
-        tf.function, autograph=False, reduce_retracing=True
-    )
     mean = functools.partial(
         strategy.reduce, tf.distribute.ReduceOp.MEAN, axis=None
     )
+    run = functools.partial(strategy.run, step)
+    return lambda batch: tf.nest.map_structure(mean, run((batch,)))
 
-    def one_step(batch):
-        return tf.nest.map_structure(mean, strategy.run(step, args=(batch,)))
 
-    def next_step(iterator, number, _, logs):
-        batch = iterator.get_next_as_optional()
-        more = batch.has_value()
-        # Not a `tf.function`: called in a branch, it loses its arguments.
-        logs = tf.cond(more, lambda: one_step(batch.get_value()), lambda: logs)
-        return number + 1, more, logs
-
-    def several_steps(iterator):
-        logs = one_step(iterator.get_next())
-        if steps == 1:
-            return logs
-        *_, logs = tf.while_loop(
-            lambda number, more, _: more & (number < steps),
-            functools.partial(next_step, iterator),
-            (tf.constant(1), tf.constant(True), logs),
-            parallel_iterations=1,  # One updates what the next one reads.
-        )
-        return logs
-
-    on_batch, on_iterator = (
-        function if eagerly else graph(function)
-        for function in (one_step, several_steps)
-    )
-
-    def run(iterator):
-        if isinstance(iterator, tf.distribute.DistributedIterator):
-            return on_iterator(iterator)
-        return [on_batch(b) for b in itertools.islice(iterator, steps)][-1]
-
-    return run
+def is_distributed(iterator) -> bool:
+    """Whether an iterator's batches are spread over replicas already."""
+    return isinstance(iterator, tf.distribute.DistributedIterator)
 
 
 def workers_strategy():

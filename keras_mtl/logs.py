@@ -1,12 +1,13 @@
 """Logs of a step: few tensors, which get their names where they are read."""
 
+import functools
 from collections.abc import Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_mtl import distribution
+from keras_mtl.stepping import one_of_two, steps_function
 
 # The row that the compiled metrics fill; no name of a log has a slash.
 METRICS = "/metrics"
@@ -72,16 +73,30 @@ class LoggingModel(keras.Model):
         rows = {**self._loss_tracker.rows, **self._compile_metrics.rows}
         return StepLogs(tensors, rows)
 
+    def step_variants(self, step_function):
+        """Returns a step that holds weights, and when to take it.
+
+        `None` where there is but one kind of step.
+        """
+        if step_function != self.train_step or self.weighter.due is None:
+            return None
+        held = functools.partial(self.train_step, holds=True)
+        return held, lambda: tf.logical_not(self.weighter.due)
+
     def _make_function(self, step_function):
         strategy = self.distribute_strategy
+        variants = self.step_variants(step_function)
         if strategy.num_replicas_in_sync == 1:
-            function = super()._make_function(step_function)
+            function = super()._make_function(
+                one_of_two(step_function, variants)
+            )
         else:
-            function = distribution.steps_function(
+            function = steps_function(
                 strategy,
                 step_function,
                 self.steps_per_execution,
                 self.run_eagerly,
+                variants,
             )
         return lambda iterator: self._named(function(iterator))
 

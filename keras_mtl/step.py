@@ -24,7 +24,7 @@ from keras_mtl.signals import (
 from keras_mtl.states import ForwardAgain, StatesBefore
 
 
-def train_step(model, data):
+def train_step(model, data, holds=False):
     """Updates parameters, weighter and metrics of `model` on one batch.
 
     A step whose losses, signals or gradients are not finite leaves parameters,
@@ -35,8 +35,10 @@ def train_step(model, data):
     Args:
         model: A built and compiled `MultiTaskModel`.
         data: `(x, y, sample_weight)`, or a `SupportQuery` of two such batches.
+        holds: Boolean. Whether the weighter measures nothing in this step, and
+            holds its weights.
     """
-    step = Step(model)
+    step = Step(model, holds)
     data = data if isinstance(data, SupportQuery) else SupportQuery(data, None)
     batch = step.forward(data.support)
     signals = step.measure_before(batch)
@@ -60,16 +62,20 @@ class Step:
 
     Args:
         model: A built and compiled `MultiTaskModel`.
+        holds: Boolean, as `train_step` takes it.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, holds=False):
+        self._holds = holds
         self._model, self._weighter = model, model.weighter
         self._optimizer = model.optimizer
         self._scale = loss_scale(model.optimizer)
         self._variables = model.trainable_variables
         self._states = StatesBefore(model)
         self._again = (
-            ForwardAgain(model) if reads_again(self._weighter) else None
+            ForwardAgain(model)
+            if reads_again(self._weighter) and not holds
+            else None
         )
         self._scope = self._needs = None
 
@@ -98,8 +104,9 @@ class Step:
         self._rests = self._scope not in (None, "all") and not (
             roles.shared_variables(self._model)
         )
-        if self._rests:
+        if self._rests or self._holds:
             self._scope, self._needs, self._observes = None, (), ()
+        if self._rests:
             warnings.warn(
                 f"{type(self._weighter).__name__} weighs gradients of what the "
                 "tasks share, and the encoder has no trainable variables. All "
@@ -130,6 +137,8 @@ class Step:
         """Returns the weights, the weighter's own loss, and its gradients."""
         if self._rests:
             return (tf.ones_like(losses), None), tf.constant(0.0), {}
+        if self._holds:
+            return self._weighter.hold(), tf.constant(0.0), {}
         with tf.GradientTape() as tape:
             combination = self._weighter.weigh(**signals)
             penalty = tf.add_n([tf.constant(0.0), *self._weighter.losses])

@@ -204,9 +204,9 @@ class TaskTrainer(TaskEvaluator):
         logs = plain_logs(logs)
         return logs if return_dict else self._flatten_metrics_in_order(logs)
 
-    def train_step(self, data):
+    def train_step(self, data, holds=False):
         """Runs one step on a batch; see `keras_mtl.step.train_step`."""
-        step.train_step(self, data)
+        step.train_step(self, data, holds)
         return self.step_logs(training=True)
 
     def test_step(self, data):

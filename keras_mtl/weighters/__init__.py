@@ -10,14 +10,17 @@ from keras_mtl.weighters.auto_lambda import AutoLambda
 from keras_mtl.weighters.bandit_mtl import BanditMTL
 from keras_mtl.weighters.base import GradientWeighter, Weighter
 from keras_mtl.weighters.cagrad import CAGrad
+from keras_mtl.weighters.clipped import Clipped
 from keras_mtl.weighters.config import ConFIG
 from keras_mtl.weighters.constant import Constant
 from keras_mtl.weighters.cov_weighting import CoVWeighting
 from keras_mtl.weighters.db_mtl import DBMTL
 from keras_mtl.weighters.dual_proj import DualProj
 from keras_mtl.weighters.dwa import DWA
+from keras_mtl.weighters.every import Every
 from keras_mtl.weighters.fairgrad import FairGrad
 from keras_mtl.weighters.famo import FAMO
+from keras_mtl.weighters.fixed import Fixed
 from keras_mtl.weighters.gls import GLS
 from keras_mtl.weighters.go4align import GO4Align
 from keras_mtl.weighters.gradient_similarity import GradientSimilarity
@@ -33,18 +36,22 @@ from keras_mtl.weighters.mgda import MGDA
 from keras_mtl.weighters.modo import MoDo
 from keras_mtl.weighters.moml import MOML
 from keras_mtl.weighters.nash_mtl import NashMTL
+from keras_mtl.weighters.of_log_losses import OfLogLosses
 from keras_mtl.weighters.pcd import PCD
 from keras_mtl.weighters.pcgrad import PCGrad
 from keras_mtl.weighters.relobralo import ReLoBRaLo
 from keras_mtl.weighters.rlw import RLW
+from keras_mtl.weighters.scheduled import Scheduled
 from keras_mtl.weighters.sdmgrad import SDMGrad
 from keras_mtl.weighters.slaw import SLAW
+from keras_mtl.weighters.smoothed import Smoothed
 from keras_mtl.weighters.softadapt import SoftAdapt
 from keras_mtl.weighters.stch import STCH
 from keras_mtl.weighters.tchebycheff import Tchebycheff
 from keras_mtl.weighters.uncertainty import Uncertainty
 from keras_mtl.weighters.upgrad import UPGrad
 from keras_mtl.weighters.uwso import UWSO
+from keras_mtl.weighters.wrapper import Wrapper
 
 CATALOGUE = {
     "constant": Constant,
@@ -94,6 +101,16 @@ ALIASES = {
 }
 # The settings that make a class another method of the literature.
 PRESETS = {"group_dro": {"radius": None, "step_size": 0.01}}
+
+# Weighters around other weighters.
+WRAPPERS = {
+    "smoothed": Smoothed,
+    "of_log_losses": OfLogLosses,
+    "every": Every,
+    "scheduled": Scheduled,
+    "fixed": Fixed,
+    "clipped": Clipped,
+}
 
 
 def get(identifier) -> Weighter:
@@ -148,7 +165,13 @@ def make(name: str, **arguments) -> Weighter:
             out of range.
         TypeError: If the class takes no argument of that name.
     """
-    return _named(name)(**{**PRESETS.get(name, {}), **arguments})
+    cls = _named(name)
+    if issubclass(cls, Wrapper) and "weighter" not in arguments:
+        raise ValueError(
+            f"{cls.__name__} goes around another weighter. Pass one: "
+            f"{cls.__name__}('slaw', ...)."
+        )
+    return cls(**{**PRESETS.get(name, {}), **arguments})
 
 
 def serialize(weighter: Weighter) -> dict:
@@ -207,8 +230,9 @@ def _registered(name, custom_objects):
 
 
 def _named(name):
-    names = {cls.__name__: cls for cls in CATALOGUE.values()}
-    names |= CATALOGUE | {a: CATALOGUE[target] for a, target in ALIASES.items()}
+    known = CATALOGUE | WRAPPERS
+    names = {cls.__name__: cls for cls in known.values()}
+    names |= known | {a: CATALOGUE[target] for a, target in ALIASES.items()}
     if name not in names:
         raise ValueError(
             f"Unknown weighter {name!r}.{did_you_mean(name, names)} "
@@ -221,11 +245,13 @@ __all__ = [
     "ALIASES",
     "CATALOGUE",
     "PRESETS",
+    "WRAPPERS",
     "GradientWeighter",
     "Weighter",
+    "Wrapper",
     "deserialize",
     "get",
     "make",
     "serialize",
-    *(cls.__name__ for cls in CATALOGUE.values()),
+    *(cls.__name__ for cls in (CATALOGUE | WRAPPERS).values()),
 ]

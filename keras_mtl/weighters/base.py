@@ -47,6 +47,7 @@ class Weighter(keras.layers.Layer):
     Attributes:
         scales_heads: Whether a task's weight scales its head's gradient too
             (loss weighting) or the shared parameters' gradient only.
+        weighs_heads: Whether `call` returns two vectors.
         task_weights: `(K,)` float32 variable, the latest weights of shared
             gradients. `None` before the number of tasks is known.
         task_names: Tuple of task names in head order, once in a model.
@@ -58,6 +59,7 @@ class Weighter(keras.layers.Layer):
     """
 
     scales_heads = True
+    weighs_heads = False
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -76,6 +78,15 @@ class Weighter(keras.layers.Layer):
     def needs(self) -> tuple[str, ...]:
         """Names of the signals to pass to `call`."""
         return measured(type(self).call)
+
+    @property
+    def due(self):
+        """Whether the next step is to measure signals and call the weighter.
+
+        `None` for in every step; else a boolean scalar, which a weighter keeps
+        in its state, and `hold` takes the place of a call that is not due.
+        """
+        return None
 
     @property
     def observes(self) -> tuple[str, ...]:
@@ -138,7 +149,7 @@ class Weighter(keras.layers.Layer):
         self.task_names = task_names
         self.task_weights = self.add_state("task_weights", (num_tasks,), "ones")
         signals = {
-            **parameters(type(self).call),
+            **parameters(self.signature(type(self).call)),
             **dict.fromkeys(self.observes),
         }
         shapes = {f"{s}_shape": SIGNALS[s].shape(num_tasks) for s in signals}
@@ -162,8 +173,12 @@ class Weighter(keras.layers.Layer):
         signals = self._bind_signals(type(self).call, args, kwargs)
         return self._advance(super().__call__, signals)
 
+    def signature(self, method) -> inspect.Signature:
+        """Returns the signature of `call` or `observe`, with `self`."""
+        return inspect.signature(method)
+
     def _bind_signals(self, method, args, kwargs):
-        bound = inspect.signature(method).bind(self, *args, **kwargs).arguments
+        bound = self.signature(method).bind(self, *args, **kwargs).arguments
         bound.pop("self")
         signals = {
             name: tf.cast(tf.convert_to_tensor(value), tf.float32)

@@ -39,6 +39,7 @@ class DBMTL(GradientWeighter):
         - [Lin et al., 2023](https://arxiv.org/abs/2308.12029)
     """
 
+    weighs_heads = True
     default_scope = "shared"
 
     def call(self, losses, gradient_norms, present=None):

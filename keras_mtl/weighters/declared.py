@@ -7,10 +7,18 @@ from keras_mtl.signals import known_signals
 
 
 def parameters(method) -> dict:
-    """Returns the parameters of a method but `self`, by name."""
-    parameters = dict(inspect.signature(method).parameters)
-    parameters.pop("self", None)
-    return parameters
+    """Returns the signals among the parameters of a method, by name.
+
+    Args:
+        method: Function, or its `inspect.Signature`.
+    """
+    if not isinstance(method, inspect.Signature):
+        method = inspect.signature(method)
+    return {
+        name: parameter
+        for name, parameter in method.parameters.items()
+        if name != "self" and parameter.kind is not parameter.VAR_KEYWORD
+    }
 
 
 def measured(method) -> tuple[str, ...]:

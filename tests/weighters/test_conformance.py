@@ -6,6 +6,12 @@ from keras_mtl.testing import ConformanceError, weighter_checks
 # Forms that are checked besides the default one.
 VARIANTS = {
     "pcgrad-fixed-order": lambda: weighters.CATALOGUE["pcgrad"](shuffle=False),
+    "smoothed": lambda: weighters.Smoothed("slaw"),
+    "scheduled": lambda: weighters.Scheduled("slaw", start=1, ramp=2),
+    "clipped": lambda: weighters.Clipped("slaw", 0.5, 1.5),
+    "of_log_losses": lambda: weighters.OfLogLosses("mgda"),
+    "every": lambda: weighters.Every("gradnorm", steps=2),
+    "every-observing": lambda: weighters.Every("meta_weighting", steps=2),
 }
 # What a method cannot do by its nature, and why.
 EXCEPTIONS = {

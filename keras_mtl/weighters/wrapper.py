@@ -1,0 +1,174 @@
+"""Weighters around other weighters."""
+
+import inspect
+
+import tensorflow as tf
+
+from keras_mtl.weighters.base import Weighter
+from keras_mtl.weighters.combination import Combination
+
+
+class Wrapper(Weighter):
+    """A weighter that changes the weights of another one.
+
+    What it asks for, whose gradients, whether heads are scaled, the state and
+    the attributes are those of the inner weighter, of which the wrapper keeps
+    no copy. A subclass defines `adapt`, and where it reads a signal itself
+    names it in `own_needs`.
+
+    What an optimizer trains in the inner weighter, it trains as if that stood
+    alone.
+
+    Example:
+
+    >>> class Doubled(Wrapper):
+    ...     def adapt(self, weights, signals):
+    ...         return 2.0 * weights
+    >>> Doubled("uniform")(losses=[0.3, 0.4])  # -> [2.0, 2.0]
+
+    Args:
+        weighter: `Weighter`, its name, or a config dict.
+    """
+
+    own_needs = ()
+
+    def __init__(self, weighter, **kwargs):
+        super().__init__(**kwargs)
+        # The catalogue imports every weighter.
+        from keras_mtl.weighters import get
+
+        self.weighter = get(weighter)
+
+    def __getattr__(self, name):
+        """Returns an attribute that only the inner weighter has."""
+        inner = self.__dict__.get("weighter")
+        if inner is None or name.startswith("_"):
+            raise AttributeError(
+                f"{type(self).__name__!r} has no attribute {name!r}"
+            )
+        return getattr(inner, name)
+
+    @property
+    def needs(self):
+        """Names of the signals to pass to `call`."""
+        return tuple(dict.fromkeys((*self.weighter.needs, *self.own_needs)))
+
+    @property
+    def observes(self):
+        """Names of the signals to pass to `observe`."""
+        return self.weighter.observes
+
+    @property
+    def scales_heads(self):
+        """Whether a task's weight scales its head's gradient too."""
+        return self.weighter.scales_heads
+
+    @property
+    def weighs_heads(self):
+        """Whether heads have weights of their own."""
+        return self.weighter.weighs_heads
+
+    def inside(self):
+        """Yields the weighters inside, from the outermost on."""
+        inner = self.weighter
+        while isinstance(inner, Wrapper):
+            yield inner
+            inner = inner.weighter
+        yield inner
+
+    @property
+    def due(self):
+        """Whether the next step is to measure signals, or `None`: always."""
+        return self.weighter.due
+
+    def hold(self) -> Combination:
+        """Returns the weights of a step that measures nothing."""
+        weights = self.changed(self.weighter.hold(), {})
+        self.task_weights.assign(weights.shared)
+        return weights
+
+    def bind(self, num_tasks, task_names=None):
+        """Creates the state of both for `num_tasks` tasks."""
+        self.weighter.bind(num_tasks, task_names)
+        super().bind(num_tasks, task_names)
+
+    def adapt(self, weights, signals):
+        """Returns other weights for those of the inner weighter.
+
+        Args:
+            weights: `(K,)` float32.
+            signals: Dict of the signals by name; empty in a step that measures
+                nothing.
+
+        Returns:
+            `(K,)` float32.
+        """
+        raise NotImplementedError
+
+    def changed(self, weights, signals) -> Combination:
+        """Returns the weights, adapted; those of heads stay as they are."""
+        return weights._replace(shared=self.adapt(weights.shared, signals))
+
+    def translated(self, signals) -> dict:
+        """Returns the signals as the inner weighter is to see them."""
+        return signals
+
+    def inner_weights(self, signals) -> Combination:
+        """Returns the inner weighter's own weights for the signals."""
+        known = self.weighter.signature(type(self.weighter).call).parameters
+        signals = self.translated(signals)
+        return self.weighter.weigh(
+            **{n: s for n, s in signals.items() if n in known}
+        )
+
+    def call(self, **signals):
+        """Returns the inner weighter's weights, changed."""
+        inner = self.inner_weights(signals)
+        shared, heads = self.changed(inner, signals)
+        shared = _as_if(inner.shared, shared)
+        return shared if heads is None else (shared, heads)
+
+    def observe(self, **signals):
+        """Lets the inner weighter learn; the next call returns its weights."""
+        self.weighter.observe(**signals)
+        return tf.convert_to_tensor(self.task_weights)
+
+    def signature(self, method):
+        """Returns the inner weighter's signature, and what else is read."""
+        name = method.__name__
+        inner = self.weighter.signature(getattr(type(self.weighter), name))
+        own = self.own_needs if name == "call" else ()
+        more = [
+            inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=None)
+            for n in own
+            if n not in inner.parameters
+        ]
+        return inner.replace(parameters=[*inner.parameters.values(), *more])
+
+    def get_config(self):
+        """Returns the arguments to make this weighter again."""
+        from keras_mtl.weighters import serialize
+
+        return {**super().get_config(), "weighter": serialize(self.weighter)}
+
+
+@tf.custom_gradient
+def _as_if(weights, changed):
+    """Returns `changed`, with the gradient of `weights`."""
+
+    def gradient(upstream):
+        return upstream, tf.zeros_like(upstream)
+
+    return tf.identity(changed), gradient
+
+
+def same_heads(wrapper):
+    """Raises if the heads of the inner weighter have weights of their own."""
+    inner = wrapper.weighter
+    if inner.weighs_heads:
+        name, other = type(wrapper).__name__, type(inner).__name__
+        raise ValueError(
+            f"{name} cannot go around {other}, whose heads have weights of "
+            f"their own that {name} would not change. Put {name} inside, if "
+            f"{other} takes a weighter, or choose another."
+        )
