@@ -27,6 +27,7 @@ from keras_mtl.weighters.gradient_similarity import GradientSimilarity
 from keras_mtl.weighters.gradnorm import GradNorm
 from keras_mtl.weighters.gradvac import GradVac
 from keras_mtl.weighters.igb import IGB
+from keras_mtl.weighters.imtl import IMTL
 from keras_mtl.weighters.imtl_g import IMTLG
 from keras_mtl.weighters.imtl_l import IMTLL
 from keras_mtl.weighters.log_losses import LogLosses
@@ -83,6 +84,7 @@ CATALOGUE = {
     "fairgrad": FairGrad,
     "aligned_mtl": AlignedMTL,
     "imtl_g": IMTLG,
+    "imtl": IMTL,
     "config": ConFIG,
     "dual_proj": DualProj,
     "gradvac": GradVac,

@@ -37,3 +37,13 @@ def combination(result, scales_heads) -> Combination:
         return Combination(*map(tf.convert_to_tensor, result))
     shared = tf.convert_to_tensor(result)
     return Combination(shared, None if scales_heads else tf.ones_like(shared))
+
+
+@tf.custom_gradient
+def as_if(weights, changed):
+    """Returns `changed`, with the gradient of `weights`."""
+
+    def gradient(upstream):
+        return upstream, tf.zeros_like(upstream)
+
+    return tf.identity(changed), gradient

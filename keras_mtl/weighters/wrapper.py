@@ -5,7 +5,7 @@ import inspect
 import tensorflow as tf
 
 from keras_mtl.weighters.base import Weighter
-from keras_mtl.weighters.combination import Combination
+from keras_mtl.weighters.combination import Combination, as_if
 
 
 class Wrapper(Weighter):
@@ -125,7 +125,7 @@ class Wrapper(Weighter):
         """Returns the inner weighter's weights, changed."""
         inner = self.inner_weights(signals)
         shared, heads = self.changed(inner, signals)
-        shared = _as_if(inner.shared, shared)
+        shared = as_if(inner.shared, shared)
         return shared if heads is None else (shared, heads)
 
     def observe(self, **signals):
@@ -150,16 +150,6 @@ class Wrapper(Weighter):
         from keras_mtl.weighters import serialize
 
         return {**super().get_config(), "weighter": serialize(self.weighter)}
-
-
-@tf.custom_gradient
-def _as_if(weights, changed):
-    """Returns `changed`, with the gradient of `weights`."""
-
-    def gradient(upstream):
-        return upstream, tf.zeros_like(upstream)
-
-    return tf.identity(changed), gradient
 
 
 def same_heads(wrapper):
