@@ -27,6 +27,7 @@ __all__ = [
     "layers",
     "metrics",
     "solvers",
+    "task_gradients",
     "testing",
     "weighters",
 ]
@@ -42,6 +43,10 @@ def __getattr__(name):
         from keras_mtl.comparisons.own_model import compare
 
         return compare
+    if name == "task_gradients":
+        from keras_mtl.reading import task_gradients
+
+        return task_gradients
     if name == "testing":
         return importlib.import_module("keras_mtl.testing")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

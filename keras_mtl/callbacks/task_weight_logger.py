@@ -2,13 +2,19 @@
 
 import csv
 import math
+from itertools import combinations
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from keras_mtl.checks import integer, need
-from keras_mtl.gradients.conflicts import ConflictMeter
+from keras_mtl.checks import integer, need, one_of
+from keras_mtl.gradients.conflicts import (
+    ConflictMeter,
+    cosines,
+    gradient_conflicts,
+)
 
 FILE = "task_weights.csv"
 CONFLICTS = ("mean_cosine", "negative_share")
@@ -40,17 +46,31 @@ class TaskWeightLogger(keras.callbacks.Callback):
         update_freq: `"epoch"` for one row per epoch, the means that History
             has; or an integer N for a row every N steps of a `fit`, the latest
             weights and the mean losses of the epoch so far.
+        conflicts: `"mean"`, or `"pairs"` to write the cosine of every pair of
+            tasks, too, as `<task>_<other>_cosine`; needs `conflict_data`.
 
     Raises:
         ValueError: If an argument is not usable, TensorBoard is not installed,
             or `log_dir` holds a log of other tasks.
     """
 
-    def __init__(self, log_dir, conflict_data=None, update_freq="epoch"):
+    def __init__(
+        self,
+        log_dir,
+        conflict_data=None,
+        update_freq="epoch",
+        conflicts="mean",
+    ):
         super().__init__()
         need("TaskWeightLogger", ("tensorboard",), "report")
         self.log_dir = Path(log_dir)
         self.conflict_data = conflict_data
+        self.conflicts = one_of("conflicts", conflicts, ("mean", "pairs"))
+        if conflicts == "pairs" and conflict_data is None:
+            raise ValueError(
+                "Cosines of pairs of tasks are measured on one batch. Pass "
+                "conflict_data=(x, y). Received: conflicts='pairs'"
+            )
         if update_freq != "epoch":
             if isinstance(update_freq, str):
                 raise ValueError(
@@ -72,7 +92,11 @@ class TaskWeightLogger(keras.callbacks.Callback):
             )
         weights = [f"{task}_weight" for task in tasks]
         losses = [f"{task}_loss" for task in tasks]
-        self._columns = ["epoch", "step", *weights, *losses, *CONFLICTS]
+        pairs = []
+        if self.conflicts == "pairs":
+            pairs = [f"{a}_{b}_cosine" for a, b in combinations(tasks, 2)]
+        self._conflicts = [*CONFLICTS, *pairs]
+        self._columns = ["epoch", "step", *weights, *losses, *self._conflicts]
         self._meter = None
         if self.conflict_data is not None:
             self._meter = ConflictMeter(self.model, self.conflict_data)
@@ -114,12 +138,16 @@ class TaskWeightLogger(keras.callbacks.Callback):
         return int(tf.convert_to_tensor(self.model.optimizer.iterations))
 
     def _write(self, logs, abscissa):
-        row = {name: logs[name] for name in self._columns[2:-2]}
+        row = {
+            name: logs[name]
+            for name in self._columns[2:]
+            if name not in self._conflicts
+        }
         if self._meter is not None:
-            row |= self._meter()._asdict()
+            row |= self._measured()
         with self._writer.as_default():
             for name, value in row.items():
-                if name not in CONFLICTS or math.isfinite(value):
+                if name not in self._conflicts or math.isfinite(value):
                     tf.summary.scalar(self._tag(name), value, abscissa)
         self._writer.flush()
         known = {n: v for n, v in row.items() if not math.isnan(v)}
@@ -127,8 +155,19 @@ class TaskWeightLogger(keras.callbacks.Callback):
         with self._path.open("a", encoding="utf-8", newline="") as file:
             csv.DictWriter(file, self._columns).writerow({**counts, **known})
 
+    def _measured(self):
+        """Returns the conflicts by column."""
+        if len(self.model.task_names) == 1:
+            return self._meter()._asdict()
+        gramian = self._meter.gramian()
+        found = gradient_conflicts(gramian)._asdict()
+        upper = np.triu_indices(len(gramian), k=1)
+        of_pairs = cosines(gramian)[upper].tolist()
+        names = self._conflicts[len(CONFLICTS) :]
+        return found | dict(zip(names, of_pairs, strict=False))
+
     def _tag(self, name):
-        if name in CONFLICTS:
+        if name in self._conflicts:
             return f"gradient_conflicts/{name}"
         task, _, kind = name.rpartition("_")
         return f"task_{kind}/{task}"

@@ -63,6 +63,18 @@ class LayerwiseGradients:
         chunk = -(-self._num_tasks // max(2, 2 * number))
         return self._in_chunks(triangles, chunk)
 
+    def by_variable(self):
+        """Returns `{id(variable): (K, K)}`, the share of each in `gramian`."""
+        arrays = self._stacked_features(self._cotangents)
+        found = {}
+        for part, triangle, pieces in zip(
+            self.parts, self._triangles(), arrays, strict=True
+        ):
+            slices = [piece.stack() for piece in pieces]
+            shares = [_products(triangle, piece, piece) for piece in slices]
+            found[_key(part)] = tf.add_n(shares)
+        return found
+
     def keep(self):
         """Computes all features, for `products_with` to use later."""
         self._kept_widths = {

@@ -150,6 +150,20 @@ class TaskGradients(GradientsInFull):
         total = self._passes.products(split.rest, passes)
         return (total + split.products(theirs)) / scale
 
+    def gramians(self, scope):
+        """Returns `{variable's path: (K, K)}`, the shares in `gramian`.
+
+        Args:
+            scope: String, whose gradients; not those of the representation.
+        """
+        split = self._split(scope)
+        found = split.layerwise.by_variable() if split.layerwise else {}
+        variables = self._sources(scope)
+        others = [v for v in variables if id(v) not in found]
+        self._passes.pull(others)
+        found |= {id(v): self._passes.products([v]) for v in others}
+        return {v.path: found[id(v)] / self._scale**2 for v in variables}
+
     def norms(self, scope):
         """Returns the `(K,)` norms of the tasks' gradients."""
         if scope == "representation":

@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_mtl
 from keras_mtl import MultiTaskModel
 from keras_mtl.callbacks import TaskWeightLogger
 from keras_mtl.gradients.conflicts import ConflictMeter
@@ -180,3 +181,18 @@ def test_it_says_what_is_not_installed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(ValueError, match=r"pip install \"keras-mtl\[report\]"):
         TaskWeightLogger(tmp_path)
+
+
+def test_cosines_of_pairs(tmp_path):
+    model, data = new_model("slaw"), make_data()
+    logger = TaskWeightLogger(tmp_path, data, conflicts="pairs")
+    model.fit(*data, verbose=0, callbacks=[logger])
+    cosines = keras_mtl.task_gradients(model, *data).cosines
+    events = scalars(tmp_path)
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        name = f"{TASKS[a]}_{TASKS[b]}_cosine"
+        expected = pytest.approx(cosines[a, b], rel=1e-5)
+        assert column(tmp_path, name) == [expected]
+        assert events[f"gradient_conflicts/{name}"] == [(1, expected)]
+    with pytest.raises(ValueError, match="Pass conflict_data"):
+        TaskWeightLogger(tmp_path, conflicts="pairs")

@@ -96,7 +96,7 @@ def test_measuring_changes_nothing(arrange):
             r"must be a tuple \(x, y\) or \(x, y, sample_weight\). Received: "
             "ndarray",
         ),
-        ((np.zeros((2, 4)), {"tone": [0, 1]}), "stars"),
+        ((np.zeros((2, 4)), {"tune": [0, 1]}), "Did you mean .tone.?"),
         ((np.zeros((2, 4)), None), "Labels must be a dict"),
     ],
 )
