@@ -111,6 +111,14 @@ class LoggingModel(keras.Model):
         results = self._named(tensors)
         return plain_logs({n: results.get(n, logs[n]) for n in logs})
 
+    def _flatten_metrics_in_order(self, logs):
+        # Keras' order: loss, tasks' losses, other metrics; then what is ours.
+        means = self._loss_tracker.rows
+        losses = [n for n in means["/evaluation"] if n in logs]
+        ours = [n for n in means["/training"] if n in logs and n not in losses]
+        rest = sorted(set(logs) - {*losses, *ours})
+        return [logs[name] for name in (*losses, *rest, *ours)]
+
 
 def as_row(values) -> tf.Tensor:
     """Returns a row for `StepLogs`, `(1, N)`.

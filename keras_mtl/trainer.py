@@ -1,5 +1,7 @@
 """Training a model of many tasks, by Keras' own `fit`."""
 
+import inspect
+
 import keras
 import tensorflow as tf
 from keras.src import backend
@@ -8,9 +10,11 @@ from keras.src.utils.tracking import no_automatic_dependency_tracking
 from keras_mtl import distribution, optimizers, step, weighters
 from keras_mtl.architectures import TaskDiscriminator
 from keras_mtl.arrangements import NamedTasks, StackedTasks
+from keras_mtl.attachment import attach, build_optimizer, replaced
 from keras_mtl.callbacks.training_monitor import with_monitor
 from keras_mtl.checks import fitting
 from keras_mtl.data import feeding
+from keras_mtl.data.query import QueryArguments
 from keras_mtl.data.support_query import SupportQuery
 from keras_mtl.data.symbolic import symbolic
 from keras_mtl.evaluator import TaskEvaluator
@@ -83,6 +87,7 @@ class TaskTrainer(TaskEvaluator):
         Raises:
             ValueError: If names do not match the heads.
         """
+        weighter = weighters.get(weighter)
         self.task_losses = self.arrangement.losses(loss, loss_weights)
         super().compile(optimizer=optimizer, **kwargs)
         distribution.check_strategy(self.distribute_strategy, self.jit_compile)
@@ -107,7 +112,7 @@ class TaskTrainer(TaskEvaluator):
             self._compile_metrics = self.arrangement.metrics(
                 metrics, weighted_metrics, self.task_losses
             )
-        self._attach(weighters.get(weighter))
+        attach(self, weighter)
 
     def get_compile_config(self):
         """Returns the arguments of `compile`, with the weighter in use."""
@@ -129,7 +134,7 @@ class TaskTrainer(TaskEvaluator):
                 config["jit_compile"] = False
             self.compile(**config, weighter=weighter)
             if self.built:
-                self._build_optimizer()
+                build_optimizer(self)
 
     def load_weights(self, *args, **kwargs):
         """Loads weights, and all state with them, as `keras.Model` does.
@@ -140,22 +145,53 @@ class TaskTrainer(TaskEvaluator):
         if self.weighter is not None and self.optimizer.built:
             optimizers.follow_tasks(self.optimizer, self.weighter)
 
-    def fit(self, x=None, y=None, *args, weighter=None, **kwargs):
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
+        initial_epoch=0,
+        steps_per_epoch=None,
+        validation_steps=None,
+        validation_batch_size=None,
+        validation_freq=1,
+        *,
+        weighter=None,
+        query_split=None,
+        query_data=None,
+        query_batch_size=None,
+        task=None,
+    ):
         """Trains the model, as `keras.Model.fit` does.
+
+        Its arguments are those of Keras, in the same order; below stand those
+        that are of other kinds, or new. A call that is refused before its
+        first step changes nothing.
 
         Args:
             x: Inputs, or a dict of inputs by task name, whose arrays may
-                differ in length. Or a `tf.data.Dataset`.
+                differ in length. Or batches: a `tf.data.Dataset`, a
+                `keras.utils.PyDataset`, a generator or a PyTorch `DataLoader`.
             y: Dict from task name to labels, or stacked labels.
-            *args: As in `keras.Model.fit`.
+            sample_weight: Dict from task name to weights, 0 where a label is
+                missing.
             weighter: Name, config dict or `Weighter` that replaces the
                 compiled one.
-            **kwargs: As in `keras.Model.fit`, and `query_split` (float in
-                (0, 1), share of each task's rows to learn the weights from),
-                `query_data` (tuple of arrays, or `tf.data.Dataset`) and
-                `query_batch_size` (integer, `batch_size` by default). For
-                stacked heads also `task`, the task that each row of arrays
-                belongs to: integers or names, `(n,)`.
+            query_split: Float in (0, 1), share of each task's rows to learn
+                the weights from.
+            query_data: Tuple of arrays, or batches as `x` may be.
+            query_batch_size: Integer, rows of a query batch that arrays are
+                cut into; `batch_size` by default.
+            task: For stacked heads, the task that each row of arrays belongs
+                to: integers or names, `(n,)`.
 
         Returns:
             A `History` with `loss`, and `<task>_loss`, `<task>_weight` and
@@ -166,14 +202,16 @@ class TaskTrainer(TaskEvaluator):
                 needed and not given.
         """
         self._assert_compile_called("fit")
-        if weighter is not None:
-            self._attach(weighters.get(weighter))
+        names = inspect.signature(keras.Model.fit).parameters
+        given = {n: v for n, v in locals().items() if n in {*names, "task"}}
+        given.pop("self")
+        weighter = weighters.get(weighter or self.weighter)
         distribution.share_seed(self.distribute_strategy)
-        fit = feeding.training_arguments(self, x, y, args, kwargs)
-        validates = fit.get("validation_data") is not None
-        validates |= bool(fit.get("validation_split"))
-        callbacks = with_monitor(self, fit.pop("callbacks", None), validates)
-        return super().fit(**fit, callbacks=callbacks)
+        query = QueryArguments(query_split, query_data, query_batch_size)
+        fit = feeding.training_arguments(self, weighter, given, query)
+        fit["callbacks"] = with_monitor(self, fit)
+        with replaced(self, weighter):
+            return super().fit(**fit)
 
     def train_on_batch(
         self,
@@ -200,8 +238,7 @@ class TaskTrainer(TaskEvaluator):
         self._maybe_symbolic_build(data_batch=batch)
         self.make_train_function()
         self.reset_metrics()
-        logs = self.train_function(iter([batch]))
-        logs = plain_logs(logs)
+        logs = plain_logs(self.train_function(iter([batch])))
         return logs if return_dict else self._flatten_metrics_in_order(logs)
 
     def train_step(self, data, holds=False):
@@ -237,7 +274,7 @@ class TaskTrainer(TaskEvaluator):
                 # Its logs would lack the new metrics.
                 self.train_function = self.test_function = None
                 roles.check_heads_reach(self, representation)
-            self._build_optimizer()
+            build_optimizer(self)
 
     def build_from_inputs(self, inputs) -> tuple:
         """Builds all layers for inputs of these shapes.
@@ -261,35 +298,3 @@ class TaskTrainer(TaskEvaluator):
             parts = inputs.values() if separate else [inputs]
             self.input_structure = next(iter(parts))
         return found[:2]
-
-    def _build_optimizer(self):
-        distribution.check_optimizer(self.optimizer)
-        optimizer = optimizers.build(
-            self.optimizer,
-            self.trainable_variables,
-            undecayed=self.weighter.trainable_variables,
-        )
-        if optimizer is not self.optimizer:
-            self.optimizer, self.train_function = optimizer, None
-
-    def _attach(self, weighter):
-        """Makes `weighter` the one in use, also on a built model."""
-        if hasattr(weighter, "set_kinds"):
-            weighter.set_kinds(self.task_losses.kinds)
-        if weighter is self.weighter:
-            return
-        with self.distribute_strategy.scope():
-            weighter.bind(len(self.task_names), self.task_names)
-        # Keras locks the tracker of a built layer, and `compile` turns
-        # tracking off.
-        self._tracker.unlock()
-        if self.weighter is not None:
-            self._tracker.untrack(self.weighter)
-        self._tracker.add_to_store("layers", weighter)
-        self.weighter = weighter
-        if self.built:
-            self._tracker.lock()
-            if self.optimizer.built:
-                with self.distribute_strategy.scope():
-                    self._build_optimizer()
-        self.train_function = None

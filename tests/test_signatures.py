@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from keras_mtl import MultiTaskModel
-from keras_mtl.data.feeding import FIT_ORDER
 from tests.training import make_data, new_model
 
 
@@ -36,9 +35,17 @@ def test_arguments_are_those_of_keras(method, own):
     assert parameters(MultiTaskModel, method) == expected + own
 
 
-def test_fit_takes_the_positions_of_keras():
-    names = [name for name, _ in parameters(keras.Model, "fit")]
-    assert ["x", "y", *FIT_ORDER] == names
+def test_fit_takes_the_arguments_of_keras_and_its_own_by_name():
+    own = ("weighter", "query_split", "query_data", "query_batch_size", "task")
+    expected = parameters(keras.Model, "fit") + [(name, None) for name in own]
+    assert parameters(MultiTaskModel, "fit") == expected
+    model, (x, y) = new_model(), make_data()
+    with pytest.raises(TypeError, match="multiple values for argument"):
+        model.fit(x, y, 8, batch_size=20)
+    fourteen = [8, 1, 0, None, 0.0, None, True, *[None] * 2, 0, *[None] * 3, 1]
+    with pytest.raises(TypeError, match="positional arguments"):
+        model.fit(x, y, *fourteen, "slaw")
+    model.fit(x, y, *fourteen)
 
 
 def test_positional_arguments_mean_what_they_mean_by_name(capsys):
@@ -65,15 +72,15 @@ def test_positional_arguments_mean_what_they_mean_by_name(capsys):
     assert twin.train_on_batch(x, y, weight, None, True) == expected
 
 
-def test_class_weights_are_refused():
+def test_class_weights_of_no_task_are_refused():
     x, y = make_data()
     model = new_model("slaw")
     with pytest.raises(ValueError) as error:
         model.train_on_batch(x, y, None, {0: 2.0})
     assert str(error.value) == (
-        "Argument `class_weight` must be None, since each task has classes of "
-        "its own. Received: class_weight={0: 2.0}. Weigh rows by "
-        "sample_weight={task: ...}."
+        "Argument `class_weight` must be a dict from task name to the weights "
+        "of its classes, since each task has classes of its own. Received: "
+        "class_weight={0: 2.0}. Pass class_weight={'tone': {0: 2.0}}."
     )
-    with pytest.raises(ValueError, match="`class_weight` must be None"):
+    with pytest.raises(ValueError, match="`class_weight` must be a dict"):
         model.fit(x, y, class_weight={0: 2.0})

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from keras_mtl import weighters
 from keras_mtl.benchmarks.plain_keras import as_plain_batch, as_plain_keras
-from keras_mtl.data.feeding import needs_query
 from keras_mtl.data.support_query import SupportQuery
+from keras_mtl.signals import reads_query
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,9 @@ class WeighterRow:
     def __call__(self):
         """Returns a `KerasRunner`."""
         model, batch = self.blueprint.model(self.method), self.blueprint.batch
-        data = SupportQuery(batch, batch) if needs_query(model) else batch
+        data = (
+            SupportQuery(batch, batch) if reads_query(model.weighter) else batch
+        )
         return _endless(model, data)
 
 

@@ -121,14 +121,15 @@ class TrainingMonitor(keras.callbacks.Callback):
             )
 
 
-def with_monitor(model, callbacks, validates):
+def with_monitor(model, fit):
     """Returns the callbacks of `fit` and a monitor; what is given stays.
 
     Args:
         model: `MultiTaskModel`.
-        callbacks: Callback, nested list of them, `CallbackList` or `None`.
-        validates: Boolean, whether some epochs end with a validation.
+        fit: Dict of the arguments of `fit`.
     """
+    callbacks, validates = fit["callbacks"], bool(fit["validation_split"])
+    validates |= fit["validation_data"] is not None
     # First: what saves the model saves the epochs finished too.
     if not isinstance(callbacks, keras.callbacks.CallbackList):
         given = keras.tree.flatten(callbacks or [])

@@ -10,6 +10,18 @@ import tensorflow as tf
 from keras_mtl.checks import fraction, integer
 from keras_mtl.data import labels
 from keras_mtl.data.mixing import task_batches
+from keras_mtl.data.query import (
+    QueryArguments,
+    no_query,
+    query_in_use,
+    unused_query,
+)
+from keras_mtl.data.sources import (
+    SupportQueryAdapter,
+    as_dataset,
+    can_shuffle,
+    makes_batches,
+)
 from keras_mtl.data.structures import without_none
 from keras_mtl.data.support_query import (
     SupportQuery,
@@ -18,84 +30,81 @@ from keras_mtl.data.support_query import (
 )
 from keras_mtl.signals import reads_query
 
-FIT_ORDER = (
-    *("batch_size", "epochs", "verbose", "callbacks", "validation_split"),
-    *("validation_data", "shuffle", "class_weight", "sample_weight"),
-    *("initial_epoch", "steps_per_epoch", "validation_steps"),
-    *("validation_batch_size", "validation_freq"),
-)
 
-
-def training_arguments(model, x, y, args, kwargs) -> dict:
+def training_arguments(model, weighter, fit, query) -> dict:
     """Returns the arguments for `keras.Model.fit`, query data mixed in.
 
     Arrays stay arrays unless lengths differ by task or there is query data.
 
+    Args:
+        model: A compiled `MultiTaskModel`.
+        weighter: `Weighter` that is to be trained with.
+        fit: Dict of the arguments of `keras.Model.fit`, and `task`.
+        query: `QueryArguments`.
+
     Raises:
         ValueError: If data are empty or query data missing or misplaced.
     """
-    fit = {**dict(zip(FIT_ORDER, args, strict=False)), **kwargs, "x": x, "y": y}
-    split, query = fit.pop("query_split", None), fit.pop("query_data", None)
-    query_batch_size = fit.pop("query_batch_size", None)
-    if isinstance(x, tf.data.Dataset):
-        fit.setdefault("shuffle", False)
-    _check_not_empty(x)
+    fit = dict(fit)
+    _check_not_empty(fit["x"])
+    x = model.arrangement.own_rows(fit["x"], fit.pop("task"))
+    if not can_shuffle(x):
+        fit["shuffle"] = False
     x = fit["x"] = model.arrangement.own_rows(x, fit.pop("task", None))
     x, y, weights = labels.for_training(
-        model, x, y, fit.get("sample_weight"), fit.pop("class_weight", None)
+        model, x, fit["y"], fit["sample_weight"], fit.pop("class_weight")
     )
     fit |= {"x": x, "y": y, "sample_weight": weights}
-    if not needs_query(model):
-        given = (split, query, query_batch_size)
-        if _has_query(x) or any(value is not None for value in given):
-            warnings.warn(_unused_query(model), stacklevel=3)
-        split = query = query_batch_size = None
-    elif split is None and query is None and not _has_query(x):
-        raise ValueError(_no_query(model, "fit()"))
-    batched = isinstance(query, tf.data.Dataset) or _has_query(x)
-    if batched and query_batch_size is not None:
-        warnings.warn(
-            "`query_batch_size` is ignored: the query data are a data set, "
-            "which has batches of its own.",
-            stacklevel=3,
-        )
-    if split is not None and query is not None:
-        raise ValueError("Pass query_split or query_data to fit(), not both.")
-    if fit.get("validation_data") is not None:
+    query = query_in_use(weighter, x, query)
+    if fit["validation_data"] is not None:
         fit["validation_data"] = _validation(model, fit)
     _split_own_rows(model.arrangement, fit)
     x = fit["x"]
-    if split is None and query is None and not _uneven(model, x):
+    if query == QueryArguments() and not _uneven(model, x):
         return fit
-    batch_size = _size("batch_size", fit.pop("batch_size", None), 32)
-    arrays = [fit.pop("x"), fit.pop("y"), fit.pop("sample_weight", None)]
-    arrays[2] = without_none(arrays[2])
-    shuffle = fit.pop("shuffle", True)
-    if isinstance(x, tf.data.Dataset):
-        if split is not None:
-            raise ValueError(
-                "query_split splits arrays. Received: a data set. Pass the "
-                "query rows as query_data=..., another data set."
-            )
-        support = x
-    else:
-        share = fit.pop("validation_split", 0.0)
-        if share and fit.get("validation_data") is None:
-            share = fraction("validation_split", share)
-            arrays, held_out = _split_end(model, arrays, share)
-            size = fit.get("validation_batch_size") or batch_size
-            fit["validation_data"] = _batches(model, held_out, size, "once")
-        if split is not None:
-            separate = model.is_separate(arrays[0])
-            arrays, query = model.arrangement.split(*arrays, split, separate)
-        support = _batches(model, arrays, batch_size, "cycle", shuffle)
-    fit["shuffle"] = False
-    if query is None:
-        return {**fit, "x": support}
-    size = _size("query_batch_size", query_batch_size, batch_size)
-    if not isinstance(query, tf.data.Dataset):
-        query = _batches(model, labels.of_batch(model, query), size, "cycle")
-    steps = fit.get("steps_per_epoch")
+    batch_size = _size("batch_size", fit["batch_size"], 32)
+    if not isinstance(x, tf.data.Dataset) and not makes_batches(x):
+        x, query = _batches_of_arrays(model, fit, query, batch_size)
+    elif query.split is not None:
+        raise ValueError(
+            f"query_split splits arrays. Received: {_kind(x)}. Pass the query "
+            "rows as query_data=..., arrays or a data set of their own."
+        )
+    nothing = dict.fromkeys(("y", "sample_weight", "batch_size"))
+    fit |= {**nothing, "validation_split": 0.0, "x": x}
+    if query.data is None:
+        return fit | {"shuffle": False}
+    return _with_query(model, fit, query, batch_size)
+
+
+def _batches_of_arrays(model, fit, query, batch_size):
+    """Returns arrays as a data set of batches, and their query rows.
+
+    Rows of `validation_split` are put aside in `fit`.
+    """
+    arrays = [fit["x"], fit["y"], without_none(fit["sample_weight"])]
+    if fit["validation_split"] and fit["validation_data"] is None:
+        share = fraction("validation_split", fit["validation_split"])
+        arrays, held_out = _split_end(model, arrays, share)
+        size = fit["validation_batch_size"] or batch_size
+        fit["validation_data"] = _batches(model, held_out, size, "once")
+    if query.split is not None:
+        separate = model.is_separate(arrays[0])
+        arrays, rows = model.arrangement.split(*arrays, query.split, separate)
+        query = query._replace(data=rows)
+    batches = _batches(model, arrays, batch_size, "cycle", fit["shuffle"])
+    return batches, query
+
+
+def _with_query(model, fit, query, batch_size):
+    size = _size("query_batch_size", query.batch_size, batch_size)
+    data = as_dataset(query.data)
+    if not isinstance(data, tf.data.Dataset):
+        data = _batches(model, labels.of_batch(model, data), size, "cycle")
+    support, steps = fit["x"], fit["steps_per_epoch"]
+    if not isinstance(support, tf.data.Dataset):
+        data = SupportQueryAdapter(support, data, fit["shuffle"])
+        return fit | {"shuffle": False, "x": data}
     if not steps:
         steps = int(support.cardinality())
         # Keras would run past the end, to a multiple of these.
@@ -103,7 +112,7 @@ def training_arguments(model, x, y, args, kwargs) -> dict:
     if steps > 0:
         # Repeated, so that query batches go on from one epoch to the next.
         support, fit["steps_per_epoch"] = support.repeat(), steps
-    return {**fit, "x": zip_support_query(support, query)}
+    return fit | {"shuffle": False, "x": zip_support_query(support, data)}
 
 
 def evaluation_data(
@@ -125,18 +134,13 @@ def evaluation_data(
 def batch_with_query(model, batch, query_data, class_weight=None):
     """Returns one batch for `train_on_batch`, with its query batch."""
     batch = labels.of_batch(model, batch, class_weight)
-    if not needs_query(model):
+    if not reads_query(model.weighter):
         if query_data is not None:
-            warnings.warn(_unused_query(model), stacklevel=3)
+            warnings.warn(unused_query(model.weighter), stacklevel=3)
         return batch
     if query_data is None:
-        raise ValueError(_no_query(model, "train_on_batch()"))
+        raise ValueError(no_query(model.weighter, "train_on_batch()"))
     return SupportQuery(batch, labels.of_batch(model, query_data))
-
-
-def needs_query(model) -> bool:
-    """Whether the model's weighter learns from query data."""
-    return reads_query(model.weighter)
 
 
 def _validation(model, fit):
@@ -240,10 +244,6 @@ def _array(leaf):
     )
 
 
-def _has_query(x):
-    return isinstance(getattr(x, "element_spec", None), SupportQuery)
-
-
 def _check_not_empty(x):
     if isinstance(x, tf.data.Dataset):
         empty = int(x.cardinality()) == 0
@@ -256,15 +256,9 @@ def _check_not_empty(x):
         )
 
 
-def _no_query(model, method):
-    split = "query_split=0.1 or " if method == "fit()" else ""
-    name = type(model.weighter).__name__
-    return f"{name} needs query data. Pass {split}query_data=... to {method}."
-
-
-def _unused_query(model):
+def _kind(x):
     return (
-        f"{type(model.weighter).__name__} does not use query data: "
-        "query rows, `query_split` and `query_batch_size` are ignored, and all "
-        "rows of `x` train the model."
+        "a data set"
+        if isinstance(x, tf.data.Dataset)
+        else f"a {type(x).__name__}"
     )

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 
 from keras_mtl.data import SupportQuery, support_query_split
-from keras_mtl.data.feeding import needs_query
 from keras_mtl.experiments.batches import epoch_batches, steps_per_epoch
 from keras_mtl.experiments.diagnostics import Diagnostics
 from keras_mtl.experiments.folder import METRICS, RunFolder
 from keras_mtl.experiments.recording import EpochSeeds, Recorder
+from keras_mtl.signals import reads_query
 
 VALIDATION_BATCH = 256
 
@@ -109,7 +109,7 @@ def fit(experiment, model, parts, recorder, callbacks=(), diagnose=False):
     if recorder.epochs_done >= experiment.epochs:
         return
     data = SupportQuery(parts.train, None)
-    if needs_query(model):
+    if reads_query(model.weighter):
         data = support_query_split(
             *parts.train,
             query_split=experiment.query_split,

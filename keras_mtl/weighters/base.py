@@ -51,6 +51,7 @@ class Weighter(keras.layers.Layer):
         task_weights: `(K,)` float32 variable, the latest weights of shared
             gradients. `None` before the number of tasks is known.
         task_names: Tuple of task names in head order, once in a model.
+        owner: Weak reference to the model that it serves, or `None`.
         loaded_positions: Where each task stood in the state last loaded, or
             `None`.
 
@@ -73,6 +74,7 @@ class Weighter(keras.layers.Layer):
         self.task_weights = None
         self.task_names = None
         self.loaded_positions = None
+        self.owner = None
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Arguments that are given once, as a list, or as a dict by task."""
 
+import numpy as np
+
 
 def by_task(name, values, num_tasks, task_names):
     """Returns one value per task, in head order.
@@ -25,7 +27,7 @@ def by_task(name, values, num_tasks, task_names):
                 f"Received: {name}={dict(values)}"
             )
         return [values[task] for task in task_names]
-    if not isinstance(values, (list, tuple)):
+    if not _is_list(values):
         return [values] * num_tasks
     if len(values) != num_tasks:
         raise ValueError(
@@ -39,6 +41,11 @@ def map_values(function, values):
     """Returns `values` in the same form, with `function` applied to each."""
     if isinstance(values, dict):
         return {task: function(value) for task, value in values.items()}
-    if isinstance(values, (list, tuple)):
+    if _is_list(values):
         return [function(value) for value in values]
     return function(values)
+
+
+def _is_list(values):
+    """Whether there is one for each task: a list, or an array of one axis."""
+    return isinstance(values, list | tuple) or len(np.shape(values)) == 1

@@ -1,0 +1,75 @@
+"""Which weighter a model trains with, also where it is replaced in mid-life."""
+
+import weakref
+from contextlib import contextmanager
+
+from keras_mtl import distribution, optimizers
+
+
+def attach(model, weighter):
+    """Makes `weighter` the one that `model` trains with, also once built.
+
+    Raises:
+        ValueError: If it serves another model already.
+    """
+    owner = weighter.owner
+    if owner is not None and owner() is not model:
+        raise ValueError(
+            f"This {type(weighter).__name__} already serves another model, "
+            "and has its statistics. Make one for each model: "
+            f"{type(weighter).__name__}.from_config(weighter.get_config())."
+        )
+    if hasattr(weighter, "set_kinds"):
+        weighter.set_kinds(model.task_losses.kinds)
+    if weighter is model.weighter:
+        return
+    with model.distribute_strategy.scope():
+        weighter.bind(len(model.task_names), model.task_names)
+    weighter.owner = weakref.ref(model)
+    # Keras locks the tracker of a built layer, and `compile` turns tracking
+    # off.
+    tracker = model._tracker
+    tracker.unlock()
+    if model.weighter is not None:
+        tracker.untrack(model.weighter)
+    tracker.add_to_store("layers", weighter)
+    model.weighter = weighter
+    if model.built:
+        tracker.lock()
+        if model.optimizer.built:
+            with model.distribute_strategy.scope():
+                build_optimizer(model)
+    model.train_function = None
+
+
+@contextmanager
+def replaced(model, weighter):
+    """Trains with another weighter, or with the last one if it is refused.
+
+    Args:
+        model: A compiled `MultiTaskModel`.
+        weighter: `Weighter`, perhaps the one in use.
+    """
+    last, optimizer = model.weighter, model.optimizer
+    steps = int(optimizer.iterations)
+    attach(model, weighter)
+    try:
+        yield
+    except BaseException:
+        took_none = int(model.optimizer.iterations) == steps
+        if model.weighter is not last and took_none:
+            attach(model, last)
+            model.optimizer = optimizer
+        raise
+
+
+def build_optimizer(model):
+    """Gives the model's optimizer state for all trainable variables."""
+    distribution.check_optimizer(model.optimizer)
+    optimizer = optimizers.build(
+        model.optimizer,
+        model.trainable_variables,
+        undecayed=model.weighter.trainable_variables,
+    )
+    if optimizer is not model.optimizer:
+        model.optimizer, model.train_function = optimizer, None
