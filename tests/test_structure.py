@@ -1,6 +1,7 @@
 """The house: imports point one way, and the documents say what is there."""
 
 import ast
+import inspect
 import re
 from pathlib import Path
 
@@ -124,6 +125,24 @@ def test_the_table_of_weighters_is_the_catalogue():
         assert signals == [s for s in dict.fromkeys(declared) if s != "present"]
         assert len(table[name]) == 6
         assert all(table[name]), f"{name}: an empty cell"
+
+
+def test_the_decision_tree_names_weighters():
+    text = (ROOT / "docs" / "weighters.md").read_text().split("```")[1]
+    ends = re.findall(r"\.{3,} (.+)$", text, re.MULTILINE)
+    assert len(ends) > 10
+    known = {*weighters.CATALOGUE, *weighters.ALIASES}
+    assert {name for end in ends for name in end.split(", ")} <= known
+
+
+def test_the_table_of_wrappers_is_the_code():
+    text = (ROOT / "docs" / "weighters.md").read_text()
+    text = text.split("| wrapper | weights |")[1].split("\n\n")[0]
+    rows = dict(re.findall(r"^\| `(\w+)\((.*?)\)` \|", text, re.MULTILINE))
+    assert list(rows) == [c.__name__ for c in weighters.WRAPPERS.values()]
+    for cls in weighters.WRAPPERS.values():
+        arguments = list(inspect.signature(cls).parameters)[:-1]
+        assert rows[cls.__name__].split(", ") == arguments
 
 
 def test_the_readmes_own_weighter_passes_the_suite():
