@@ -36,6 +36,8 @@ def export_saved_model(
         archive.track(preprocessing)
         served = tf.TensorSpec((None,), tf.string, name="text")
 
+    # A function of its own: the signatures call it, and trace no head again.
+    @tf.function(autograph=False, reduce_retracing=True)
     def serve(inputs):
         if preprocessing is not None:
             inputs = preprocessing(inputs)

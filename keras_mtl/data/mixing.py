@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_mtl.checks import at_least, integer, one_of
+from keras_mtl.checks import above, at_least, integer, one_of
 from keras_mtl.data.rows import task_rows
 from keras_mtl.data.shares import allot_rows
 
@@ -51,7 +51,8 @@ def task_batches(
         batch_size: Integer, rows per task and batch.
         sampling: One of the above.
         alpha: Float, at least 0, for `"proportional"`: 0 for equal shares, 1
-            for shares like the sizes. By default 0.5.
+            for shares like the sizes. By default 0.5. Or a dict from task name
+            to a share of one's own, above 0, in any unit.
         steps_per_epoch: Integer, batches per epoch. With `"cycle"` and
             `"proportional"` every task then cycles; `"shortest"` only stops
             earlier.
@@ -77,8 +78,7 @@ def task_batches(
     sizes = np.array([task.num_rows for task in tasks.values()])
     rows = np.full(len(tasks), batch_size)
     if sampling == "proportional":
-        alpha = at_least("alpha", 0.5 if alpha is None else alpha, 0.0)
-        rows = allot_rows(sizes, batch_size * len(tasks), alpha)
+        rows = _shared_out(sizes, list(tasks), alpha, batch_size * len(tasks))
     passes = sizes // rows if drop_remainder else -(-sizes // rows)
     steps = _num_steps(sampling, tasks, passes, steps_per_epoch)
     forever = steps_per_epoch is not None and sampling != "shortest"
@@ -103,6 +103,20 @@ def task_batches(
         .apply(tf.data.experimental.assert_cardinality(steps))
         .prefetch(tf.data.AUTOTUNE)
     )
+
+
+def _shared_out(sizes, names, alpha, total):
+    """Returns each task's rows of a batch, by its size or by given shares."""
+    if not isinstance(alpha, dict):
+        alpha = at_least("alpha", 0.5 if alpha is None else alpha, 0.0)
+        return allot_rows(sizes, total, alpha)
+    if set(alpha) != set(names):
+        raise ValueError(
+            f"Argument `alpha` must have a share for each of the tasks {names}."
+            f" Received: alpha={alpha!r}"
+        )
+    shares = [above(f"alpha[{name!r}]", alpha[name], 0.0) for name in names]
+    return allot_rows(shares, total, 1.0)
 
 
 def _refuse_unused(sampling, alpha, steps_per_epoch, drop_remainder):

@@ -34,8 +34,8 @@ class Weighter(keras.layers.Layer):
     the same weights where `scales_heads`, and 1 otherwise.
 
     State is made in `build` with `add_state` and assigned in `call` or
-    `observe`. A call with a non-finite signal changes no state and returns the
-    latest weights.
+    `observe`. A call with a non-finite signal, or one that would leave a state
+    so, changes no state and returns the latest weights.
 
     Example:
 
@@ -198,7 +198,7 @@ class Weighter(keras.layers.Layer):
         before = [tf.convert_to_tensor(variable) for variable in state]
         weights = combination(method(**signals), self.scales_heads)
         self._check_weights(weights)
-        finite = all_finite(signals.values())
+        finite = all_finite(signals.values()) & _stays_finite(state, before)
         keep_if(finite, state, before)
         latest = tf.where(
             finite, weights.shared, tf.convert_to_tensor(self.task_weights)
@@ -271,6 +271,16 @@ class GradientWeighter(Weighter):
     def get_config(self):
         """Returns the arguments to make this weighter again."""
         return {**super().get_config(), "scope": self.scope}
+
+
+def _stays_finite(state, before):
+    """Whether no state overflowed: what is infinite would never recover."""
+    flags = [
+        tf.reduce_all(tf.math.is_finite(variable) | ~tf.math.is_finite(value))
+        for variable, value in zip(state, before, strict=True)
+        if value.dtype.is_floating
+    ]
+    return tf.reduce_all(tf.stack(flags))
 
 
 def _as_signal_method(observe):

@@ -6,6 +6,8 @@ import tensorflow as tf
 from keras_mtl.checks import between
 from keras_mtl.weighters.base import Weighter
 
+LARGEST_LOSS = 1e18
+
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
 class SLAW(Weighter):
@@ -17,6 +19,7 @@ class SLAW(Weighter):
 
     For the first `round(1 / (1 - momentum))` steps the moments are plain
     means, as in the authors' code; a task seen once keeps its initial weight.
+    A loss of 1e18 or more does not enter the moments.
 
     Example:
 
@@ -55,7 +58,9 @@ class SLAW(Weighter):
     def call(self, losses, present=None):
         """Updates the moments and returns the weights."""
         seen = tf.ones_like(losses) if present is None else present
-        seen = seen > 0.0
+        # A loss whose square leaves float32 tells nothing of the spread.
+        seen = (seen > 0.0) & (tf.abs(losses) < LARGEST_LOSS)
+        losses = tf.where(seen, losses, 0.0)
         steps = self.steps + tf.cast(seen, tf.float32)
         warm_up = round(1.0 / (1.0 - self.momentum))
         rate = tf.where(

@@ -22,7 +22,8 @@ class Uncertainty(Weighter):
     with the model, to minimise `sum(w * losses) + sum(s) / 2`. The weights are
     `w = exp(-s) / 2` for regression and `w = exp(-s)` for classification.
     They start at 1 and have no fixed sum. Because of the second term the total
-    may be negative.
+    may be negative. After training, `weighter.log_variance` holds the `s` that
+    were learned, `(K,)`, one for each of `weighter.task_names`.
 
     With `penalty="log1p"` (Liebel and Körner, 2018) the optimizer trains `σ`,
     the deviation of each task, to minimise `sum(w * losses) + sum(log(1 +
