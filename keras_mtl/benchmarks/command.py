@@ -14,7 +14,13 @@ from keras_mtl.terminal import parsed_integers
 def bench(
     workload: Annotated[
         Literal[
-            "mlp", "stacked", "three_tasks", "resnet", "text_cnn", "embedding"
+            "mlp",
+            "stacked",
+            "three_tasks",
+            "resnet",
+            "text_cnn",
+            "embedding",
+            "experts",
         ],
         typer.Option(help="mlp: 2048-2000-100 with K binary heads."),
     ] = "mlp",

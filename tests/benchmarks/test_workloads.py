@@ -11,6 +11,7 @@ TINY = {
     "three_tasks": {},
     "resnet": {"size": 8, "filters": (2, 3, 4)},
     "text_cnn": {"num_tasks": 3, "num_words": 9, **TEXT},
+    "experts": {"num_tasks": 3, "widths": (6, 5, 4), "num_experts": 2},
     "embedding": {"num_tasks": 3, "num_rows": 50, "dim": 4, "num_ids": 2},
 }
 

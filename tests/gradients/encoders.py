@@ -182,6 +182,11 @@ def _stitched(x):
     )
 
 
+def _apart(x):
+    """A representation of its own for each of four tasks."""
+    return layers.Reshape((4, 6))(layers.Dense(24, "tanh")(x))
+
+
 INPUTS = {
     "vectors": (5,),
     "wide": (400,),
@@ -207,4 +212,5 @@ ENCODERS = {
     "stitched": ("wide", _stitched),
     "necks": ("wide", _wide),
     "stack": ("wide", _wide),
+    "apart": ("wide", _apart),
 }

@@ -10,6 +10,7 @@ from keras_mtl.layers import StackedHeads
 from tests.gradients.encoders import ENCODERS, INPUTS, Both, Mixture, Twice
 
 layers = keras.layers
+STACKED = ("stack", "apart")
 TASKS = ("first", "second", "third", "fourth")
 
 # What a head has before its last layer.
@@ -25,9 +26,9 @@ def make_heads(name, linear, dtype):
     """Returns the heads of a model with the named encoder.
 
     Those of `"necks"` have a layer of their own each, and then two of three or
-    four layers that they share. Those of `"stack"` are stacked.
+    four layers that they share. Those of `STACKED` are stacked.
     """
-    if name == "stack":
+    if name in STACKED:
         return StackedHeads(TASKS, 2)
     neck = layers.Dense(40, "tanh", name="neck")
     tower = layers.Dense(30, "tanh", name="tower")
@@ -81,7 +82,7 @@ def batch(name, num_rows=7, seed=1):
     }
     weight = np.ones(num_rows, "float32")
     weight[::3] = 0.0
-    if name == "stack":
+    if name in STACKED:
         y = rng.normal(size=(num_rows, len(TASKS), 2)).astype("float32")
         weight = np.stack([np.ones_like(weight), weight] * 2, axis=1)
         return x, y, weight

@@ -4,6 +4,7 @@ import functools
 import inspect
 
 from keras_mtl.benchmarks.workloads.embedding import embedding
+from keras_mtl.benchmarks.workloads.experts import experts
 from keras_mtl.benchmarks.workloads.mlp import mlp
 from keras_mtl.benchmarks.workloads.resnet import resnet
 from keras_mtl.benchmarks.workloads.stacked import stacked
@@ -20,6 +21,7 @@ WORKLOADS = {
     "resnet": (resnet,),
     "text_cnn": (text_cnn,),
     "embedding": (embedding,),
+    "experts": (experts,),
 }
 
 
@@ -53,6 +55,7 @@ __all__ = [
     "WORKLOADS",
     "Workload",
     "embedding",
+    "experts",
     "makers",
     "mlp",
     "resnet",

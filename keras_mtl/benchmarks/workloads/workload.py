@@ -41,10 +41,15 @@ def binary(name, encoder, x, tasks, jit_compile) -> Workload:
         loss=dict.fromkeys(tasks, "binary_crossentropy"),
         jit_compile=jit_compile,
     )
+    num_rows = len(keras.tree.flatten(x)[0])
+    return Workload(name, model, x, binary_labels(tasks, num_rows))
+
+
+def binary_labels(tasks, num_rows) -> dict[str, np.ndarray]:
+    """Returns random labels `(num_rows, 1)` of 0 and 1 for each task."""
     rng = np.random.default_rng(1)
-    shape = (len(keras.tree.flatten(x)[0]), 1)
-    y = {task: rng.integers(0, 2, shape).astype("float32") for task in tasks}
-    return Workload(name, model, x, y)
+    shape = (num_rows, 1)
+    return {task: rng.integers(0, 2, shape).astype("float32") for task in tasks}
 
 
 def dense(widths) -> keras.Model:
