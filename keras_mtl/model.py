@@ -1,28 +1,36 @@
 """One model with many tasks, whose weights are learned while it trains."""
 
-import keras
-import numpy as np
+import functools
 
-from keras_mtl import random_state
+import keras
+
 from keras_mtl.architectures.fitting import check_discriminator, check_encoder
 from keras_mtl.architectures.task_encoder import TaskEncoder
 from keras_mtl.arrangements import arrangement
-from keras_mtl.checks import fitting
 from keras_mtl.export import export_saved_model
-from keras_mtl.layers.select import Select
+from keras_mtl.functional import FunctionalGraph
+from keras_mtl.gradients import roles
 from keras_mtl.layers.stacked_heads import StackedHeads
-from keras_mtl.separate import are_separate, encode_rows, own_leaves
-from keras_mtl.trainer import TaskTrainer
+from keras_mtl.separate import (
+    Cut,
+    are_separate,
+    check_alike,
+    encode_rows,
+    rows_share_a_state,
+    sever,
+)
+from keras_mtl.storage import StoredModel
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
-class MultiTaskModel(TaskTrainer):
+class MultiTaskModel(StoredModel):
     """An encoder shared by many tasks, with a head for each.
 
-    Inputs are shared, or separate: a dict from task name to inputs, whose rows
-    reach only their own head. Labels, losses, metrics and sample weights are
-    dicts by task name; with `StackedHeads`, one array or loss, and rows of
-    their own are one table, `{"inputs": ..., "task": ids}`.
+    Inputs are shared (one `x` for all tasks) or separate (a dict from task
+    name to inputs, whose rows reach only their own head). Labels, losses,
+    metrics and sample weights are dicts by task name; with `StackedHeads`,
+    one array or loss for all tasks, and rows of their own are one table,
+    `{"inputs": ..., "task": ids}`.
 
     Example:
 
@@ -40,11 +48,11 @@ class MultiTaskModel(TaskTrainer):
         encoder: Layer or model, inputs -> representation.
         heads: Dict from task name to layer or model, representation ->
             prediction. Or `keras_mtl.layers.StackedHeads`.
-        representation_known: Boolean. Whether the encoder's output is the
-            representation; `from_functional` sets it.
         discriminator: `keras_mtl.architectures.TaskDiscriminator` to train
             the shared features against, or `None`. Tasks then need inputs of
             their own.
+        graph: `FunctionalGraph` that encoder and heads are parts of, or
+            `None`; `from_functional` sets it.
         separate_inputs: Boolean. Whether a dict of inputs holds each task's
             own, by its name, or the encoder takes it. By default, names tell.
 
@@ -56,13 +64,14 @@ class MultiTaskModel(TaskTrainer):
         self,
         encoder,
         heads,
-        representation_known=True,
         discriminator=None,
+        graph=None,
         separate_inputs=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.separate_inputs = separate_inputs
+        self.graph = graph
         self.arrangement = arrangement(heads)
         if not isinstance(encoder, keras.layers.Layer):
             raise ValueError(
@@ -72,10 +81,6 @@ class MultiTaskModel(TaskTrainer):
         self.encoder = encoder
         self.output_names = self.arrangement.output_names
         self.has_task_encoder = isinstance(encoder, TaskEncoder)
-        # One in common, that is.
-        self.representation_known = (
-            representation_known and not self.has_task_encoder
-        )
         # Attributes are saved by name, a dict by position. In sorted order,
         # the optimizer's variables do not depend on the order of the heads.
         layers = self.arrangement.head_layers
@@ -94,58 +99,52 @@ class MultiTaskModel(TaskTrainer):
     def from_functional(cls, model, representation=None, **kwargs):
         """Makes a multi-task model of a functional one with named outputs.
 
-        Layers and weights are shared with `model`.
+        Layers and weights are shared with `model`. What several tasks pass is
+        computed once, wherever their paths part.
 
         Args:
-            model: Functional Keras model whose output is a dict by task name.
-            representation: String, name of the layer whose output all heads
-                start from. Without it, no weighter can read gradients at the
-                representation.
+            model: Functional Keras model whose outputs are a dict by task
+                name, or come from layers that are named like the tasks.
+            representation: String, name of the layer whose output the tasks
+                have in common, or list of such names. By default, these
+                tensors are found: those that more than one task depends on
+                and that something of a single task reads.
             **kwargs: Passed to the constructor.
 
         Returns:
             A `MultiTaskModel`.
 
         Raises:
-            ValueError: If outputs are no dict, the layer does not exist, or a
-                head has another path to the inputs.
+            ValueError: If the outputs have no names, a layer does not exist
+                or separates nothing, or an output has another path to the
+                inputs.
         """
-        outputs = getattr(model, "output", None)
-        if not isinstance(outputs, dict):
+        graph = FunctionalGraph(model, representation)
+        if kwargs.get("discriminator") is not None and not graph.separates:
             raise ValueError(
-                "from_functional() needs a functional model whose outputs are "
-                "a dict from task name to tensor. Received outputs: "
-                f"{outputs!r}"
+                "A task discriminator reads the representation, but the tasks "
+                "of the model have nothing trainable in common. Drop the "
+                "discriminator."
             )
-        if representation is None:
-            heads = {
-                task: Select(task, name=f"select_{task}") for task in outputs
-            }
-            return cls(model, heads, representation_known=False, **kwargs)
-        middle = model.get_layer(representation).output
-        encoder = keras.Model(model.input, middle)
-        heads = {}
-        for task, output in outputs.items():
-            try:
-                heads[task] = keras.Model(middle, output)
-            except ValueError as error:
-                raise ValueError(
-                    f"The output {task!r} does not follow from layer "
-                    f"{representation!r} alone. Name a layer that all outputs "
-                    "pass through."
-                ) from error
-        return cls(encoder, heads, **kwargs)
+        return cls(graph.encoder, graph.heads(), graph=graph, **kwargs)
 
     @property
     def heads(self) -> dict[str, keras.layers.Layer] | StackedHeads:
         """Dict from task name to head, or the `StackedHeads`."""
         return self.arrangement.heads
 
+    @property
+    def is_cut_declared(self) -> bool:
+        """Whether all that the encoder returns is the representation."""
+        return not self.has_task_encoder and self.graph is None
+
     def has_common_representation(self, inputs) -> bool:
         """Whether all tasks read one representation of these inputs."""
-        if self.has_task_encoder or self.is_separate(inputs):
+        if self.is_separate(inputs):
             return False
-        return self.arrangement.owners(inputs) is None
+        if self.arrangement.owners(inputs) is not None:
+            return self.has_task_encoder
+        return roles.of(self).has_representation
 
     def is_separate(self, inputs) -> bool:
         """Whether `inputs` are a dict by task name."""
@@ -159,54 +158,63 @@ class MultiTaskModel(TaskTrainer):
         """Returns a dict from task name to prediction, or all stacked.
 
         Args:
-            inputs: Inputs of the encoder, or a dict of them by task name; or
-                `{"inputs": ..., "task": ids}`, of stacked heads, whose
+            inputs: Inputs of the encoder, or a dict of them by task name. Of
+                stacked heads also `{"inputs": ..., "task": ids}`, whose
                 predictions `(B, units)` are each row's own.
             training: Boolean, passed to the layers.
-            return_representation: Boolean. If true, returns predictions, the
-                encoder's output, and a dict from task to its shared features.
-            apart: Boolean. Whether separate inputs may pass task by task, so
-                that a task's gradient costs its own rows only.
+            return_representation: Boolean. If true, returns a tuple of the
+                predictions, the `Cut`, and a dict from task name to the cut
+                of its rows.
+            apart: Boolean. Whether separate inputs may pass the encoder task
+                by task, so that a task's gradient costs its own rows only.
         """
-        parts = shared = None
         inputs, task = self.arrangement.take_ids(inputs)
+        self.remember_inputs(inputs)
+        by_task = self.has_task_encoder or self.is_separate(inputs)
         if self.has_task_encoder:
-            returns = {"return_shared": self.discriminator is not None}
-            by_task = self.arrangement.is_by_task(inputs)
-            if by_task and not self.is_separate(inputs):
-                inputs = dict.fromkeys(self.output_names, inputs)
-            parts = self.encoder(
-                inputs,
-                training=training,
-                apart=apart,
-                **(returns if self.encoder.shares_features else {}),
+            parts, cut, cuts = self._encode_by_task(inputs, training, apart)
+        elif by_task:
+            check_alike(inputs)
+            encode = functools.partial(self.encoder, training=training)
+            apart = apart and not (
+                training and rows_share_a_state(self.encoder)
             )
-            if self.discriminator is not None:
-                parts, shared = parts
-            representation = parts
-        elif self.is_separate(inputs):
-            representation, parts = encode_rows(
-                self.encoder, inputs, training, apart
+            cut, cuts = encode_rows(encode, inputs, apart)
+            parts = cuts
+        else:
+            cut = sever(self.encoder(inputs, training=training))
+            parts, cuts = (
+                cut.copies,
+                dict.fromkeys(self.output_names, cut.copies),
             )
-        else:
-            representation = self.encoder(inputs, training=training)
-            if return_representation:
-                representation = own_leaves(representation)
-        if parts is None:
-            outputs = self.arrangement.predict(representation, training, task)
-            parts = dict.fromkeys(self.output_names, representation)
-        else:
+        if self.graph is not None:
+            cut, cuts = self.graph.leaves(cut, cuts)
+        if by_task and isinstance(parts, dict):
             outputs = {
                 task: self.heads[task](parts[task], training=training)
                 for task in self.output_names
                 if task in parts
             }
-        shared = shared or parts
+        elif self.graph is not None:
+            outputs = self.graph.predict(parts)
+        else:
+            outputs = self.arrangement.predict(parts, training, task)
         if self.discriminator is not None and not self.discriminator.built:
-            self.discriminator.build_for(next(iter(shared.values())))
+            self.discriminator.build_for(next(iter(cuts.values())))
         if return_representation:
-            return outputs, representation, shared
+            return outputs, cut, cuts
         return outputs
+
+    def _encode_by_task(self, inputs, training, apart):
+        """Returns representations, `Cut` and cut by task of a task encoder."""
+        named = self.arrangement.is_by_task(inputs)
+        if named and not self.is_separate(inputs):
+            inputs = dict.fromkeys(self.output_names, inputs)
+        if self.encoder.has_cut:
+            settings = {"apart": apart, "return_cut": True}
+            return self.encoder(inputs, training=training, **settings)
+        parts = self.encoder(inputs, training=training)
+        return parts, Cut((), ()), parts
 
     def export(self, filepath, format="tf_saved_model", **kwargs):
         """Writes a SavedModel for serving, without the weighter.
@@ -221,78 +229,9 @@ class MultiTaskModel(TaskTrainer):
             format: `"tf_saved_model"`, or another of `keras.Model.export`.
             **kwargs: `input_signature`, structure of `keras.InputSpec`, for a
                 model whose inputs are not known; `preprocessing`, Keras layer
-                from `(B,)` strings to the model's inputs; `verbose`.
+                from `(B,)` strings to the model's inputs, such as an adapted
+                `keras.layers.TextVectorization`; `verbose`.
         """
         if format != "tf_saved_model":
             return super().export(filepath, format=format, **kwargs)
         return export_saved_model(self, filepath, **kwargs)
-
-    def get_config(self):
-        """Returns encoder and heads, serialized."""
-        return {
-            **super().get_config(),
-            "encoder": keras.saving.serialize_keras_object(self.encoder),
-            "heads": keras.saving.serialize_keras_object(self.heads),
-            "representation_known": self.representation_known,
-            "separate_inputs": self.separate_inputs,
-            "discriminator": keras.saving.serialize_keras_object(
-                self.discriminator
-            ),
-        }
-
-    def get_build_config(self):
-        """Returns the shapes of the inputs, once known."""
-        if self.input_structure is None:
-            return None
-        inputs = keras.tree.map_structure(_plain, self.input_structure)
-        return {"inputs": keras.saving.serialize_keras_object(inputs)}
-
-    def build_from_config(self, config):
-        """Builds all layers from `get_build_config()`."""
-        with fitting(type(self).__name__, config):
-            inputs = keras.saving.deserialize_keras_object(config["inputs"])
-            self.build_from_inputs(inputs)
-
-    def save_own_variables(self, store):
-        """Saves the state of random layers too, and the epochs finished."""
-        super().save_own_variables(store)
-        random_state.save(self._parts(), store)
-        if self.compiled:
-            store["epoch"] = self.epoch.numpy()
-
-    def load_own_variables(self, store):
-        """Loads what `save_own_variables` saved."""
-        names = sorted(store.keys())
-        own = {name: store[name] for name in names if name.isdigit()}
-        super().load_own_variables(own)
-        random_state.load(self._parts(), store)
-        if self.compiled and "epoch" in store:
-            self.epoch.assign(np.asarray(store["epoch"]))
-
-    def _trackable_children(self, save_type="checkpoint", **kwargs):
-        children = super()._trackable_children(save_type, **kwargs)
-        if save_type == "checkpoint":  # That of `tf.train.Checkpoint`.
-            children |= random_state.variables(self._parts())
-            if self.compiled:
-                children["epoch"] = self.epoch.value
-        return children
-
-    def _parts(self):
-        layers = self.arrangement.head_layers
-        heads = {f"head_{name}": layer for name, layer in layers.items()}
-        return {"encoder": self.encoder, **heads}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Returns the model of `get_config()`, not compiled."""
-        names = ("encoder", "heads", "discriminator")
-        with fitting(cls.__name__, config):
-            parts = keras.saving.deserialize_keras_object(
-                {name: config.pop(name, None) for name in names},
-                custom_objects,
-            )
-            return cls(**parts, **config)
-
-
-def _plain(tensor):
-    return keras.KerasTensor(tensor.shape, tensor.dtype, name=tensor.name)

@@ -1,7 +1,11 @@
 """Tasks with inputs of their own: every row passes the encoder once."""
 
+from typing import Any, NamedTuple
+
 import keras
 import tensorflow as tf
+
+from keras_mtl.data.symbolic import symbolic
 
 
 def are_separate(inputs, output_names, encoder, said=None) -> bool:
@@ -52,7 +56,7 @@ def check_alike(inputs):
     """
     first = next(iter(inputs.values()))
     for task, part in inputs.items():
-        if not _alike(first, part):
+        if not alike(first, part):
             raise ValueError(
                 "Separate inputs must be alike but for the number of rows. "
                 f"Received: {next(iter(inputs))!r}: {_shapes(first)}, "
@@ -62,32 +66,26 @@ def check_alike(inputs):
             )
 
 
-def encode_rows(encoder, inputs, training, apart):
-    """Passes the rows of all tasks through one encoder, each once.
+def encode_rows(encode, inputs, apart):
+    """Passes the rows of all tasks through what they share, each once.
 
     Args:
-        encoder: Layer or model.
+        encode: Function from inputs to a structure of tensors.
         inputs: Dict from task name to inputs.
-        training: Boolean, passed to the encoder.
-        apart: Boolean. Whether they may pass task by task.
+        apart: Boolean. Whether they pass task by task.
 
     Returns:
-        The encoder's outputs as it gave them, joined or a dict by task name,
-        and that dict.
+        `Cut`, joined or by task, and a dict from task name to its copies.
     """
-    check_alike(inputs)
-    if apart and not (training and _rows_share_a_state(encoder)):
-        parts = {
-            task: own_leaves(encoder(part, training=training))
-            for task, part in inputs.items()
-        }
-        return parts, parts
+    if apart:
+        cut = sever({task: encode(part) for task, part in inputs.items()})
+        return cut, cut.copies
     joined, sizes = join_rows(inputs)
-    outputs = own_leaves(encoder(joined, training=training))
-    return outputs, split_rows(outputs, sizes)
+    cut = sever(encode(joined))
+    return cut, split_rows(cut.copies, sizes)
 
 
-def _rows_share_a_state(encoder):
+def rows_share_a_state(encoder):
     """Whether training rows act on something in common.
 
     That is a state, as in batch-norm, or a regulariser of activities.
@@ -138,12 +136,54 @@ def split_rows(joined, sizes):
     }
 
 
-def own_leaves(representation):
-    """Returns the encoder's outputs as tensors that do not follow each other.
+def as_spec(leaf):
+    """Returns the `keras.KerasTensor` of a tensor; one as it is."""
+    return leaf if isinstance(leaf, keras.KerasTensor) else symbolic(leaf)
 
-    A gradient at one of two outputs is then not also that through the other.
+
+def common_specs(inputs, separate):
+    """Returns the `keras.KerasTensor`s of inputs.
+
+    Of separate ones that are alike, those of one task: they may be served as
+    shared ones.
     """
-    return keras.tree.map_structure(_own, representation)
+    parts = list(inputs.values()) if separate else []
+    if parts and all(alike(parts[0], part) for part in parts):
+        inputs = parts[0]
+    return keras.tree.map_structure(as_spec, inputs)
+
+
+def plain(structure, convert=lambda leaf: leaf):
+    """Returns a structure in plain containers; Keras keeps its own."""
+    if isinstance(structure, dict):
+        return {key: plain(part, convert) for key, part in structure.items()}
+    if isinstance(structure, list | tuple):
+        return [plain(part, convert) for part in structure]
+    return convert(structure)
+
+
+class Cut(NamedTuple):
+    """What the tasks read in common, before and after it is severed.
+
+    Args:
+        tensors: Structure of tensors, as they were computed.
+        copies: The same, copies that do not follow from each other: a
+            gradient at one is not also that through another.
+    """
+
+    tensors: Any
+    copies: Any
+
+    def floating(self) -> tuple[list, list]:
+        """Returns the tensors and the copies that have a gradient."""
+        tensors, copies = map(keras.tree.flatten, self)
+        kept = [n for n, t in enumerate(tensors) if t.dtype.is_floating]
+        return [tensors[n] for n in kept], [copies[n] for n in kept]
+
+
+def sever(tensors) -> Cut:
+    """Returns a `Cut` of these tensors, Keras masks included."""
+    return Cut(tensors, keras.tree.map_structure(_own, tensors))
 
 
 def _own(tensor):
@@ -178,7 +218,8 @@ def num_rows(tensor):
     return tensor.shape[0] or tf.shape(tensor)[0]
 
 
-def _alike(first, part):
+def alike(first, part) -> bool:
+    """Whether two inputs differ in their number of rows only."""
     try:
         keras.tree.assert_same_structure(first, part)
     except (ValueError, TypeError):

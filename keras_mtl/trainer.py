@@ -22,6 +22,7 @@ from keras_mtl.gradients import TaskGradients, roles
 from keras_mtl.logs import plain_logs
 from keras_mtl.loss_weights import as_floats
 from keras_mtl.metrics import TaskMeans
+from keras_mtl.separate import common_specs
 
 
 class TaskTrainer(TaskEvaluator):
@@ -39,7 +40,7 @@ class TaskTrainer(TaskEvaluator):
     task_losses = None
     # In the latest `fit`, as has been told.
     absent_tasks: frozenset[str] = frozenset()
-    input_structure = output_structure = None
+    input_structure = output_structure = known_roles = None
 
     @property
     def task_names(self) -> tuple[str, ...]:
@@ -268,33 +269,31 @@ class TaskTrainer(TaskEvaluator):
             metrics = self._compile_metrics
             laid_out = self._loss_tracker.has_layout
             if not (self.built and laid_out and metrics.covers(y)):
-                outputs, representation = self.build_from_inputs(x)
+                outputs = self.build_from_inputs(x)
                 self._loss_tracker.lay_out(outputs)
                 metrics.build(self.arrangement.labels(x, y), outputs)
                 # Its logs would lack the new metrics.
                 self.train_function = self.test_function = None
-                roles.check_heads_reach(self, representation)
+                roles.check_reach(self)
             build_optimizer(self)
 
-    def build_from_inputs(self, inputs) -> tuple:
+    def build_from_inputs(self, inputs):
         """Builds all layers for inputs of these shapes.
 
         Args:
             inputs: Structure of `keras.KerasTensor`.
 
         Returns:
-            Dict from task name to symbolic prediction, and the symbolic
-            representation.
+            Dict from task name to symbolic prediction, or all stacked.
         """
-        found = backend.compute_output_spec(
-            self, inputs, training=False, return_representation=True
-        )
+        self.remember_inputs(self.arrangement.take_ids(inputs)[0])
+        outputs = backend.compute_output_spec(self, inputs, training=False)
         self.built = True
-        self.output_structure = found[0]
-        inputs, _ = self.arrangement.take_ids(inputs)
+        self.output_structure = outputs
+        return outputs
+
+    def remember_inputs(self, inputs):
+        """Notes the shapes and types of the first inputs."""
         if self.input_structure is None:
-            # Separate inputs are alike, and may be served as shared ones.
             separate = self.is_separate(inputs)
-            parts = inputs.values() if separate else [inputs]
-            self.input_structure = next(iter(parts))
-        return found[:2]
+            self.input_structure = common_specs(inputs, separate)

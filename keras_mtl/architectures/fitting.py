@@ -17,11 +17,20 @@ def check_encoder(model):
     if not model.has_task_encoder:
         return
     if isinstance(model.heads, StackedHeads):
-        raise ValueError(
-            "Stacked heads take one representation for all tasks, but "
-            f"{type(model.encoder).__name__} gives each task one of its own. "
-            "Give MultiTaskModel a dict of heads."
-        )
+        if not model.encoder.can_stack:
+            raise ValueError(
+                "Stacked heads take one representation for all tasks, but "
+                f"{type(model.encoder).__name__} gives each task one of its "
+                "own. Give MultiTaskModel a dict of heads."
+            )
+        if model.encoder.task_names != model.task_names:
+            raise ValueError(
+                "Encoder and stacked heads must have the same tasks in the "
+                f"same order. Received: {list(model.encoder.task_names)} and "
+                f"{list(model.task_names)}."
+            )
+        model.encoder.stacked = True
+        return
     check_tasks(
         *("representation", model.encoder.task_names, model.output_names),
         complete=True,
@@ -57,14 +66,8 @@ def check_discriminator(model):
     if model.has_task_encoder and not encoder.shares_features:
         raise ValueError(
             f"{type(encoder).__name__} has no shared features for a task "
-            "discriminator. Set its `shares_features` and return them from "
-            "call(return_shared=True), or drop the discriminator."
-        )
-    if not (model.has_task_encoder or model.representation_known):
-        raise ValueError(
-            "A task discriminator reads the representation, but the model does "
-            "not say which tensor that is. Pass "
-            'representation="layer_name" to from_functional().'
+            "discriminator. Set its `shares_features` if shared() returns "
+            "them, or drop the discriminator."
         )
     discriminator.bind(model.output_names)
 

@@ -60,29 +60,16 @@ class SharedPrivate(TaskEncoder):
         # Attributes are saved by name, a dict by position.
         for task in sorted(private):
             setattr(self, f"private_{task}", private[task])
-        # The last one: it holds the last shared layer.
+        # In the place of a method: what it returns is the cut.
         self.shared = shared
 
-    def layers_of(self, task):
-        """Returns the task's private extractor and the shared one."""
-        return [getattr(self, f"private_{task}"), self.shared]
-
-    def call(self, inputs, training=None, apart=False, return_shared=False):
-        """Returns the representations, and adds the difference loss."""
-        shared = self.encode_all(self.shared, inputs, training, apart)
-        private = {
-            task: getattr(self, f"private_{task}")(part, training=training)
-            for task, part in self.by_task(inputs).items()
-        }
+    def own(self, task, cut, inputs, training=None):
+        """Returns shared and private features, and adds their difference."""
+        private = getattr(self, f"private_{task}")(inputs)
         if training and self.difference_weight:
-            pairs = [(shared[task], private[task]) for task in private]
-            total = tf.add_n([difference(*pair) for pair in pairs])
-            self.add_loss(self.difference_weight * total)
-        joined = {
-            task: keras.ops.concatenate([shared[task], private[task]], axis=-1)
-            for task in private
-        }
-        return (joined, shared) if return_shared else joined
+            loss = self.difference_weight * difference(cut, private)
+            self.add_loss(loss)
+        return keras.ops.concatenate([cut, private], axis=-1)
 
     def get_config(self):
         """Returns the extractors, serialized, and the weight."""

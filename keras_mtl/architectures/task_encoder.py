@@ -1,8 +1,17 @@
 """What an encoder does that gives each task a representation of its own."""
 
-import keras
+import inspect
 
-from keras_mtl.separate import encode_rows
+import keras
+from keras.src import backend
+
+from keras_mtl.separate import (
+    alike,
+    as_spec,
+    encode_rows,
+    rows_share_a_state,
+    sever,
+)
 
 
 class TaskEncoder(keras.layers.Layer):
@@ -10,51 +19,201 @@ class TaskEncoder(keras.layers.Layer):
 
     `MultiTaskModel` passes it all inputs at once, shared ones or a dict of
     separate ones, and each head its task's representation. A subclass defines
-    `call` and `layers_of`.
+    two methods, both of which may take `training`, too:
+
+    - `shared(inputs)` returns the cut: the tensors, in any structure, that
+      the tasks have in common. Gradients at the representation are those of
+      the cut.
+    - `own(task, cut, inputs)` returns a task's representation.
+
+    Which variables the tasks share follows from what their outputs depend on,
+    wherever the layers are kept. Keep them in attributes that are named for
+    the task, such as `setattr(self, f"gate_{task}", gate)`: these are saved by
+    name, a dict by position.
+
+    Example:
+
+    >>> class TwoTowers(TaskEncoder):
+    ...     def __init__(self, task_names, **kwargs):
+    ...         super().__init__(task_names, **kwargs)
+    ...         self.bottom = keras.layers.Dense(8, "relu")
+    ...         for task in task_names:
+    ...             tower = keras.layers.Dense(4, "relu")
+    ...             setattr(self, f"tower_{task}", tower)
+    ...     def shared(self, inputs):
+    ...         return self.bottom(inputs)
+    ...     def own(self, task, cut, inputs):
+    ...         return getattr(self, f"tower_{task}")(cut)
+
+    A subclass may also define
+
+    - `stem(task, inputs)`, what a task makes of its own inputs before
+      `shared` and `own` get them, for tasks whose inputs differ in kind;
+    - `own_all(cut, inputs)`, all representations at once, `(B, K, U)`, in the
+      order of `task_names`, which `StackedHeads` take. What it reads above
+      the cut counts as the tasks' own.
+
+    One that defines `call` instead has no cut; gradients are then read of
+    variables only.
 
     Args:
         task_names: Iterable of strings.
 
     Attributes:
-        shares_features: Whether `call` takes `return_shared`, as a task
-            discriminator needs.
+        shares_features: Whether the cut is what a task discriminator should
+            read.
 
     Call arguments:
         inputs: Inputs for all tasks, or a dict of them by task name.
         training: Boolean, passed to the layers.
         apart: Boolean. Whether separate inputs may pass shared layers task by
             task, so that a task's gradient costs its own rows only.
-        return_shared: Boolean. If true, returns a tuple of the
-            representations and the features that the tasks share, another
-            dict by task name.
+        return_cut: Boolean. If true, returns a tuple of the representations,
+            the `Cut`, and a dict from task name to the cut of its rows.
+
+    Returns:
+        Dict from task name to representation; `(B, K, U)` where all are
+        stacked.
     """
 
     shares_features = False
+    stacked = False
 
     def __init__(self, task_names, **kwargs):
         super().__init__(**kwargs)
         self.task_names = tuple(task_names)
+        self._example = None
 
-    def layers_of(self, task) -> list:
-        """Returns the layers that lead to a task's representation.
+    @property
+    def has_cut(self) -> bool:
+        """Whether it says what the tasks have in common."""
+        return type(self).call is TaskEncoder.call
 
-        What leads to several tasks, or is named for none, is shared.
-        """
+    @property
+    def can_stack(self) -> bool:
+        """Whether it can give all representations in one tensor."""
+        return type(self).own_all is not TaskEncoder.own_all
+
+    def shared(self, inputs):
+        """Returns the cut of inputs `(B, ...)`."""
         raise NotImplementedError(
-            f"{type(self).__name__} must define layers_of(task)."
+            f"{type(self).__name__} must define shared(inputs)."
         )
+
+    def own(self, task, cut, inputs):
+        """Returns a task's representation."""
+        if self.can_stack:
+            number = self.task_names.index(task)
+            return self._run(self.own_all, cut, inputs)[:, number]
+        raise NotImplementedError(
+            f"{type(self).__name__} must define own(task, cut, inputs)."
+        )
+
+    def own_all(self, cut, inputs):
+        """Returns all representations, `(B, K, U)`."""
+        raise NotImplementedError(
+            f"{type(self).__name__} does not define own_all(cut, inputs)."
+        )
+
+    def stem(self, task, inputs):
+        """Returns what a task makes of its own inputs: the same."""
+        return inputs
+
+    def is_separate(self, inputs) -> bool:
+        """Whether `inputs` are a dict by task name."""
+        named = isinstance(inputs, dict) and len(inputs) > 0
+        return named and set(inputs) <= set(self.task_names)
 
     def by_task(self, inputs) -> dict:
         """Returns a dict from task name to inputs, also of shared inputs."""
-        if isinstance(inputs, dict) and set(inputs) <= set(self.task_names):
+        if self.is_separate(inputs):
             return inputs
         return dict.fromkeys(self.task_names, inputs)
 
-    def encode_all(self, layer, inputs, training, apart) -> dict:
-        """Returns a dict from task name to what a shared layer makes of it.
+    def __call__(self, inputs, *args, **kwargs):
+        """Returns the representations; see `call`."""
+        self._remember(inputs)
+        return super().__call__(inputs, *args, **kwargs)
 
-        Every row passes the layer once.
+    def call(self, inputs, training=None, apart=False, return_cut=False):
+        """Returns the representations."""
+        parts = self.by_task(inputs)
+        differ = type(self).stem is not TaskEncoder.stem
+        if differ:
+            parts = {
+                task: self._run(self.stem, task, part, training=training)
+                for task, part in parts.items()
+            }
+
+        def shared(part):
+            return self._run(self.shared, part, training=training)
+
+        if differ or self.is_separate(inputs):
+            first = next(iter(parts.values()))
+            apart = apart and not (training and rows_share_a_state(self))
+            apart = apart or not all(alike(first, p) for p in parts.values())
+            cut, cuts = encode_rows(shared, parts, apart)
+        else:
+            cut = sever(shared(inputs))
+            cuts = dict.fromkeys(parts, cut.copies)
+        if self.stacked:
+            outputs = self._run(
+                self.own_all, cut.copies, inputs, training=training
+            )
+        else:
+            outputs = {
+                task: self._run(
+                    self.own, task, cuts[task], part, training=training
+                )
+                for task, part in parts.items()
+            }
+        return (outputs, cut, cuts) if return_cut else outputs
+
+    def build(self, input_shape):
+        """Builds all layers, for inputs of these shapes.
+
+        Called on inputs, the encoder builds each layer when it is called.
         """
-        if self.by_task(inputs) is inputs:
-            return encode_rows(layer, inputs, training, apart)[1]
-        return self.by_task(layer(inputs, training=training))
+        if self._example is None:
+            self._build_for(
+                keras.tree.map_shape_structure(
+                    lambda shape: keras.KerasTensor(shape, self.compute_dtype),
+                    input_shape,
+                )
+            )
+
+    def get_build_config(self):
+        """Returns the inputs' shapes and types, once known."""
+        if self._example is None:
+            return super().get_build_config()
+        inputs = keras.tree.map_structure(_spec, self._example())
+        return {"inputs": keras.saving.serialize_keras_object(inputs)}
+
+    def build_from_config(self, config):
+        """Builds all layers from `get_build_config()`."""
+        if "inputs" not in config:
+            super().build_from_config(config)
+            return
+        inputs = keras.saving.deserialize_keras_object(config["inputs"])
+        self._remember(inputs)
+        self._build_for(inputs)
+        self.built = True
+
+    def _build_for(self, inputs):
+        backend.compute_output_spec(self.call, inputs)
+
+    def _remember(self, inputs):
+        if self._example is None:
+            specs = keras.tree.map_structure(_spec, inputs)
+            # Keras would keep a structure in containers of its own.
+            self._example = lambda: specs
+
+    def _run(self, method, *args, training=None):
+        takes = "training" in inspect.signature(method).parameters
+        return method(*args, **({"training": training} if takes else {}))
+
+
+def _spec(tensor):
+    spec = as_spec(tensor)
+    shape = (None, *spec.shape[1:])  # Batches differ.
+    return keras.KerasTensor(shape, spec.dtype)

@@ -85,6 +85,10 @@ class NamedTasks:
             for task, head in self.heads.items()
         }
 
+    def by_unit(self, outputs):
+        """Returns a dict from task name to prediction."""
+        return outputs
+
     def by_name(self, outputs):
         """Returns a dict from task name to prediction."""
         return outputs

@@ -119,6 +119,10 @@ class StackedTasks:
         sides = split_ends(x["task"], self.task_names, share)
         return [take_rows(arrays, numbers) for numbers in sides]
 
+    def by_unit(self, outputs):
+        """Returns a dict of the one tensor of all predictions."""
+        return {"stack": outputs}
+
     def by_name(self, outputs):
         """Returns a dict from task name to prediction, `(B, units)`."""
         if self.heads.units == 1:

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from keras_mtl import distribution
+from keras_mtl.gradients import roles
 from keras_mtl.gradients.halves import EVEN, ODD, HalfLosses
 from keras_mtl.gradients.sums import inner_products
 
@@ -26,7 +27,7 @@ class GradientsInFull:
                 f"common. Pass scope='shared' to {self._model.weighter.name!r}."
                 f" Received: scope={scope!r}"
             )
-        sources = self._sources(scope)
+        sources = roles.scope_variables(self._model, scope)
         even, odd = (
             HalfLosses(self._model, self._local.tape, self, parity, self._scale)
             for parity in (EVEN, ODD)

@@ -21,17 +21,23 @@ class PassPerTask:
         self._losses = losses
         self.at_hand, self._summed = {}, {}
 
-    def pull(self, sources):
-        """Returns for each source the K tasks' gradients on this replica."""
+    def pull(self, sources, scopes=None):
+        """Returns for each source the K tasks' gradients on this replica.
+
+        Args:
+            sources: List of variables or of tensors.
+            scopes: List of K sets of `id(source)`, where each task is
+                measured, or `None` where all are measured everywhere.
+        """
         missing = [s for s in sources if id(s) not in self.at_hand]
         if missing:
             tasks = range(self._losses.num_tasks)
             pulled = [self._losses.of_task(task, missing) for task in tasks]
             columns = map(list, zip(*pulled, strict=True))
             self.at_hand |= zip(map(id, missing), columns, strict=True)
-        return [self.at_hand[id(source)] for source in sources]
+        return _scoped(self.at_hand, sources, scopes)
 
-    def products(self, sources, other=None):
+    def products(self, sources, other=None, scopes=None):
         """Returns the `(K, K)` inner products over these sources.
 
         Those of variables are global. Those of a representation are of this
@@ -40,20 +46,23 @@ class PassPerTask:
         Args:
             sources: List of variables or of tensors.
             other: `PassPerTask` of another batch, whose tasks are the columns.
+            scopes: As in `pull`.
         """
         other = other or self
         _sum_over_replicas([self, other], sources)
         total = tf.zeros((self._losses.num_tasks,) * 2)
-        for source in map(id, sources):
-            total += inner_products(self._summed[source], other._summed[source])
+        rows = _scoped(self._summed, sources, scopes)
+        columns = _scoped(other._summed, sources, scopes)
+        for mine, theirs in zip(rows, columns, strict=True):
+            total += inner_products(mine, theirs)
         return total
 
-    def squares(self, sources):
+    def squares(self, sources, scopes=None):
         """Returns the `(K,)` squared norms, as `products` the products."""
         _sum_over_replicas([self], sources)
         squares = tf.zeros(self._losses.num_tasks)
-        for source in map(id, sources):
-            squares += tf.stack([square(g) for g in self._summed[source]])
+        for gradients in _scoped(self._summed, sources, scopes):
+            squares += tf.stack([square(gradient) for gradient in gradients])
         return squares
 
 
@@ -76,3 +85,16 @@ def _sum_over_replicas(batches, sources):
         columns = sum_of_columns(columns)
     for (batch, source), column in zip(pairs, columns, strict=True):
         batch._summed[id(source)] = column
+
+
+def _scoped(found, sources, scopes):
+    """Returns the gradients of sources, `None` outside a task's scope."""
+    if scopes is None:
+        return [found[id(source)] for source in sources]
+    return [
+        [
+            gradient if id(source) in mine else None
+            for gradient, mine in zip(found[id(source)], scopes, strict=True)
+        ]
+        for source in sources
+    ]

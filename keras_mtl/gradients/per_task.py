@@ -12,7 +12,10 @@ from keras_mtl.gradients import roles
 from keras_mtl.gradients.in_full import GradientsInFull
 from keras_mtl.gradients.local_losses import LocalLosses, global_totals
 from keras_mtl.gradients.passes import PassPerTask
-from keras_mtl.gradients.representation import representation_pass
+from keras_mtl.gradients.representation import (
+    RepresentationGradients,
+    representation_pass,
+)
 from keras_mtl.gradients.split import Split, split_gradients
 from keras_mtl.gradients.sums import weighted_sum
 from keras_mtl.gradients.uses import Uses
@@ -68,7 +71,7 @@ class TaskGradients(GradientsInFull):
             self._uses = Uses(roles.task_variables(model))
         tape = tf.GradientTape(persistent=True)
         with tape:
-            self.outputs, self._representation, shared = model(
+            self.outputs, cut, shared = model(
                 x,
                 training=training,
                 return_representation=True,
@@ -93,9 +96,10 @@ class TaskGradients(GradientsInFull):
             self._local = LocalLosses(
                 *(tape, values, len(model.task_names), own, scale),
                 distribution.num_replicas(),
-                model.arrangement.owners(x),
+                None if model.has_task_encoder else model.arrangement.owners(x),
             )
         self._passes = PassPerTask(self._local)
+        self._tensors, self._leaves = cut.floating()
         if self._uses is not None:
             self._uses.note(self._leaves)
         self.losses, self.present = self.totals.losses, self.totals.present
@@ -139,15 +143,11 @@ class TaskGradients(GradientsInFull):
                     f"Pass scope='shared' to {self._model.weighter.name!r}. "
                     f"Received: scope={scope!r}"
                 )
-            if self._shares_representation:
-                total = self._representation_pass.gramian()
-            else:
-                total = self._passes.products(self._reaching(scope))
-            return distribution.all_sum(total) / scale
+            return distribution.all_sum(self._at_lowest.gramian()) / scale
         split = self._split(scope, other)
         theirs = None if other is None else other._split(scope)
         passes = None if other is None else other._passes
-        total = self._passes.products(split.rest, passes)
+        total = self._passes.products(split.rest, passes, self._scopes(scope))
         return (total + split.products(theirs)) / scale
 
     def gramians(self, scope):
@@ -167,14 +167,12 @@ class TaskGradients(GradientsInFull):
     def norms(self, scope):
         """Returns the `(K,)` norms of the tasks' gradients."""
         if scope == "representation":
-            if self._shares_representation:
-                squares = self._representation_pass.squared_norms()
-            else:
-                squares = self._passes.squares(self._reaching(scope))
-            squares = distribution.all_sum(squares)
+            squares = distribution.all_sum(self._at_lowest.squared_norms())
         else:
             split = self._split(scope)
-            squares = self._passes.squares(split.rest) + split.squared_norms()
+            scopes = self._scopes(scope)
+            squares = self._passes.squares(split.rest, scopes)
+            squares += split.squared_norms()
         # Rounding may leave less than nothing of a vanishing gradient.
         return tf.sqrt(tf.maximum(squares, 0.0)) / self._scale
 
@@ -186,23 +184,38 @@ class TaskGradients(GradientsInFull):
         self._passes.pull(split.rest)
         split.keep()
 
-    @property
-    def _leaves(self):
-        return keras.tree.flatten(self._representation)
-
-    @property
-    def _shares_representation(self):
-        by_task = self._model.arrangement.is_by_task(self._representation)
-        known = self._model.representation_known
-        return known and not (self._separate and by_task)
-
     @functools.cached_property
     def _representation_pass(self):
-        heads = roles.variables_by_head(self._model)
+        units = roles.of(self._model).by_unit
         self._at_leaves = representation_pass(
-            self._local, self._leaves, heads, self._uses
+            self._local, self._leaves, units, self._uses
         )
         return self._at_leaves
+
+    @functools.cached_property
+    def _at_lowest(self):
+        """The tasks' gradients at the tensors that all of them start from."""
+        roles.check_representation(self._model)
+        local, lowest = self._local, roles.of(self._model).reach.lowest
+        if self._separate:
+            tasks = range(local.num_tasks)
+            pulled = [local.of_task(task, self._leaves) for task in tasks]
+            return RepresentationGradients.stack(self._leaves, pulled)
+        at_leaves = self._representation_pass
+        if len(lowest) == len(self._leaves):
+            return at_leaves
+        # Of leaves that follow from each other, what arrives by all paths.
+        tensors = [self._tensors[number] for number in lowest]
+        pulled = [
+            local.tape.gradient(self._leaves, tensors, output_gradients=mine)
+            for mine in zip(*map(tf.unstack, at_leaves.stacked), strict=True)
+        ]
+        return RepresentationGradients.stack(tensors, pulled)
+
+    def _scopes(self, scope):
+        """Returns where each task is measured; `None` if all are alike."""
+        scopes = roles.task_scopes(self._model, scope)
+        return None if all(s == scopes[0] for s in scopes) else scopes
 
     def _split(self, scope, other=None, between_batches=False):
         """Returns the `Split` of a scope, made once."""
@@ -216,14 +229,17 @@ class TaskGradients(GradientsInFull):
         theirs = None if other is None else other._split(scope)
         if (
             self._uses is None
-            or not self._shares_representation
+            or self._separate
+            or not self._leaves
+            or self._scopes(scope) is not None
             or distribution.num_replicas() > 1
             or (theirs and theirs.is_plain)
         ):
             return Split(rest=self._reaching(scope), is_plain=True)
-        heads = {id(v) for v in roles.head_variables(self._model)}
+        units = roles.of(self._model).by_unit
+        heads = {id(v) for variables in units for v in variables}
         return split_gradients(
-            self._sources(scope),
+            roles.scope_variables(self._model, scope),
             heads,
             self._uses,
             self._local,
@@ -253,7 +269,7 @@ class TaskGradients(GradientsInFull):
         }
         missing = [v for v in variables if id(v) not in found]
         if at_leaves and missing:
-            trunk = {id(v) for v in roles.trunk_variables(self._model)}
+            trunk = {id(v) for v in roles.of(self._model).trunk}
             trunk = [v for v in missing if id(v) in trunk]
             cotangents = at_leaves.combined(coefficients)
             pulled = local.through(self._leaves, cotangents, trunk)
@@ -265,9 +281,10 @@ class TaskGradients(GradientsInFull):
         return found
 
     def _reaching(self, scope):
-        """Returns the tensors of a scope, if each task's gradient is there."""
-        sources = self._sources(scope)
-        by_task = zip(*self._passes.pull(sources), strict=True)
+        """Returns the variables of a scope, if each task reaches it."""
+        sources = roles.scope_variables(self._model, scope)
+        columns = self._passes.pull(sources, self._scopes(scope))
+        by_task = zip(*columns, strict=True)
         for task, gradients in zip(
             self._model.task_names, by_task, strict=True
         ):
@@ -275,9 +292,3 @@ class TaskGradients(GradientsInFull):
             if not absent and all(g is None for g in gradients):
                 raise ValueError(roles.unreached(task, scope))
         return sources
-
-    def _sources(self, scope):
-        if scope != "representation":
-            return roles.scope_variables(self._model, scope)
-        roles.check_representation(self._model)
-        return self._leaves

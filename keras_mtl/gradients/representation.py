@@ -39,7 +39,7 @@ def representation_pass(losses, leaves, heads, uses):
                 *(leaves, deltas, matrices, losses.num_tasks),
                 HeadGradients(of_heads, losses.num_tasks),
             )
-    stacked, of_heads = [], []
+    at_leaves, of_heads = [], []
     one_each = len(heads) == losses.num_tasks
     if not one_each:
         (variables,) = heads
@@ -48,19 +48,12 @@ def representation_pass(losses, leaves, heads, uses):
     for task in range(losses.num_tasks):
         mine = heads[task] if one_each else []
         pulled = losses.of_task(task, [*leaves, *mine])
-        at_leaves = pulled[: len(leaves)]
-        stacked.append(
-            [
-                tf.zeros_like(leaf) if gradient is None else gradient
-                for leaf, gradient in zip(leaves, at_leaves, strict=True)
-            ]
-        )
+        at_leaves.append(pulled[: len(leaves)])
         if one_each:
             ids = map(id, mine)
             of_heads.append(dict(zip(ids, pulled[len(leaves) :], strict=True)))
-    stacked = [tf.stack(column) for column in zip(*stacked, strict=True)]
     of_heads = HeadGradients(of_heads, losses.num_tasks)
-    return RepresentationGradients(leaves, stacked, of_heads)
+    return RepresentationGradients.stack(leaves, at_leaves, of_heads)
 
 
 class RepresentationGradients:
@@ -76,6 +69,19 @@ class RepresentationGradients:
         self.leaves = leaves
         self.stacked = stacked
         self.heads = heads
+
+    @classmethod
+    def stack(cls, leaves, gradients, heads=None):
+        """Stacks K lists of gradients, `None` where a task reads nothing."""
+        rows = [
+            [
+                tf.zeros_like(leaf) if gradient is None else gradient
+                for leaf, gradient in zip(leaves, of_task, strict=True)
+            ]
+            for of_task in gradients
+        ]
+        stacked = [tf.stack(column) for column in zip(*rows, strict=True)]
+        return cls(leaves, stacked, heads)
 
     def gramian(self):
         """Returns the `(K, K)` inner products on this replica."""

@@ -1,11 +1,220 @@
-"""Which variables the tasks share, and which belong to one head."""
+"""Which variables the tasks share, and which belong to one of them."""
 
-import keras
-import tensorflow as tf
+import functools
+
+from keras_mtl.checks import did_you_mean
+from keras_mtl.gradients.reach import trace_reach
+
+
+class Roles:
+    """What each trainable variable of a model is to its tasks.
+
+    A unit is a task, or all stacked tasks together.
+
+    Args:
+        model: A built `MultiTaskModel`.
+        key: What these roles hold for: tasks and trainable variables.
+
+    Attributes:
+        reach: `Reach` of the model.
+        variables: List of all trainable variables but weighter's and
+            discriminator's.
+        shared: Those that serve more than one task, or none that is known.
+            With a single unit, all that lead to the cut.
+        own: The rest.
+        trunk: Those that lead to the outputs through the cut alone.
+        by_unit: List of lists: for each unit, its own variables that lead to
+            its output from the cut alone.
+    """
+
+    def __init__(self, model, key):
+        self.key = key
+        self.variables = _task_variables(model)
+        self.reach = reach = trace_reach(model)
+        owners, below = reach.owners(), reach.all_below()
+        alone = len(reach.above) == 1
+        above = set().union(*reach.above.values())
+
+        of_encoder = {id(v) for v in model.encoder.trainable_variables}
+
+        def is_shared(key):
+            units = owners.get(key, ())
+            if not units:  # As of a head without a loss, or a regulariser.
+                return key in of_encoder
+            return len(units) > 1 or (alone and key in below)
+
+        self._shared = {id(v) for v in self.variables if is_shared(id(v))}
+        self.shared = [v for v in self.variables if id(v) in self._shared]
+        self.own = [v for v in self.variables if id(v) not in self._shared]
+        self.trunk = [v for v in self.variables if id(v) in below - above]
+        heads = model.arrangement.head_layers.values()
+        if len(heads) < len(model.task_names):
+            # Of stacked tasks, the variables that have a slice for each.
+            below = below | above - {
+                id(v) for head in heads for v in head.trainable_variables
+            }
+        self.by_unit = [
+            [v for v in self.own if id(v) in mine and id(v) not in below]
+            for mine in reach.above.values()
+        ]
+        self._owners = owners
+
+    @functools.cached_property
+    def has_representation(self) -> bool:
+        """Whether there are tensors that all tasks' gradients pass."""
+        return self.reach.lowest is not None
+
+    def last_shared_layer(self, model) -> list[set]:
+        """Returns for each unit the last shared layer that it reaches.
+
+        Each is a set of variables, by `id`.
+        """
+        reach = self.reach
+        siblings = _siblings(model)
+        found = []
+        for unit, last in reach.last.items():
+            reached = {v for v, us in self._owners.items() if unit in us}
+            last = reach.last_of_all if reach.last_of_all & reached else last
+            whole = set(last).union(*(siblings[v] for v in last))
+            found.append(whole & self._shared)
+        return found
+
+
+def of(model) -> Roles:
+    """Returns the `Roles` of a model as it is built and trainable now."""
+    key = (*model.task_names, *map(id, model.trainable_variables))
+    if model.known_roles is None or model.known_roles.key != key:
+        model.known_roles = Roles(model, key)
+    return model.known_roles
 
 
 def task_variables(model) -> list:
     """Returns all trainable variables but weighter's and discriminator's."""
+    return _task_variables(model)
+
+
+def shared_variables(model) -> list:
+    """Returns the trainable variables that serve more than one task.
+
+    With one task, these are the encoder's.
+    """
+    return of(model).shared
+
+
+def head_variables(model) -> list:
+    """Returns the trainable variables that serve one task only."""
+    return of(model).own
+
+
+def scope_variables(model, scope) -> list:
+    """Returns the variables whose gradients a `scope` asks for.
+
+    Args:
+        model: A built `MultiTaskModel`.
+        scope: `"last_shared_layer"`, `"shared"`, `"all"`, the name of a layer
+            or a tuple of them.
+
+    Returns:
+        List of trainable variables.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    roles = of(model)
+    if scope == "all":
+        variables = roles.variables
+    elif scope == "shared":
+        variables = roles.shared
+    elif scope == "representation":
+        variables = roles.trunk
+    else:
+        wanted = set().union(*task_scopes(model, scope))
+        variables = [v for v in roles.variables if id(v) in wanted]
+    if not variables:
+        raise ValueError(
+            f"{type(model.weighter).__name__} needs gradients of the scope "
+            f"{scope!r}, but the model has no trainable variables there. "
+            "Unfreeze the encoder, or use a weighter that reads losses only."
+        )
+    return variables
+
+
+def task_scopes(model, scope) -> list[set]:
+    """Returns for each unit the variables that it is measured at.
+
+    Args:
+        model: A built `MultiTaskModel`.
+        scope: As in `scope_variables`.
+
+    Returns:
+        List of sets of variables, by `id`; all the same where every task
+        reaches what is asked for, and all empty for whole roles.
+    """
+    roles = of(model)
+    if scope in ("shared", "all"):
+        return [set()] * len(roles.by_unit)
+    if scope == "last_shared_layer":
+        return roles.last_shared_layer(model)
+    layers = {layer.name: layer for layer in model._flatten_layers()}
+    names = (scope,) if isinstance(scope, str) else scope
+    for name in names:
+        if name not in layers:
+            raise ValueError(
+                f"The scope {name!r} is neither one of {list(SCOPES)} nor the "
+                f"name of a layer.{did_you_mean(name, [*SCOPES, *layers])} "
+                "model.encoder.summary(expand_nested=True) shows the names."
+            )
+    found = {id(v) for n in names for v in layers[n].trainable_variables}
+    return [found] * len(roles.by_unit)
+
+
+SCOPES = ("representation", "last_shared_layer", "shared", "all")
+
+
+def check_reach(model):
+    """Raises if a task's loss could not train anything, or not the encoder.
+
+    Args:
+        model: A built `MultiTaskModel`.
+
+    Raises:
+        ValueError: If a task's output does not depend on the representation
+            where one is declared; no weight could ever act on the shared
+            variables through it.
+    """
+    reach = of(model).reach
+    if not reach.below:
+        return
+    for unit, leaves in reach.reads.items():
+        if not leaves and unit in model.task_names:
+            raise ValueError(unreached(unit, "representation"))
+
+
+def check_representation(model):
+    """Raises if there is no representation that all tasks start from.
+
+    Raises:
+        ValueError: With what to do about it.
+    """
+    if of(model).has_representation:
+        return
+    raise ValueError(
+        f"{type(model.weighter).__name__} needs gradients of the "
+        "representation, but no tensors of the model lead from trainable "
+        'layers to every task. Pass scope="shared" to the weighter.'
+    )
+
+
+def unreached(task, scope) -> str:
+    """Returns the message for a head without a gradient at `scope`."""
+    return (
+        f"The head of task {task!r} does not reach the "
+        f"{str(scope).replace('_', ' ')}: its loss has no gradient there. "
+        "Connect the head to the encoder's output."
+    )
+
+
+def _task_variables(model):
     others = [model.weighter, model.discriminator]
     not_mine = {
         id(v)
@@ -16,177 +225,10 @@ def task_variables(model) -> list:
     return [v for v in model.trainable_variables if id(v) not in not_mine]
 
 
-def shared_variables(model) -> list:
-    """Returns the trainable variables that serve more than one task.
-
-    With one task, these are the encoder's.
-    """
-    owners = _owners(model)
-    known = model.representation_known or len(model.task_names) == 1
-    always = {
-        id(v)
-        for v in model.encoder.trainable_variables
-        if known or not owners[id(v)]
+def _siblings(model):
+    """Returns a dict from variable to all those of its layer, by `id`."""
+    return {
+        id(variable): {id(v) for v in layer._trainable_variables}
+        for layer in model._flatten_layers()
+        for variable in layer._trainable_variables
     }
-    return [
-        variable
-        for variable in task_variables(model)
-        if len(owners[id(variable)]) > 1 or id(variable) in always
-    ]
-
-
-def head_variables(model) -> list:
-    """Returns the trainable variables that serve one task only."""
-    shared = {id(v) for v in shared_variables(model)}
-    return [v for v in task_variables(model) if id(v) not in shared]
-
-
-def trunk_variables(model) -> list:
-    """Returns the encoder's trainable variables that are in no head."""
-    if not model.representation_known:
-        return []
-    owners = _owners(model)
-    return [v for v in model.encoder.trainable_variables if not owners[id(v)]]
-
-
-def variables_by_head(model) -> list[list]:
-    """Returns the trainable variables of each layer that holds heads.
-
-    That is one layer per task, or one for all stacked tasks. What several
-    layers share is left out.
-    """
-    mine = {id(v) for v in head_variables(model)}
-    return [
-        [v for v in layer.trainable_variables if id(v) in mine]
-        for (layer,) in _weighed(model, _task_layers(model)).values()
-    ]
-
-
-def scope_variables(model, scope) -> list:
-    """Returns the variables whose gradients a `scope` asks for.
-
-    Args:
-        model: A built `MultiTaskModel`.
-        scope: `"last_shared_layer"`, `"shared"` or `"all"`.
-
-    Returns:
-        List of trainable variables.
-
-    Raises:
-        ValueError: If there are none.
-    """
-    if scope == "all":
-        variables = task_variables(model)
-    else:
-        variables = shared_variables(model)
-    if scope == "last_shared_layer" and variables:
-        variables = _last_layer(model.encoder, {id(v) for v in variables})
-    if not variables:
-        raise ValueError(
-            f"{type(model.weighter).__name__} needs gradients of the scope "
-            f"{scope!r}, but the model has no trainable variables there. "
-            "Unfreeze the encoder, or use a weighter that reads losses only."
-        )
-    return variables
-
-
-def check_representation(model):
-    """Raises if there is no representation that all heads start from.
-
-    Raises:
-        ValueError: With what to do about it.
-    """
-    if model.representation_known:
-        return
-    weighter = type(model.weighter).__name__
-    if model.has_task_encoder:
-        raise ValueError(
-            f"{weighter} needs gradients of the representation, but "
-            f"{type(model.encoder).__name__} gives each task one of its own. "
-            'Pass scope="shared" to the weighter.'
-        )
-    raise ValueError(
-        f"{weighter} needs gradients of the representation, but the model does "
-        "not say which tensor that is. Pass "
-        'representation="layer_name" to from_functional(), or scope="shared" '
-        "to the weighter."
-    )
-
-
-def check_heads_reach(model, representation):
-    """Raises if a head's prediction does not depend on the representation.
-
-    Args:
-        model: A built `MultiTaskModel`.
-        representation: Structure of `keras.KerasTensor`.
-
-    Raises:
-        ValueError: If a head has no gradient there; no weight could ever act
-            on the shared variables through it.
-    """
-    tensors = keras.tree.flatten(representation)
-    if not all("float" in tensor.dtype for tensor in tensors):
-        return
-    specs = keras.tree.map_structure(
-        lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), representation
-    )
-
-    def check(values):
-        heads = _weighed(model, model.arrangement.head_layers)
-        for task, head in heads.items():
-            mine = values[task] if model.has_task_encoder else values
-            with tf.GradientTape() as tape:
-                tape.watch(mine)
-                output = keras.tree.flatten(head(mine, training=False))
-                output = [o for o in output if o.dtype.is_floating]
-            pulled = tape.gradient(output, keras.tree.flatten(mine))
-            if all(gradient is None for gradient in pulled):
-                raise ValueError(unreached(task, "representation"))
-
-    # Traced only: nothing is computed.
-    tf.function(check, autograph=False).get_concrete_function(specs)
-
-
-def unreached(task, scope) -> str:
-    """Returns the message for a head without a gradient at `scope`."""
-    return (
-        f"The head of task {task!r} does not reach the "
-        f"{scope.replace('_', ' ')}: its loss has no gradient there. Connect "
-        "the head to the encoder's output."
-    )
-
-
-def _weighed(model, by_layer):
-    """Returns the entries of `by_layer` but those of outputs without a loss."""
-    unweighed = {*model.output_names} - {*model.task_names}
-    return {n: value for n, value in by_layer.items() if n not in unweighed}
-
-
-def _owners(model):
-    owners = {id(v): set() for v in task_variables(model)}
-    for task, layers in _task_layers(model).items():
-        for layer in layers:
-            for variable in layer.trainable_variables:
-                owners[id(variable)].add(task)
-    return owners
-
-
-def _task_layers(model):
-    heads = model.arrangement.head_layers
-    if model.has_task_encoder:
-        paths = {task: model.encoder.layers_of(task) for task in heads}
-        return {task: [head, *paths[task]] for task, head in heads.items()}
-    if model.representation_known:
-        return {task: [head] for task, head in heads.items()}
-    inputs, outputs = model.encoder.inputs, model.encoder.output
-    return {task: [keras.Model(inputs, outputs[task])] for task in outputs}
-
-
-def _last_layer(layer, shared):
-    """Returns the shared variables of the last layer that has any."""
-    children = getattr(layer, "layers", None) or layer._layers
-    for child in reversed(children):
-        found = _last_layer(child, shared)
-        if found:
-            return found
-    return [v for v in layer.trainable_variables if id(v) in shared]

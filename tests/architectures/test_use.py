@@ -13,6 +13,7 @@ from keras_mtl.architectures import (
     TaskDiscriminator,
     TaskEncoder,
 )
+from keras_mtl.gradients import TaskGradients
 from keras_mtl.layers import StackedHeads
 from tests.architectures.adversarial import (
     TASKS,
@@ -225,8 +226,8 @@ CASES = [
             *(Plain(TASKS), heads()), discriminator=TaskDiscriminator()
         ),
         "Plain has no shared features for a task discriminator. Set its "
-        "`shares_features` and return them from call(return_shared=True), or "
-        "drop the discriminator.",
+        "`shares_features` if shared() returns them, or drop the "
+        "discriminator.",
     ),
 ]
 
@@ -263,16 +264,19 @@ def test_shared_inputs_are_refused_before_training():
     model.evaluate(x["tone"], y, verbose=0)
 
 
-def test_there_is_no_representation_in_common():
+def test_the_shared_features_are_the_representation():
+    """With inputs of their own, tasks have no rows there in common."""
     model = build()
     weighter = weighters.MGDA(scope="representation")
     model.compile("sgd", loss="mse", weighter=weighter, jit_compile=False)
-    with pytest.raises(ValueError) as error:
-        model.train_on_batch(*data())
-    assert str(error.value) == (
-        "MGDA needs gradients of the representation, but SharedPrivate gives "
-        'each task one of its own. Pass scope="shared" to the weighter.'
+    x, y = data()
+    assert not model.has_common_representation(x)
+    model.train_on_batch(x, y)
+    gramian = TaskGradients(model, (x, y, None), training=False).gramian(
+        "representation"
     )
+    assert np.all(np.diag(gramian) > 0)
+    np.testing.assert_array_equal(gramian, np.diag(np.diag(gramian)))
 
 
 def test_features_of_unknown_size():

@@ -1,0 +1,169 @@
+"""What the tensors of a traced graph follow from, and through what."""
+
+from typing import NamedTuple
+
+# Their results have no gradient, or none that could be other than 0.
+WITHOUT_GRADIENT = (
+    *("StopGradient", "ZerosLike", "OnesLike", "Shape", "Size", "Rank"),
+    *("Floor", "Ceil", "Round", "Rint", "Sign"),
+)
+CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+
+
+class Found(NamedTuple):
+    """What a walk back has met.
+
+    Args:
+        variables: Set of variables, by `id`.
+        stopped: Set of names of the tensors at which it stopped.
+    """
+
+    variables: set
+    stopped: set
+
+
+class VariableUse(NamedTuple):
+    """An operation that brings variables and data together.
+
+    Args:
+        name: String.
+        variables: Set of variables, by `id`.
+        data: List of the tensors that the variables are applied to.
+    """
+
+    name: str
+    variables: set
+    data: list
+
+
+class Ancestry:
+    """Walks a traced graph back, along what has a gradient.
+
+    Args:
+        variables: Dict from the name of a captured handle to the `id` of its
+            variable.
+        data: Set of the names of the function's own arguments.
+    """
+
+    def __init__(self, variables, data=()):
+        self._variables = variables
+        self._data = data
+        self._follows = {}
+
+    def of(self, tensors, stops=()) -> Found:
+        """Returns what these tensors follow from, as far as `stops`.
+
+        Args:
+            tensors: List of tensors.
+            stops: Names of tensors to stop at.
+        """
+        variables, stopped, seen = set(), set(), set()
+        left = list(tensors)
+        while left:
+            tensor = left.pop()
+            if tensor.name in seen:
+                continue
+            seen.add(tensor.name)
+            if tensor.name in stops:
+                stopped.add(tensor.name)
+            elif tensor.name in self._variables:
+                variables.add(self._variables[tensor.name])
+            else:
+                left += _parents(tensor)
+        return Found(variables, stopped)
+
+    def nearest(self, tensors, wanted) -> list[VariableUse]:
+        """Returns the uses of `wanted` variables that are met first.
+
+        Args:
+            tensors: List of tensors.
+            wanted: Set of variables, by `id`.
+        """
+        uses, seen, left = {}, set(), list(tensors)
+        while left:
+            tensor = left.pop()
+            if tensor.name in seen:
+                continue
+            seen.add(tensor.name)
+            use = self._use(tensor)
+            if use.variables & wanted:
+                uses[use.name] = use
+            else:
+                left += use.data
+        return list(uses.values())
+
+    def passes(self, tensor, stops) -> bool:
+        """Whether variables lead to `tensor` without leading to a stop."""
+        seen, left = set(), [tensor]
+        while left:
+            tensor = left.pop()
+            if tensor.name in seen or tensor.name in stops:
+                continue
+            seen.add(tensor.name)
+            use = self._use(tensor)
+            if use.variables and not self.of(use.data, stops).stopped:
+                return True
+            left += use.data
+        return False
+
+    def _use(self, tensor):
+        parents = _parents(tensor)
+        data = [parent for parent in parents if self._follows_data(parent)]
+        variables = set()
+        for parent in parents:
+            if not self._follows_data(parent):
+                variables |= self.of([parent]).variables
+        return VariableUse(tensor.op.name, variables, data)
+
+    def _follows_data(self, tensor):
+        """Whether a tensor depends on the inputs, with a gradient or not."""
+        left = [tensor]
+        while left:
+            tensor = left[-1]
+            if tensor.name in self._follows:
+                left.pop()
+                continue
+            if tensor.name in self._data:
+                self._follows[tensor.name] = True
+                continue
+            inputs = [] if _is_size(tensor.op) else list(tensor.op.inputs)
+            unknown = [i for i in inputs if i.name not in self._follows]
+            if unknown:
+                left += unknown
+                continue
+            self._follows[tensor.name] = any(
+                self._follows[i.name] for i in inputs
+            )
+        return self._follows[tensor.name]
+
+
+def _parents(tensor):
+    """Returns the inputs of a tensor's operation that a gradient reaches."""
+    op = tensor.op
+    if op.type in WITHOUT_GRADIENT:
+        return []
+    inputs = list(op.inputs)
+    if op.type in CALLS:
+        inputs = _arguments(tensor)
+    return [i for i in inputs if _carries(i.dtype)]
+
+
+def _arguments(tensor):
+    """Returns the arguments of a call that one of its results reads."""
+    op = tensor.op
+    body = op.graph._get_function(op.get_attr("f").name)
+    if body is None:
+        return list(op.inputs)
+    graph = body.graph
+    names = [argument.name for argument in graph.inputs]
+    walk = Ancestry({}).of([graph.outputs[tensor.value_index]], set(names))
+    pairs = zip(names, op.inputs, strict=True)
+    return [outer for name, outer in pairs if name in walk.stopped]
+
+
+def _carries(dtype):
+    return not (dtype.is_integer or dtype.is_bool or dtype.name == "string")
+
+
+def _is_size(op):
+    return op.type in ("Shape", "Size", "Rank")

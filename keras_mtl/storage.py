@@ -1,0 +1,85 @@
+"""What is saved of a model of many tasks, and how it is made again."""
+
+import keras
+import numpy as np
+
+from keras_mtl import random_state
+from keras_mtl.checks import fitting
+from keras_mtl.trainer import TaskTrainer
+
+
+class StoredModel(TaskTrainer):
+    """What `MultiTaskModel` does in `save`, `load_model` and checkpoints."""
+
+    def get_config(self):
+        """Returns encoder and heads, serialized."""
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "heads": keras.saving.serialize_keras_object(self.heads),
+            "separate_inputs": self.separate_inputs,
+            "discriminator": keras.saving.serialize_keras_object(
+                self.discriminator
+            ),
+        }
+
+    def get_build_config(self):
+        """Returns the shapes of the inputs, once known."""
+        if self.input_structure is None:
+            return None
+        inputs = keras.tree.map_structure(_plain, self.input_structure)
+        return {"inputs": keras.saving.serialize_keras_object(inputs)}
+
+    def build_from_config(self, config):
+        """Builds all layers from `get_build_config()`."""
+        with fitting(type(self).__name__, config):
+            inputs = keras.saving.deserialize_keras_object(config["inputs"])
+            self.build_from_inputs(inputs)
+
+    def save_own_variables(self, store):
+        """Saves the state of random layers, which Keras leaves out.
+
+        And the number of epochs finished, where the model is compiled.
+        """
+        super().save_own_variables(store)
+        random_state.save(self._parts(), store)
+        if self.compiled:
+            store["epoch"] = self.epoch.numpy()
+
+    def load_own_variables(self, store):
+        """Loads what `save_own_variables` saved."""
+        names = sorted(store.keys())
+        own = {name: store[name] for name in names if name.isdigit()}
+        super().load_own_variables(own)
+        random_state.load(self._parts(), store)
+        if self.compiled and "epoch" in store:
+            self.epoch.assign(np.asarray(store["epoch"]))
+
+    def _trackable_children(self, save_type="checkpoint", **kwargs):
+        children = super()._trackable_children(save_type, **kwargs)
+        if save_type == "checkpoint":  # That of `tf.train.Checkpoint`.
+            children |= random_state.variables(self._parts())
+            if self.compiled:
+                children["epoch"] = self.epoch.value
+        return children
+
+    def _parts(self):
+        layers = self.arrangement.head_layers
+        heads = {f"head_{name}": layer for name, layer in layers.items()}
+        return {"encoder": self.encoder, **heads}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Returns the model of `get_config()`, not compiled."""
+        names = ("encoder", "heads", "discriminator")
+        config.pop("representation_known", None)  # Of version 0.1.0.
+        with fitting(cls.__name__, config):
+            parts = keras.saving.deserialize_keras_object(
+                {name: config.pop(name, None) for name in names},
+                custom_objects,
+            )
+            return cls(**parts, **config)
+
+
+def _plain(tensor):
+    return keras.KerasTensor(tensor.shape, tensor.dtype, name=tensor.name)
