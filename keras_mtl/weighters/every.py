@@ -17,8 +17,9 @@ class Every(Wrapper):
     """Another weighter that measures and learns in every n-th step only.
 
     Between these steps the last weights hold, and a step costs what one with
-    constant weights does. For weighters that read gradients; one of losses is
-    as cheap as constant weights already, and only gets staler losses.
+    constant weights does, and a second pass over the heads. For weighters that
+    read gradients; one of losses is as cheap as constant weights already, and
+    only gets staler losses.
 
     On plain arrays every call takes signals, and those between are ignored.
 

@@ -84,7 +84,9 @@ class GradNorm(GradientWeighter):
         away = tf.abs(norms - target) > 1e-6 * target
         sign = tf.where(away, tf.sign(norms - target), 0.0)
         step = self.adam.direction(sign * gradient_norms, seen)
-        weights = self.task_weights - self.learning_rate * step
+        weights = (
+            tf.convert_to_tensor(self.task_weights) - self.learning_rate * step
+        )
         weights = tf.where(
             seen, tf.maximum(weights, SMALLEST_WEIGHT), self.task_weights
         )
