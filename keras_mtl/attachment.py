@@ -3,6 +3,8 @@
 import weakref
 from contextlib import contextmanager
 
+import tensorflow as tf
+
 from keras_mtl import distribution, optimizers
 
 
@@ -51,16 +53,21 @@ def replaced(model, weighter):
         weighter: `Weighter`, perhaps the one in use.
     """
     last, optimizer = model.weighter, model.optimizer
-    steps = int(optimizer.iterations)
+    steps = _steps_of(optimizer)
     attach(model, weighter)
     try:
         yield
     except BaseException:
-        took_none = int(model.optimizer.iterations) == steps
+        took_none = _steps_of(model.optimizer) == steps
         if model.weighter is not last and took_none:
             attach(model, last)
             model.optimizer = optimizer
         raise
+
+
+def _steps_of(optimizer):
+    # Keras cannot convert a variable that is spread over replicas.
+    return int(tf.convert_to_tensor(optimizer.iterations))
 
 
 def build_optimizer(model):

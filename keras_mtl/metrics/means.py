@@ -130,7 +130,10 @@ class TaskMeans(keras.metrics.Metric):
     @property
     def steps(self) -> int:
         """How many steps were taken since the reset, skipped ones included."""
-        return int(self._totals[3] + self._skipped[0])
+        totals, skipped = map(
+            tf.convert_to_tensor, (self._totals, self._skipped)
+        )
+        return int(totals[3] + skipped[0])
 
     def faults(self) -> Faults:
         """Returns what was missing or not finite since the reset."""
