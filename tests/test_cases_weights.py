@@ -1,0 +1,376 @@
+"""Classes to ignore, weights of classes, labels and pixels; bad labels.
+
+Each right value is NumPy's or plain Keras', computed in the same test.
+"""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_mtl.data import mask_missing
+from keras_mtl.layers import StackedHeads
+from tests.test_cases_labels import (
+    BOXES,
+    HALF,
+    KINDS,
+    RNG,
+    ROWS,
+    X,
+    Y,
+    build,
+    compiled,
+    evaluate,
+    history,
+    two,
+)
+
+PIXELS = RNG.integers(0, 3, (ROWS, 4))
+VOID = RNG.uniform(size=PIXELS.shape) < 0.6
+SPARSE = keras.losses.SparseCategoricalCrossentropy
+
+
+def pixel_head():
+    return keras.Sequential(
+        [keras.layers.Dense(12), keras.layers.Reshape((4, 3))]
+    )
+
+
+def labels_of_pixels(model, x=X):
+    logits = model.predict(x, verbose=0)["map"]
+    return logits, tf.nn.log_softmax(logits).numpy()
+
+
+def test_a_class_to_ignore_counts_as_missing():
+    loss = SPARSE(from_logits=True, ignore_class=255)
+    model = compiled({"map": pixel_head()}, {"map": loss}, metrics=["accuracy"])
+    y = np.where(VOID, 255, PIXELS)
+    logs = evaluate(model, X, {"map": y})
+    logits, log_p = labels_of_pixels(model)
+    values = -np.take_along_axis(log_p, PIXELS[..., None], -1)[..., 0]
+    assert logs["map_loss"] == pytest.approx(values[~VOID].mean(), rel=1e-5)
+    keras_loss = float(loss(y.astype("float32"), logits))
+    assert logs["map_loss"] == pytest.approx(keras_loss, rel=1e-5)
+    hits = (logits.argmax(-1) == PIXELS)[~VOID].mean()
+    assert logs["map_accuracy"] == pytest.approx(hits)
+    first = history(model, X, {"map": y}, batch_size=ROWS)
+    assert first["map_loss"][0] == pytest.approx(keras_loss, rel=1e-5)
+
+
+def test_masks_of_pixels_reach_each_metric():
+    heads = {"map": pixel_head(), "mask": keras.layers.Dense(4, "sigmoid")}
+    metrics = {
+        "map": [keras.metrics.MeanIoU(3, sparse_y_pred=False), "accuracy"],
+        "mask": [
+            keras.metrics.AUC(name="auc"),
+            keras.metrics.Precision(name="precision"),
+            keras.metrics.Recall(name="recall"),
+            keras.metrics.BinaryIoU(name="iou"),
+            keras.metrics.BinaryAccuracy(name="hits"),
+            keras.metrics.MeanSquaredError(name="mse"),
+        ],
+    }
+    loss = {"map": SPARSE(from_logits=True), "mask": "binary_crossentropy"}
+    model = compiled(heads, loss, metrics=metrics)
+    mask = (RNG.uniform(size=(ROWS, 4)) < 0.5).astype("float32")
+    kept = (~VOID).astype("float32")
+    logs = evaluate(
+        model,
+        X,
+        {"map": PIXELS, "mask": mask},
+        sample_weight={"map": kept, "mask": kept},
+        batch_size=5,
+    )
+    outputs = model.predict(X, verbose=0)
+    flat, of_mask = ~VOID, outputs["mask"]
+    assert logs["map_accuracy"] == pytest.approx(
+        (outputs["map"].argmax(-1) == PIXELS)[flat].mean()
+    )
+    # Plain Keras on the pixels that are there.
+    plain = {
+        "map_mean_io_u": keras.metrics.MeanIoU(3),
+        "mask_auc": keras.metrics.AUC(),
+        "mask_precision": keras.metrics.Precision(),
+        "mask_recall": keras.metrics.Recall(),
+        "mask_iou": keras.metrics.BinaryIoU(),
+        "mask_hits": keras.metrics.BinaryAccuracy(),
+        "mask_mse": keras.metrics.MeanSquaredError(),
+    }
+    for name, metric in plain.items():
+        label, output = mask[flat], of_mask[flat]
+        if name == "map_mean_io_u":
+            label = PIXELS[flat]
+            output = outputs["map"].argmax(-1)[flat]
+        elif name not in ("mask_auc", "mask_precision", "mask_recall"):
+            label, output = label[:, None], output[:, None]
+        metric.update_state(label, output)
+        expected = float(metric.result())
+        assert logs[name] == pytest.approx(expected, abs=1e-5), name
+
+
+@pytest.mark.parametrize(
+    ("loss", "reduction", "scale"),
+    [
+        ("BinaryCrossentropy", "sum_over_batch_size", None),
+        ("BinaryCrossentropy", "sum", 5.0),
+        ("MeanSquaredError", "sum_over_batch_size", None),
+        ("Huber", "mean_with_sample_weight", "weights"),
+    ],
+)
+def test_weights_for_single_labels(loss, reduction, scale):
+    """`Σ w l / #{w ≠ 0}` over single labels, by NumPy."""
+    loss = getattr(keras.losses, loss)(reduction=reduction)
+    model = compiled({"tags": keras.layers.Dense(5, "sigmoid")}, {"tags": loss})
+    y = (RNG.uniform(size=(ROWS, 5)) < 0.4).astype("float32")
+    y[0, 0] = np.nan
+    weight = RNG.integers(0, 3, (ROWS, 5)).astype("float32")
+    weight[0, 0] = 0.0
+    logs = evaluate(
+        model, X, {"tags": y}, sample_weight={"tags": weight}, batch_size=ROWS
+    )
+    p = model.predict(X, verbose=0)["tags"]
+    t = np.nan_to_num(y)
+    if isinstance(loss, keras.losses.BinaryCrossentropy):
+        values = -(t * np.log(p) + (1 - t) * np.log(1 - p))
+    else:
+        half = 2.0 if isinstance(loss, keras.losses.Huber) else 1.0
+        values = (p - t) ** 2 / half
+    divisor = {None: (weight != 0).sum(), "weights": weight.sum()}
+    expected = (values * weight).sum() / divisor.get(scale, scale)
+    assert logs["tags_loss"] == pytest.approx(expected, rel=1e-4)
+    masked, present = mask_missing({"tags": y}, vector=False)
+    assert present["tags"].shape == y.shape
+    assert np.isfinite(history(model, X, masked, sample_weight=present)["loss"])
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+@pytest.mark.parametrize("as_data_set", [False, True])
+def test_class_weights_are_those_of_plain_keras(one_hot, as_data_set):
+    loss = "sparse_categorical_crossentropy"
+    labels = KINDS
+    if one_hot:
+        loss, labels = "categorical_crossentropy", np.eye(3)[KINDS]
+    head = keras.layers.Dense(3, "softmax")
+    model = compiled({"kind": head}, {"kind": loss})
+    plain = keras.Sequential([model.encoder, model.heads["kind"]])
+    weights = {0: 1.0, 1: 19.0, 2: 0.5}
+    outputs = model.predict(X, verbose=0)["kind"]
+    values = -np.log(outputs[np.arange(ROWS), KINDS])
+    expected = np.mean(values * np.vectorize(weights.get)(KINDS))
+    plain.compile("sgd", loss=loss)
+    with_keras = plain.train_on_batch(X, labels, class_weight=weights)
+    assert with_keras == pytest.approx(expected, rel=1e-5)
+    x, y = X, {"kind": labels}
+    outputs = model.predict(X, verbose=0)["kind"]
+    values = -np.log(outputs[np.arange(ROWS), KINDS])
+    expected = np.mean(values * np.vectorize(weights.get)(KINDS))
+    if as_data_set:
+        data = tf.data.Dataset.from_tensor_slices((X, y)).batch(ROWS)
+        x, y = data, None
+    logs = history(model, x, y, class_weight={"kind": weights})
+    assert logs["kind_loss"][0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_class_weights_multiply_sample_weights():
+    model = compiled(
+        {"kind": keras.layers.Dense(3, "softmax")},
+        {"kind": "sparse_categorical_crossentropy"},
+    )
+    outputs = model.predict(X, verbose=0)["kind"]
+    values = -np.log(outputs[np.arange(ROWS), KINDS])
+    factors = np.where(KINDS == 1, 19.0, 1.0) * HALF
+    logs = model.train_on_batch(
+        X,
+        {"kind": KINDS},
+        sample_weight={"kind": HALF},
+        class_weight={"kind": {1: 19.0}},
+        return_dict=True,
+    )
+    expected = (values * factors).sum() / HALF.sum()
+    assert logs["kind_loss"] == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(
+        ValueError, match=r"Pass class_weight=\{'kind': \{0: 1.0, 1: 2.0\}\}"
+    ):
+        history(model, X, {"kind": KINDS}, class_weight={0: 1.0, 1: 2.0})
+    with pytest.raises(ValueError, match="Task 'x' has a class weight but"):
+        history(model, X, {"kind": KINDS}, class_weight={"x": {0: 1.0}})
+
+
+def test_a_task_without_labels_in_an_epoch_has_no_metric():
+    model = two(metrics=["mae"])
+    data = tf.data.Dataset.from_tensor_slices(
+        (X, Y, {"a": np.ones(ROWS), "b": np.zeros(ROWS)})
+    ).batch(4)
+    with pytest.warns(UserWarning, match=r"tasks \['b'\] had no label"):
+        logs = history(model, data)
+    assert np.isnan([logs["b_loss"], logs["b_mae"]]).all()
+    assert np.isfinite(logs["a_mae"]).all()
+    stacked = build(StackedHeads(["a", "b"]))
+    stacked.compile("sgd", "mse", metrics=["mae"], jit_compile=False)
+    logs = evaluate(stacked, X, {"a": Y["a"]})
+    assert np.isnan([logs["b_loss"], logs["b_mae"]]).all()
+    error = stacked.predict(X, verbose=0)[:, 0] - Y["a"][:, 0]
+    assert logs["a_mae"] == pytest.approx(np.abs(error).mean(), rel=1e-5)
+    with pytest.warns(UserWarning, match=r"tasks \['b'\] have no labels in"):
+        history(stacked, X, {"a": Y["a"]})
+
+
+@pytest.mark.parametrize("name", ["loss", "weight"])
+def test_a_metric_does_not_overwrite_a_column(name):
+    metric = keras.metrics.MeanSquaredError(name=name)
+    with pytest.raises(ValueError, match=f"be called 'a_{name}', as the"):
+        history(two(metrics={"a": [metric]}), X, Y)
+
+
+def test_integer_labels_of_losses_that_take_classes():
+    heads = {"main": keras.layers.Dense(3, "softmax")}
+    for loss in (
+        keras.losses.CategoricalGeneralizedCrossEntropy(),
+        keras.losses.Circle(),
+    ):
+        model = compiled(dict(heads), {"main": loss})
+        logs = evaluate(model, X, {"main": KINDS}, batch_size=ROWS)
+        output = tf.constant(model.predict(X, verbose=0)["main"])
+        expected = float(loss(tf.constant(KINDS, "float32"), output))
+        assert logs["main_loss"] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["ragged", "sparse"])
+def test_ragged_and_sparse_inputs_of_a_data_set(kind):
+    if kind == "ragged":
+        tokens = tf.ragged.constant([[1, 2], [3], [4, 1, 2], [2]])
+        inputs = keras.Input((None,), dtype="int32", ragged=True)
+        middle = keras.layers.Lambda(
+            lambda t: tf.reduce_mean(tf.one_hot(t.to_tensor(), 5), axis=1),
+            output_shape=(5,),
+        )(inputs)
+    else:
+        tokens = tf.sparse.from_dense(np.eye(4, dtype="float32"))
+        inputs = keras.Input((4,), sparse=True)
+        middle = keras.layers.Dense(5)(inputs)
+    encoder = keras.Model(inputs, middle)
+    model = build({"a": keras.layers.Dense(1)}, encoder)
+    model.compile("sgd", {"a": "mse"}, jit_compile=False)
+    labels = {"a": np.ones((4, 1), "float32")}
+    data = tf.data.Dataset.from_tensor_slices((tokens, labels)).batch(4)
+    logs = evaluate(model, data, None)
+    output = model.predict(data.map(lambda x, y: x), verbose=0)["a"]
+    assert logs["a_loss"] == pytest.approx(np.mean((output - 1) ** 2), rel=1e-4)
+    assert history(model, data)["a_loss"][0] == pytest.approx(
+        logs["a_loss"], rel=1e-5
+    )
+
+
+def test_inputs_named_as_tasks():
+    inputs = {name: keras.Input((2,), name=name) for name in ("image", "age")}
+    both = keras.layers.Concatenate()(list(inputs.values()))
+    encoder = keras.Model(inputs, keras.layers.Dense(5)(both))
+    heads = {"age": keras.layers.Dense(1), "sex": keras.layers.Dense(2)}
+    x = {"image": X[:, :2], "age": X[:, 2:]}
+    y = {"age": Y["a"], "sex": Y["b"]}
+    model = build(heads, encoder)
+    model.compile("sgd", "mse", weighter="pcgrad", jit_compile=False)
+    assert np.isfinite(history(model, x, y)["loss"]).all()
+
+    class Joins(keras.layers.Layer):
+        def call(self, inputs):
+            return keras.ops.concatenate([inputs["image"], inputs["age"]], -1)
+
+    def of_layer(**kwargs):
+        heads = {"age": keras.layers.Dense(1), "sex": keras.layers.Dense(2)}
+        model = build(heads, Joins(), **kwargs)
+        model.compile("sgd", "mse", jit_compile=False)
+        return model
+
+    with pytest.raises(ValueError, match="Pass separate_inputs=False to Multi"):
+        of_layer().fit(x, y, verbose=0)
+    model = of_layer(separate_inputs=False)
+    assert model.get_config()["separate_inputs"] is False
+    assert np.isfinite(history(model, x, y)["loss"]).all()
+    with pytest.raises(ValueError, match=r"\['image'\] are no tasks"):
+        of_layer(separate_inputs=True).fit(x, y, verbose=0)
+
+
+NAN = Y["a"].copy()
+NAN[7] = np.nan
+OUTSIDE = KINDS.copy()
+OUTSIDE[4] = 3
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"a": NAN}, r"Task 'a' has a label .*nan in row 7, 1 such.*math.nan"),
+        ({"kind": OUTSIDE}, r"'kind' .*classes 0 to 2. Received: 3 in row 4"),
+        ({"kind": np.where(KINDS == 1, -1, KINDS)}, r"missing=-1\)"),
+        ({"a": Y["a"][:5]}, r"Task 'a': .*Received: inputs 12, labels 5"),
+        ({"a": np.array(["x"] * ROWS)}, "labels that are not numbers"),
+        ({"a": {"x": Y["a"]}}, r"labels of task 'a' are not nested as"),
+    ],
+)
+def test_bad_labels_end_before_training(labels, message):
+    heads = {
+        "a": keras.layers.Dense(1),
+        "kind": keras.layers.Dense(3, "softmax"),
+    }
+    losses = {"a": "mse", "kind": "sparse_categorical_crossentropy"}
+    good = {"a": Y["a"], "kind": KINDS}
+    bad = {**good, **labels}
+    model = compiled(heads, losses)
+    for call in (
+        lambda: model.fit(X, bad, verbose=0),
+        lambda: model.fit(X, good, validation_data=(X, bad), verbose=0),
+        lambda: model.evaluate(X, bad, verbose=0),
+    ):
+        with pytest.raises(ValueError, match=message) as caught:
+            call()
+        assert len(str(caught.value)) < 600
+    assert int(model.optimizer.iterations) == 0
+    (task,) = labels
+    weight = {task: np.ones(ROWS, "float32")}
+    if message.endswith("math.nan"):
+        weight[task][7] = 0.0
+        assert np.isfinite(
+            history(model, X, bad, sample_weight=weight)["loss"]
+        ).all()
+
+
+def test_a_loss_of_ones_own_may_cope_with_nan():
+    def masked(y, p):
+        there = tf.math.is_finite(y)
+        return tf.reduce_sum(
+            tf.where(there, (tf.where(there, y, 0.0) - p) ** 2, 0.0), -1
+        )
+
+    model = compiled({"a": keras.layers.Dense(1)}, {"a": masked})
+    assert np.isfinite(history(model, X, {"a": NAN})["loss"]).all()
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        ({"a": np.ones(5)}, r"'a' do not fit its labels. Expected: shape \(12"),
+        ({"a": np.ones((ROWS, 3))}, r"Received: \(12, 3\) of float64"),
+        ({"b": np.ones((ROWS, 2, 2))}, r"Received: \(12, 2, 2\)"),
+        ([np.ones(ROWS), HALF], "Sample weights must be a dict from task name"),
+        ({"a": [HALF, HALF]}, "sample weights of task 'a' are not nested as"),
+        ({"a": -np.ones(ROWS)}, r"'a' must be finite and at least 0. Rec"),
+    ],
+)
+def test_bad_weights_end_before_training(weight, message):
+    model = two()
+    with pytest.raises(ValueError, match=message) as caught:
+        model.fit(X, Y, sample_weight=weight, verbose=0)
+    assert len(str(caught.value)) < 600
+
+
+def test_lists_where_dicts_belong():
+    model = two()
+    with pytest.raises(ValueError, match="Labels must be a dict") as caught:
+        model.fit(X, [Y["a"], Y["b"]], verbose=0)
+    assert len(str(caught.value)) < 600
+    listed = {task: label.tolist() for task, label in Y.items()}
+    weights = {"a": HALF.tolist()}
+    logs = evaluate(model, X, listed, sample_weight=weights)
+    assert logs == evaluate(model, X, Y, sample_weight={"a": HALF})
+    assert BOXES.shape == (ROWS, 4)
