@@ -38,13 +38,15 @@ def export_saved_model(
 
     # A function of its own: the signatures call it, and trace no head again.
     @tf.function(autograph=False, reduce_retracing=True)
-    def serve(inputs):
+    def predict(inputs):
         if preprocessing is not None:
             inputs = preprocessing(inputs)
         # TensorFlow wraps a dict; a functional encoder wants the plain one.
         plain = keras.tree.pack_sequence_as(specs, keras.tree.flatten(inputs))
-        outputs = model(plain, training=False)
-        return model.arrangement.by_name(outputs)
+        return model(plain, training=False)
+
+    def serve(inputs):
+        return model.arrangement.by_name(predict(inputs))
 
     archive.add_endpoint("serve", serve, [served])
     for task in model.arrangement.signatures:
@@ -55,7 +57,8 @@ def export_saved_model(
             )
 
         def serve_task(inputs, task=task):
-            return {task: serve(inputs)[task]}
+            own = {task: predict(inputs)[task]}
+            return model.arrangement.by_name(own)
 
         archive.add_endpoint(task, serve_task, [served])
     archive.write_out(filepath, verbose=verbose)

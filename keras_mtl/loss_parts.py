@@ -122,7 +122,8 @@ def at_path(tree, path):
         if is_dict(tree):
             tree = tree.get(key)
         else:
-            tree = tree[key] if key < len(tree) else None
+            there = isinstance(key, int) and key < len(tree)
+            tree = tree[key] if there else None
     return tree
 
 

@@ -240,10 +240,13 @@ def test_ragged_and_sparse_inputs_of_a_data_set(kind):
     if kind == "ragged":
         tokens = tf.ragged.constant([[1, 2], [3], [4, 1, 2], [2]])
         inputs = keras.Input((None,), dtype="int32", ragged=True)
-        middle = keras.layers.Lambda(
-            lambda t: tf.reduce_mean(tf.one_hot(t.to_tensor(), 5), axis=1),
-            output_shape=(5,),
-        )(inputs)
+
+        def bag(tokens):
+            if isinstance(tokens, tf.RaggedTensor):
+                tokens = tokens.to_tensor()
+            return tf.reduce_mean(tf.one_hot(tokens, 5), axis=1)
+
+        middle = keras.layers.Lambda(bag, output_shape=(5,))(inputs)
     else:
         tokens = tf.sparse.from_dense(np.eye(4, dtype="float32"))
         inputs = keras.Input((4,), sparse=True)

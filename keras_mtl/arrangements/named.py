@@ -14,9 +14,15 @@ from keras_mtl.data.structures import (
     without_none,
 )
 from keras_mtl.data.support_query import support_query_split
-from keras_mtl.loss_parts import at_path, is_dict, is_nested, leaves
+from keras_mtl.loss_parts import (
+    at_path,
+    is_dict,
+    is_nested,
+    leaves,
+    part_name,
+)
 from keras_mtl.metrics import TaskMetrics
-from keras_mtl.tasks import TaskLosses
+from keras_mtl.tasks import TaskLosses, check_nested
 
 
 class NamedTasks:
@@ -90,8 +96,23 @@ class NamedTasks:
         return outputs
 
     def by_name(self, outputs):
-        """Returns a dict from task name to prediction."""
-        return outputs
+        """Returns a dict from task name to prediction, as it is exported.
+
+        That of a head that predicts several tensors has one for each,
+        `<task>_<part>`.
+        """
+        return {
+            part_name(task, path): tensor
+            for task, nested in outputs.items()
+            for path, tensor in leaves(nested)
+        }
+
+    def check_nesting(self, model, y, sample_weight):
+        """Raises unless labels and weights are nested as predictions are."""
+        for task, output in (model.output_structure or {}).items():
+            weight = (sample_weight or {}).get(task)
+            check_nested(task, "labels", y.get(task), output)
+            check_nested(task, "sample weights", weight, output)
 
     def is_by_task(self, structure) -> bool:
         """Whether it is a dict by task name."""

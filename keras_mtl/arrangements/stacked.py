@@ -173,6 +173,9 @@ class StackedTasks:
         """Returns the weights as they are."""
         return sample_weight
 
+    def check_nesting(self, model, y, sample_weight):
+        """Checks nothing: stacked arrays are not nested."""
+
     def owner_of_row(self, x):
         """Returns a function from row to task, `None` if rows are of all."""
         if not has_ids(x):

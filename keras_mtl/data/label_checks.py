@@ -83,8 +83,8 @@ def _checked_weight(name, label, weight):
     fits = array.dtype.kind in "biuf" and array.ndim >= 1
     fits = fits and len(array) == len(label)
     pairs = zip(array.shape[1:], label.shape[1:], strict=False)
-    if array.ndim <= label.ndim:
-        fits = fits and all(w in (1, size) for w, size in pairs)
+    fits = fits and array.ndim <= label.ndim
+    fits = fits and all(w in (1, size) for w, size in pairs)
     if not fits:
         raise ValueError(
             f"The sample weights of task {name!r} do not fit its labels. "
@@ -122,7 +122,7 @@ def _check_values(name, label, weight, loss, output, owner):
             bad = bad | outside
     if not bad.any():
         return
-    if weight is not None and weight.ndim <= label.ndim:
+    if weight is not None:
         axes = label.ndim - weight.ndim
         bad = bad & (weight.reshape(*weight.shape, *[1] * axes) != 0)
         if not bad.any():

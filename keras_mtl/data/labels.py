@@ -88,12 +88,14 @@ def _absent(model, y):
 
 def _checked(model, x, y, sample_weight, class_weight=None):
     tasks = model.arrangement
+    separate = model.is_separate(x)
     y, weights = tasks.arrange(y, sample_weight)
     _build(model, x, y, weights)
+    tasks.check_nesting(model, y, weights)
     check_labels(model, x, y, weights)
     if class_weight is not None:
         weights = by_class(model, x, y, weights, class_weight)
-    if model.is_separate(x):
+    if separate:
         x = {task: part for task, part in x.items() if task in y}
     return x, y, weights
 

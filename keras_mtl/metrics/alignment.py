@@ -17,7 +17,7 @@ CONFUSION = (
 )
 
 
-def update_aligned(task, metric, label, output, weight):
+def update_aligned(task, metric, label, output, weight, whole):
     """Updates a metric with weights of rows, labels or pixels.
 
     Args:
@@ -26,6 +26,7 @@ def update_aligned(task, metric, label, output, weight):
         label: Tensor of labels.
         output: Tensor of predictions.
         weight: Float32 weights, or `None`.
+        whole: Boolean, whether all weights are 0 or 1.
 
     Raises:
         ValueError: If the metric does not take them.
@@ -35,6 +36,8 @@ def update_aligned(task, metric, label, output, weight):
             label, output, weight = _aligned(
                 task, metric, label, output, weight
             )
+            if whole and "int" in str(metric.dtype):
+                weight = tf.cast(weight, metric.dtype)
         metric.update_state(label, output, sample_weight=weight)
     except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
         shapes = f"labels {label.shape}, predictions {output.shape}"

@@ -213,7 +213,8 @@ class TaskMetrics(CompileMetrics):
             (self._flat_weighted_metrics, weight),
         ):
             for metric in of_places[number].metrics:
-                update_aligned(name, metric, label, output, by)
+                whole = by is present
+                update_aligned(name, metric, label, output, by, whole)
         return 1.0 if present is None else tf.reduce_max(present)
 
 
