@@ -75,9 +75,9 @@ class FunctionalGraph:
             if place is None:
                 heads[task] = keras.Model(given, output)
             else:  # Others go on from this output.
-                heads[task] = (
-                    keras.layers.Identity() if single else Select(place)
-                )
+                head = keras.layers.Identity() if single else Select(place)
+                head.built = True  # It is called on separate inputs only.
+                heads[task] = head
         return heads
 
     def predict(self, given) -> dict:

@@ -12,16 +12,17 @@ class StoredModel(TaskTrainer):
     """What `MultiTaskModel` does in `save`, `load_model` and checkpoints."""
 
     def get_config(self):
-        """Returns encoder and heads, serialized."""
-        return {
-            **super().get_config(),
-            "encoder": keras.saving.serialize_keras_object(self.encoder),
-            "heads": keras.saving.serialize_keras_object(self.heads),
-            "separate_inputs": self.separate_inputs,
-            "discriminator": keras.saving.serialize_keras_object(
-                self.discriminator
-            ),
-        }
+        """Returns encoder and heads, serialized, or the functional model."""
+        parts = {"encoder": self.encoder, "heads": self.heads}
+        config = {"separate_inputs": self.separate_inputs}
+        if self.graph is not None:
+            # As one: its parts may hold the same layers.
+            parts = {"network": self.graph.model}
+            config["representation"] = self.graph.representation
+        parts["discriminator"] = self.discriminator
+        for name, part in parts.items():
+            config[name] = keras.saving.serialize_keras_object(part)
+        return {**super().get_config(), **config}
 
     def get_build_config(self):
         """Returns the shapes of the inputs, once known."""
@@ -71,13 +72,16 @@ class StoredModel(TaskTrainer):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """Returns the model of `get_config()`, not compiled."""
-        names = ("encoder", "heads", "discriminator")
+        names = ("network", "encoder", "heads", "discriminator")
         config.pop("representation_known", None)  # Of version 0.1.0.
         with fitting(cls.__name__, config):
             parts = keras.saving.deserialize_keras_object(
-                {name: config.pop(name, None) for name in names},
+                {name: config.pop(name) for name in names if name in config},
                 custom_objects,
             )
+            if "network" in parts:
+                network = parts.pop("network")
+                return cls.from_functional(network, **parts, **config)
             return cls(**parts, **config)
 
 
