@@ -132,7 +132,7 @@ def per_task_weight(sample_weight, labels):
 def check_one_per_task(what, name, values, outputs, labels):
     """Raises unless `values` are `(B, K)`, or `(B,)` of rows of one task."""
     rank = 1 if isinstance(labels, RowLabels) else 2
-    expected = outputs.shape[:rank]
+    expected = tf.TensorShape(outputs.shape[:rank])
     shape = values.shape
     if shape.rank != rank or not expected.is_compatible_with(shape):
         raise ValueError(

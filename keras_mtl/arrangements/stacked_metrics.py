@@ -5,8 +5,10 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 from keras.src.trainers.compile_utils import get_metric
+from keras.src.utils.tracking import no_automatic_dependency_tracking
 
 from keras_mtl.arrangements.own_rows import RowLabels, sum_by_task
+from keras_mtl.arrangements.stacked_counts import counts_of, histogram_of
 from keras_mtl.arrangements.stacked_losses import (
     check_one_per_task,
     per_task_axes,
@@ -25,14 +27,17 @@ class StackedMetrics(keras.metrics.Metric):
     Args:
         task_names: Tuple of K strings.
         metrics: Names, functions or `keras.metrics.MeanMetricWrapper` of what
-            is a mean of one value per row; one list for all tasks, or `None`.
+            is a mean of one value per row, or `AUC`, `Precision` or `Recall`;
+            one list for all tasks, or `None`.
         weighted_metrics: The same.
 
     Raises:
         ValueError: If a dict is given, or, once labels are known, a metric
-            that is no mean over rows.
+            that is neither.
     """
 
+    # The metrics given are read, but not updated: theirs is no state of ours.
+    @no_automatic_dependency_tracking
     def __init__(self, task_names, metrics, weighted_metrics):
         super().__init__(name="compile_metrics")
         self._task_names = task_names
@@ -43,8 +48,8 @@ class StackedMetrics(keras.metrics.Metric):
                 for given in _as_list("weighted_metrics", weighted_metrics)
             ),
         ]
-        self._functions = []
-        self._sums = None
+        self._functions, self._counts = [], []
+        self._sums, self._histograms = None, {}
         self.rows = {METRICS: ()}
         self.built = not self._given
 
@@ -60,7 +65,8 @@ class StackedMetrics(keras.metrics.Metric):
         names = []
         for given, weighted in self._given:
             metric = get_metric(given, label, output)
-            function = _function(metric)
+            counts = counts_of(metric)
+            function = _function(metric) if counts is None else None
             name = metric.name
             if weighted and name in names:
                 name = f"weighted_{name}"
@@ -70,10 +76,27 @@ class StackedMetrics(keras.metrics.Metric):
                     "History is. Give the metric another name."
                 )
             names.append(name)
-            self._functions.append((name, function, weighted))
+            if counts is None:
+                self._functions.append((name, function, weighted))
+            else:
+                self._counts.append((name, counts, weighted))
+        num_tasks = len(self._task_names)
         self._sums = self.add_variable(
-            (len(names), 2, len(self._task_names)), "zeros", name="sums"
+            (len(self._functions), 2, num_tasks), "zeros", name="sums"
         )
+        for _, counts, weighted in self._counts:
+            key = (*counts.histogram, weighted)
+            if key not in self._histograms:
+                shape = (len(counts.thresholds) + 1, 2, num_tasks)
+                self._histograms[key] = (
+                    counts,
+                    self.add_variable(
+                        shape,
+                        "zeros",
+                        name=f"histogram_{len(self._histograms)}",
+                    ),
+                )
+        names = [name for name, *_ in (*self._functions, *self._counts)]
         self.rows = {
             METRICS: tuple(
                 f"{t}_{name}" for name in names for t in self._task_names
@@ -106,7 +129,16 @@ class StackedMetrics(keras.metrics.Metric):
             # The product with a missing label's infinite value would be NaN.
             values = tf.where(by != 0.0, values * by, 0.0)
             sums.append(tf.stack([values, by]))
-        self._sums.assign_add(self._by_task(tf.stack(sums), labels))
+        if sums:
+            self._sums.assign_add(self._by_task(tf.stack(sums), labels))
+        for (*_, weighted), (counts, total) in self._histograms.items():
+            by = present if weight is None or not weighted else weight
+            total.assign_add(
+                histogram_of(
+                    *(counts, labels, label, output, by),
+                    len(self._task_names),
+                )
+            )
 
     def _by_task(self, values, labels):
         """Returns the sums over rows of `(n, 2, B, ...)`, `(n, 2, K)`."""
@@ -119,15 +151,19 @@ class StackedMetrics(keras.metrics.Metric):
 
     def logs(self):
         """Returns the row of results, for `StepLogs`."""
-        if not self._functions:
+        if not self.rows[METRICS]:
             return {}
         totals, counts = tf.unstack(tf.convert_to_tensor(self._sums), axis=1)
         means = tf.math.divide_no_nan(totals, counts)
-        return {METRICS: as_row([tf.where(counts > 0.0, means, float("nan"))])}
+        row = [tf.where(counts > 0.0, means, float("nan"))]
+        for _, counts, weighted in self._counts:
+            _, total = self._histograms[(*counts.histogram, weighted)]
+            row.append(counts.results(tf.convert_to_tensor(total)))
+        return {METRICS: as_row(row)}
 
     def result(self):
         """Returns a dict from `<task>_<metric>` to scalar."""
-        if not self._functions:
+        if not self.rows[METRICS]:
             return {}
         values = tf.unstack(self.logs()[METRICS][0])
         return dict(zip(self.rows[METRICS], values, strict=True))
@@ -156,8 +192,9 @@ def _function(metric):
         raise ValueError(
             f"The metric {metric.name!r} is not a mean of one value per row, "
             "and cannot be taken of stacked tasks. Use metrics such as "
-            "'accuracy', a loss, or a function of labels and predictions that "
-            "reduces the last axis; compute others from predict(). Received: "
+            "'accuracy', a loss, AUC, Precision, Recall, or a function of "
+            "labels and predictions that reduces the last axis; compute others "
+            "from predict(). Received: "
             f"{type(metric).__name__}"
         )
     function, arguments = metric._fn, metric._fn_kwargs
