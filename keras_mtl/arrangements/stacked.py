@@ -69,7 +69,9 @@ class StackedTasks:
     def labels(self, inputs, labels):
         """Returns the labels, with their rows' tasks where there are any."""
         _, task = self.take_ids(inputs)
-        return labels if task is None else RowLabels(labels, task)
+        if task is None:
+            return labels
+        return RowLabels(labels, keras.ops.cast(task, "int32"))
 
     def owners(self, inputs):
         """Returns which task reads which part of the representation alone.
