@@ -158,7 +158,7 @@ class TaskGradients(GradientsInFull):
         """
         split = self._split(scope)
         found = split.layerwise.by_variable() if split.layerwise else {}
-        variables = self._sources(scope)
+        variables = roles.scope_variables(self._model, scope)
         others = [v for v in variables if id(v) not in found]
         self._passes.pull(others)
         found |= {id(v): self._passes.products([v]) for v in others}
