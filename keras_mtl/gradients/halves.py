@@ -1,10 +1,11 @@
 """The tasks' gradients on the even and on the odd rows of a batch."""
 
+import keras
 import tensorflow as tf
 
 from keras_mtl import distribution
 from keras_mtl.arrangements.own_rows import RowLabels
-from keras_mtl.gradients.local_losses import LocalLosses
+from keras_mtl.gradients.local_losses import LocalLosses, global_totals
 
 EVEN, ODD = 0, 1
 
@@ -31,18 +32,13 @@ class HalfLosses:
         weights = _halved(batch, parity)
         with tape:
             local = model.task_losses(batch.labels, batch.outputs, weights)
-            counts = distribution.all_sum(tf.convert_to_tensor(local.counts))
-            counts = tf.stop_gradient(counts)
-            divided = tf.logical_and(counts > 0.0, local.divides)
+            zero = tf.constant(0.0)
+            values, totals = global_totals(local, zero, zero)
             self.losses = LocalLosses(
-                tape,
-                local.sums,
-                tf.where(divided, counts, 1.0),
-                tf.constant(0.0),
-                scale,
+                *(tape, values, len(model.task_names), zero, scale),
                 distribution.num_replicas(),
             )
-        self.present = tf.cast(counts > 0.0, tf.float32)
+        self.present = totals.present
 
 
 def _halved(batch, parity):
@@ -58,7 +54,8 @@ def _halved(batch, parity):
         weights = tf.reshape(weights, [tf.shape(weights)[0], -1])
         return mask[:, None] * weights
     tasks = list(outputs)
-    rows = tf.stack([tf.shape(outputs[task])[0] for task in tasks])
+    leaves = [keras.tree.flatten(outputs[task])[0] for task in tasks]
+    rows = tf.stack([tf.shape(leaf)[0] for leaf in leaves])
     masks = dict(zip(tasks, _masks(rows, parity), strict=True))
     return {
         task: _times(mask, (weights or {}).get(task))
