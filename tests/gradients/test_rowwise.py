@@ -134,7 +134,7 @@ def test_a_representation_for_each_task(ids):
         found = TaskGradients(model, batch, training=True, scope="shared")
         at = found._representation_pass
         return (
-            *(at.gramian(), at.stacked[0], found._representation),
+            *(at.gramian(), at.stacked[0], found._leaves[0]),
             *(found.gramian("shared"), at.combined(tf.constant([1.0, 2, 3]))),
         )
 
