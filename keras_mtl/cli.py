@@ -17,10 +17,12 @@ from keras_mtl.terminal import (
     ExperimentArgument,
     GloveOption,
     PresetOption,
+    SettingsOption,
     console,
     guarded,
     interruptible,
     parsed_object,
+    with_settings,
 )
 
 app = typer.Typer(
@@ -75,6 +77,7 @@ def train(
     glove: GloveOption = None,
     encoder: EncoderOption = None,
     preset: PresetOption = None,
+    settings: SettingsOption = None,
     num_tokens: Annotated[
         int | None, typer.Option(help="Texts: words or tokens that are read.")
     ] = None,
@@ -108,7 +111,7 @@ def train(
         "preset": preset,
         "num_tokens": num_tokens,
     }
-    given = {name: value for name, value in given.items() if value is not None}
+    given = with_settings(given, settings)
     progress = EpochProgress(weighter, console)
     finished = resume and (out / "metrics.json").exists()
     made = make_experiment(experiment, **given)

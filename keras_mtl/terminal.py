@@ -32,6 +32,10 @@ PresetOption = Annotated[
     str | None,
     typer.Option(help="BERT: minilm, or a name or folder for keras-hub."),
 ]
+SettingsOption = Annotated[
+    str | None,
+    typer.Option(help="Further settings, as JSON: '{\"dropout\": 0.3}'."),
+]
 
 console = Console()
 errors = Console(stderr=True)
@@ -92,6 +96,27 @@ def parsed_object(option, text):
             f"Received: {text}"
         )
     return content
+
+
+def with_settings(given, settings) -> dict:
+    """Returns what options and `--settings` give, together.
+
+    Args:
+        given: Dict from setting to what its option says, or None.
+        settings: String, JSON, or None.
+
+    Raises:
+        ValueError: If both give the same setting.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    others = parsed_object("--settings", settings) or {}
+    twice = sorted(given.keys() & others.keys())
+    if twice:
+        raise ValueError(
+            f"--settings must not repeat what options give. Received: {twice} "
+            "by both. Leave one of them out."
+        )
+    return given | others
 
 
 def parsed_integers(option, text):

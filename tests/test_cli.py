@@ -165,3 +165,15 @@ def test_train_writes_a_run_and_leaves_it_alone(tmp_path):
     resumed = run(*command, "--resume")
     assert resumed.exit_code == 0
     assert "This run is finished; nothing to do." in resumed.output
+
+
+def test_train_takes_settings_that_have_no_option(tmp_path):
+    given = ("train", "mtregression", "--out", tmp_path / "run")
+    twice = run(*given, "--seed", "1", "--settings", '{"seed": 2}')
+    assert twice.exit_code == 1
+    assert "--settings must not repeat what options give" in one_line(
+        twice.stderr
+    )
+    unknown = run(*given, "--settings", '{"num_tests": 2}')
+    assert "has no setting 'num_tests'" in one_line(unknown.stderr)
+    assert "Did you mean 'num_test'" in one_line(unknown.stderr)

@@ -12,8 +12,10 @@ from keras_mtl.terminal import (
     ExperimentArgument,
     GloveOption,
     PresetOption,
+    SettingsOption,
     console,
     interruptible,
+    with_settings,
 )
 
 
@@ -29,10 +31,7 @@ def compare(
     glove: GloveOption = None,
     encoder: EncoderOption = None,
     preset: PresetOption = None,
-    settings: Annotated[
-        str | None,
-        typer.Option(help="Further settings, as JSON: '{\"dropout\": 0.3}'."),
-    ] = None,
+    settings: SettingsOption = None,
     sweep: Annotated[
         list[str] | None,
         typer.Option(help="query_split=0.05,0.1 or step_size=0.1,0.5"),
@@ -51,7 +50,6 @@ def compare(
     """Run methods with several seeds; a second call goes on where it was."""
     from keras_mtl.comparisons.comparing import compare as run
     from keras_mtl.comparisons.table import score_table
-    from keras_mtl.terminal import parsed_object
 
     given = {
         "epochs": epochs,
@@ -60,15 +58,7 @@ def compare(
         "encoder": encoder,
         "preset": preset,
     }
-    given = {name: value for name, value in given.items() if value is not None}
-    others = parsed_object("--settings", settings) or {}
-    twice = sorted(given.keys() & others.keys())
-    if twice:
-        raise ValueError(
-            f"--settings must not repeat what options give. Received: {twice} "
-            "by both. Leave one of them out."
-        )
-    given |= others
+    given = with_settings(given, settings)
     names = [name for name in methods.split(",") if name]
     # So that the runs end with this process.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
