@@ -173,6 +173,8 @@ class MultiTaskModel(StoredModel):
         by_task = self.has_task_encoder or self.is_separate(inputs)
         if self.has_task_encoder:
             parts, cut, cuts = self._encode_by_task(inputs, training, apart)
+            if self.encoder.stacked:
+                cut = cut._replace(own=parts)
         elif by_task:
             check_alike(inputs)
             encode = functools.partial(self.encoder, training=training)

@@ -169,14 +169,17 @@ class Cut(NamedTuple):
         tensors: Structure of tensors, as they were computed.
         copies: The same, copies that do not follow from each other: a
             gradient at one is not also that through another.
+        own: `(B, K, U)`, what stacked tasks make of the copies; empty where
+            heads read these, or each its own tensor.
     """
 
     tensors: Any
     copies: Any
+    own: Any = ()
 
     def floating(self) -> tuple[list, list]:
         """Returns the tensors and the copies that have a gradient."""
-        tensors, copies = map(keras.tree.flatten, self)
+        tensors, copies = map(keras.tree.flatten, self[:2])
         kept = [n for n, t in enumerate(tensors) if t.dtype.is_floating]
         return [tensors[n] for n in kept], [copies[n] for n in kept]
 

@@ -43,7 +43,7 @@ def contraction(op, index) -> Contraction | None:
         op: `tf.Operation`.
         index: 0 or 1, which input is the matrix.
     """
-    labels = _labels(op)
+    labels = labels_of(op)
     if labels is None:
         return None
     left, right, result = labels
@@ -83,17 +83,15 @@ def contraction(op, index) -> Contraction | None:
     )
 
 
-def _labels(op):
+def labels_of(op):
     """Returns the labels of both inputs and of the result, or `None`."""
     if op.type == "Einsum":
         if len(op.inputs) != 2:
             return None
         equation = op.get_attr("equation").decode()
-        inputs, result = equation.split("->")
-        left, right = inputs.split(",")
-        terms = left, right, result
+        terms = _terms(equation, op.inputs)
         repeated = any(len(set(term)) < len(term) for term in terms)
-        return None if "." in equation or repeated else terms
+        return None if "." in "".join(terms) or repeated else terms
     if op.type not in PRODUCTS:
         return None
     first, second = (tensor.shape.rank for tensor in op.inputs)
@@ -108,6 +106,21 @@ def _labels(op):
         right + ("zy" if flip_b else "yz"),
         batch + "xz",
     )
+
+
+def _terms(equation, operands):
+    """Returns the labels of both inputs and of the result.
+
+    Those of an ellipsis are given letters where one input alone has it.
+    """
+    inputs, result = equation.split("->")
+    terms = [*inputs.split(","), result]
+    given = [n for n, term in enumerate(terms[:2]) if "..." in term]
+    if len(given) != 1 or operands[given[0]].shape.rank is None:
+        return terms
+    rank = operands[given[0]].shape.rank - len(terms[given[0]]) + 3
+    free = [x for x in "zyxwvutsrqponm" if x not in equation]
+    return [term.replace("...", "".join(free[:rank])) for term in terms]
 
 
 def _arranged(tensor, labels, parts, groups, width):

@@ -100,6 +100,7 @@ class TaskGradients(GradientsInFull):
             )
         self._passes = PassPerTask(self._local)
         self._tensors, self._leaves = cut.floating()
+        self._own = cut.own if hasattr(cut.own, "shape") else None
         if self._uses is not None:
             self._uses.note(self._leaves)
         self.losses, self.present = self.totals.losses, self.totals.present
@@ -188,7 +189,7 @@ class TaskGradients(GradientsInFull):
     def _representation_pass(self):
         units = roles.of(self._model).by_unit
         self._at_leaves = representation_pass(
-            self._local, self._leaves, units, self._uses
+            self._local, self._leaves, units, self._uses, self._own
         )
         return self._at_leaves
 
@@ -269,10 +270,13 @@ class TaskGradients(GradientsInFull):
         }
         missing = [v for v in variables if id(v) not in found]
         if at_leaves and missing:
-            trunk = {id(v) for v in roles.of(self._model).trunk}
-            trunk = [v for v in missing if id(v) in trunk]
+            trunk = missing  # Through what the heads read goes everything.
+            if self._own is None:
+                trunk = {id(v) for v in roles.of(self._model).trunk}
+                trunk = [v for v in missing if id(v) in trunk]
+            starts = self._leaves if self._own is None else at_leaves.starts
             cotangents = at_leaves.combined(coefficients)
-            pulled = local.through(self._leaves, cotangents, trunk)
+            pulled = local.through(starts, cotangents, trunk)
             found |= zip(map(id, trunk), pulled, strict=True)
             missing = [v for v in variables if id(v) not in found]
         if missing:

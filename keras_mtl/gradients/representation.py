@@ -4,9 +4,10 @@ import tensorflow as tf
 
 from keras_mtl.gradients.heads import HeadGradients
 from keras_mtl.gradients.owned import OwnedGradients
+from keras_mtl.gradients.stacked_cut import StackedCutGradients
 
 
-def representation_pass(losses, leaves, heads, uses):
+def representation_pass(losses, leaves, heads, uses, own=None):
     """Returns each task's gradient at the representation, and of its head.
 
     Args:
@@ -15,12 +16,21 @@ def representation_pass(losses, leaves, heads, uses):
         heads: List of lists of the variables of one head each, or of one list
             for all stacked heads.
         uses: `Uses` of the variables, or `None`.
+        own: `(B, K, U)` representations, what stacked tasks make of the
+            leaves; `None` where they read the leaves themselves.
 
     Returns:
         `OwnedGradients` where tasks read parts of their own,
+        `StackedCutGradients` where one tensor holds what they read,
         `LinearHeadGradients` where that is cheaper, or
         `RepresentationGradients`.
     """
+    if own is not None:
+        (variables,) = heads
+        delta, *pulled = losses.of_sum([own, *variables])
+        of_heads = dict(zip(map(id, variables), pulled, strict=True))
+        of_heads = HeadGradients([of_heads], losses.num_tasks)
+        return StackedCutGradients(leaves, own, delta, losses, of_heads)
     if losses.owners is not None:
         (variables,) = heads
         pulled = losses.of_sum([*leaves, *variables])
