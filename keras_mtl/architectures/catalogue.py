@@ -1,0 +1,57 @@
+"""Architectures, by name."""
+
+import keras
+
+from keras_mtl.architectures.mmoe import MMoE
+from keras_mtl.architectures.ple import PLE
+from keras_mtl.architectures.shared_private import SharedPrivate
+from keras_mtl.architectures.task_encoder import TaskEncoder
+from keras_mtl.checks import did_you_mean
+
+CATALOGUE = {
+    "mmoe": MMoE,
+    "ple": PLE,
+    "shared_private": SharedPrivate,
+}
+
+
+def get(identifier, **arguments) -> TaskEncoder:
+    """Returns an architecture from a name, a config dict or an instance.
+
+    Example:
+
+    >>> expert = keras.layers.Dense(16, "relu")
+    >>> get("mmoe", task_names=["income", "marital"], expert=expert)
+
+    Args:
+        identifier: String, dict as `serialize` returns it, or `TaskEncoder`.
+        **arguments: Arguments of the class, with a name.
+
+    Raises:
+        ValueError: If the identifier names no architecture, or an argument
+            that it needs is missing.
+    """
+    if isinstance(identifier, TaskEncoder):
+        return identifier
+    if isinstance(identifier, dict):
+        found = keras.saving.deserialize_keras_object(identifier)
+        if isinstance(found, TaskEncoder):
+            return found
+    if not isinstance(identifier, str) or identifier not in CATALOGUE:
+        raise ValueError(
+            "An architecture must be a name, a config dict or a TaskEncoder. "
+            f"Received: {identifier!r}.{did_you_mean(identifier, CATALOGUE)} "
+            f"Names: {list(CATALOGUE)}"
+        )
+    try:
+        return CATALOGUE[identifier](**arguments)
+    except TypeError as error:
+        raise ValueError(
+            f"The architecture {identifier!r} does not take these arguments. "
+            f"Received: {sorted(arguments)}. {error}"
+        ) from error
+
+
+def serialize(encoder) -> dict:
+    """Returns the config dict of an architecture, without its weights."""
+    return keras.saving.serialize_keras_object(encoder)

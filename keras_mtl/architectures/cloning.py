@@ -1,0 +1,80 @@
+"""Copies of a layer that start with values of their own."""
+
+import keras
+
+# Initial values that are the same in every copy.
+CONSTANT = ("Zeros", "Ones", "Constant", "Identity", "IdentityInitializer")
+# Between the seeds of one copy and the next.
+STRIDE = 1_000_003
+
+
+def clones(config, names) -> list:
+    """Returns a layer for each name, with seeds of its own.
+
+    Args:
+        config: Dict, as `keras.saving.serialize_keras_object` gives it.
+        names: List of strings, the layers' names.
+    """
+    copies = []
+    for number, name in enumerate(names):
+        own = reseeded(config, number)
+        own = {**own, "config": {**own["config"], "name": name}}
+        copies.append(keras.saving.deserialize_keras_object(own))
+    return copies
+
+
+def copies(initializer, number) -> list:
+    """Returns as many initializers that draw values of their own."""
+    config = keras.saving.serialize_keras_object(initializer)
+    return [
+        keras.saving.deserialize_keras_object(reseeded(config, copy))
+        for copy in range(number)
+    ]
+
+
+def check_starts_apart(config):
+    """Raises if copies of a layer would start with equal kernels.
+
+    Equal experts get equal gradients, and stay nearly equal.
+
+    Raises:
+        ValueError: That names the initializer.
+    """
+    for name, initializer in _initializers(config):
+        kind = initializer.get("class_name")
+        if kind in CONSTANT and "kernel" in name:
+            raise ValueError(
+                f"Several copies would start equal, and stay nearly equal: "
+                f"`{name}` is {kind}. Pass a random initializer, such as "
+                "'glorot_uniform'."
+            )
+
+
+def reseeded(config, copy):
+    """Returns a config whose seeds, where given, are those of a copy.
+
+    Args:
+        config: Dict, of a serialized object.
+        copy: Integer, which copy; of 0, the seeds are as they are.
+    """
+    if isinstance(config, list):
+        return [reseeded(part, copy) for part in config]
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: value + STRIDE * copy
+        if key == "seed" and isinstance(value, int)
+        else reseeded(value, copy)
+        for key, value in config.items()
+    }
+
+
+def _initializers(config):
+    if isinstance(config, list):
+        for part in config:
+            yield from _initializers(part)
+    elif isinstance(config, dict):
+        for key, value in config.items():
+            if key.endswith("_initializer") and isinstance(value, dict):
+                yield key, value
+            yield from _initializers(value)

@@ -1,0 +1,118 @@
+"""A level of experts, of tasks' own and shared ones."""
+
+from collections.abc import Mapping
+
+import keras
+
+from keras_mtl.checks import did_you_mean, integer
+
+
+@keras.saving.register_keras_serializable(package="keras_mtl")
+class Level:
+    """What a level of `PLE` consists of.
+
+    Args:
+        expert: Layer or model, not built: what an expert is.
+        num_own: Integer, experts of each task; or a dict from task name to
+            integer.
+        num_shared: Integer, experts that all tasks read.
+
+    Raises:
+        ValueError: If a number is negative.
+    """
+
+    def __init__(self, expert, num_own=1, num_shared=1):
+        self.expert = expert
+        self.num_own = num_own
+        if isinstance(num_own, Mapping):
+            self.num_own = {
+                task: integer(f"num_own[{task!r}]", count, 0)
+                for task, count in num_own.items()
+            }
+        else:
+            self.num_own = integer("num_own", num_own, 0)
+        self.num_shared = integer("num_shared", num_shared, 0)
+
+    def own_of(self, task) -> int:
+        """Returns the number of a task's own experts."""
+        if isinstance(self.num_own, dict):
+            return self.num_own[task]
+        return self.num_own
+
+    def get_config(self) -> dict:
+        """Returns the arguments to make this level again."""
+        return {
+            "expert": keras.saving.serialize_keras_object(self.expert),
+            "num_own": self.num_own,
+            "num_shared": self.num_shared,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns the level of `get_config()`."""
+        expert = keras.saving.deserialize_keras_object(config.pop("expert"))
+        return cls(expert, **config)
+
+
+def check_levels(levels, task_names) -> list[Level]:
+    """Returns the levels, or raises.
+
+    Args:
+        levels: List of `Level` or of their config dicts.
+        task_names: Tuple of strings.
+
+    Raises:
+        ValueError: If there is none, a name is no task's, a task has no expert
+            to read, or a level below the last has experts of one kind only
+            for some and no shared stream for the next.
+    """
+    if not isinstance(levels, list | tuple) or not levels:
+        raise ValueError(
+            "Argument `levels` must be a list of at least one "
+            f"keras_mtl.architectures.Level. Received: levels={levels!r}"
+        )
+    levels = [
+        keras.saving.deserialize_keras_object(level)
+        if isinstance(level, dict)
+        else level
+        for level in levels
+    ]
+    for number, level in enumerate(levels):
+        if not isinstance(level, Level):
+            raise ValueError(
+                "Argument `levels` must be a list of "
+                f"keras_mtl.architectures.Level. Received: {level!r}"
+            )
+        _check_names(level, task_names)
+        for task in task_names:
+            if level.own_of(task) + level.num_shared < 1:
+                raise ValueError(
+                    f"Task {task!r} has no expert in level {number}: it has "
+                    "none of its own, and none is shared. Raise num_own or "
+                    "num_shared."
+                )
+        below = levels[number - 1] if number else None
+        if below is not None and level.num_shared and not below.num_shared:
+            raise ValueError(
+                f"Level {number} has shared experts, but level {number - 1} "
+                "has none whose stream they could read. Set num_shared of "
+                f"level {number - 1} to at least 1, or of level {number} to 0."
+            )
+    return levels
+
+
+def _check_names(level, task_names):
+    if not isinstance(level.num_own, dict):
+        return
+    for task in level.num_own:
+        if task not in task_names:
+            raise ValueError(
+                f"Argument `num_own` names {task!r}, which is no task. Tasks: "
+                f"{list(task_names)}.{did_you_mean(task, task_names)}"
+            )
+    missing = [task for task in task_names if task not in level.num_own]
+    if missing:
+        raise ValueError(
+            f"Argument `num_own` gives no number for the tasks {missing}. Give "
+            "one for each, 0 included."
+        )

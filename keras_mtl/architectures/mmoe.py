@@ -1,0 +1,159 @@
+"""Multi-gate mixture of experts."""
+
+import keras
+from keras import ops
+
+from keras_mtl.architectures.cloning import clones
+from keras_mtl.architectures.experts import Experts
+from keras_mtl.architectures.gates import gate_config, gate_features
+from keras_mtl.architectures.task_encoder import TaskEncoder
+
+
+@keras.saving.register_keras_serializable(package="keras_mtl")
+class MMoE(TaskEncoder):
+    """Experts that all tasks share, mixed by a gate of each task.
+
+    `r_k = Σ_e g_k(x)_e f_e(x)`. The experts' outputs are the cut: gradients at
+    the representation are those of the bank.
+
+    Example:
+
+    >>> encoder = MMoE(["income", "marital"], keras.layers.Dense(16, "relu"))
+    >>> model = MultiTaskModel(encoder, {"income": head, "marital": other})
+
+    Args:
+        task_names: Iterable of strings.
+        expert: Layer or model, not built: what an expert is. Every expert
+            starts with values of its own.
+        num_experts: Integer, at least 1.
+        gate: `"softmax"`, `"dselect_k"`, or a `SoftmaxGate` or `SelectGate`
+            with arguments of its own; each task has a copy.
+        bottom: Layer or model below the experts and the gates, or `None`.
+
+    Call arguments:
+        inputs: Inputs for all tasks, or a dict of them by task name.
+
+    Returns:
+        Dict from task name to `(B, ..., U)` representation. With
+        `keras_mtl.layers.StackedHeads`, `(B, K, U)` in one product.
+
+    Raises:
+        ValueError: If `expert` or `gate` is not usable.
+
+    Reference:
+        - [Ma et al., 2018](https://dl.acm.org/doi/10.1145/3219819.3220007)
+    """
+
+    def __init__(
+        self,
+        task_names,
+        expert,
+        num_experts=8,
+        gate="softmax",
+        bottom=None,
+        **kwargs,
+    ):
+        super().__init__(task_names, **kwargs)
+        self.experts = Experts(expert, num_experts, name="experts")
+        self.bottom = bottom
+        self._gate = gate_config(gate)
+        names = [f"gate_{task}" for task in self.task_names]
+        for copy in clones(self._gate, names):
+            copy.bind(self.experts.num_experts)
+            setattr(self, copy.name, copy)
+
+    def shared(self, inputs, training=None):
+        """Returns the bank, and what the gates read where that is learned."""
+        if self.bottom is None:
+            return self.experts(inputs, training=training)
+        hidden = self.bottom(inputs, training=training)
+        bank = self.experts(hidden, training=training)
+        return {"experts": bank, "features": gate_features(hidden)}
+
+    def own(self, task, cut, inputs, training=None):
+        """Returns a task's mixture."""
+        bank, features = self._read(cut, inputs)
+        weights = getattr(self, f"gate_{task}")(features, training=training)
+        return mixture(weights, bank)
+
+    def own_all(self, cut, inputs, training=None):
+        """Returns all mixtures, `(B, K, ..., U)`, in one product."""
+        bank, features = self._read(cut, inputs)
+        gates = [getattr(self, f"gate_{task}") for task in self.task_names]
+        weights = all_gates(gates, features, training)
+        return mixture(weights, bank)
+
+    def gate_weights(self, inputs) -> dict:
+        """Returns how much each expert counts for each task.
+
+        Args:
+            inputs: Inputs for all tasks, or a dict of them by task name.
+
+        Returns:
+            Dict from task name to `(B, E)` float32.
+        """
+        parts, found = self.by_task(inputs), {}
+        for task, part in parts.items():
+            features = part if self.bottom is None else self.bottom(part)
+            gate = getattr(self, f"gate_{task}")
+            found[task] = gate(gate_features(features))
+        return found
+
+    def _read(self, cut, inputs):
+        if self.bottom is None:
+            return cut, gate_features(inputs)
+        return cut["experts"], cut["features"]
+
+    def get_config(self):
+        """Returns expert, gate and bottom, serialized."""
+        bank = self.experts.get_config()
+        return {
+            **super().get_config(),
+            "task_names": list(self.task_names),
+            "expert": bank["expert"],
+            "num_experts": bank["num_experts"],
+            "gate": self._gate,
+            "bottom": keras.saving.serialize_keras_object(self.bottom),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns the encoder of `get_config()`."""
+        layers = ("expert", "gate", "bottom")
+        own = keras.saving.deserialize_keras_object(
+            {name: config.pop(name) for name in layers}
+        )
+        return cls(**own, **config)
+
+
+def mixture(weights, bank):
+    """Returns experts' outputs, mixed.
+
+    Args:
+        weights: `(B, E)`, or `(B, K, E)` for K mixtures.
+        bank: `(B, E, ..., U)`.
+
+    Returns:
+        `(B, ..., U)`, or `(B, K, ..., U)`.
+    """
+    tasks = "k" if len(weights.shape) == 3 else ""
+    weights = ops.cast(weights, bank.dtype)
+    return ops.einsum(f"b{tasks}e,be...->b{tasks}...", weights, bank)
+
+
+def all_gates(gates, features, training):
+    """Returns `(B, K, E)` weights of gates over the same experts."""
+    if not all(gate.simple for gate in gates):
+        weights = [gate(features, training=training) for gate in gates]
+        return ops.stack(weights, axis=1)
+    for gate in gates:
+        if not gate.built:
+            gate.build(features.shape)
+            gate.built = True
+    kernel = ops.concatenate([gate.kernel for gate in gates], axis=1)
+    logits = ops.matmul(features, ops.cast(kernel, features.dtype))
+    if gates[0].bias is not None:
+        bias = ops.concatenate([gate.bias for gate in gates], axis=0)
+        logits = ops.add(logits, ops.cast(bias, logits.dtype))
+    logits = ops.reshape(logits, (-1, len(gates), gates[0].num_experts))
+    return gates[0].normalised(logits, training)

@@ -1,0 +1,273 @@
+"""Progressive layered extraction: experts of single tasks, and shared ones."""
+
+import keras
+from keras import ops
+
+from keras_mtl.architectures.cloning import check_starts_apart, clones, reseeded
+from keras_mtl.architectures.experts import Experts
+from keras_mtl.architectures.gates import gate_config, gate_features
+from keras_mtl.architectures.levels import check_levels
+from keras_mtl.architectures.mmoe import mixture
+from keras_mtl.architectures.task_encoder import TaskEncoder
+
+# More than a bank has experts, so that no seed occurs twice.
+BETWEEN_BANKS = 1_000
+
+
+@keras.saving.register_keras_serializable(package="keras_mtl")
+class PLE(TaskEncoder):
+    """Levels of experts, some of them a task's own, some shared.
+
+    In each level a task's gate mixes its own experts, which read its stream,
+    and the shared ones, which read the shared stream. A shared gate mixes the
+    experts of all tasks for the next level; the last level has none. One level
+    is CGC. Columns of a gate: the task's own experts first, then the shared
+    ones; of the shared gate, and with `residual`, those of all tasks in order,
+    then the shared ones.
+
+    Example:
+
+    >>> level = Level(keras.layers.Dense(16, "relu"), num_own=2, num_shared=1)
+    >>> encoder = PLE(["income", "marital"], [level, level])
+
+    Args:
+        task_names: Iterable of strings.
+        levels: List of `Level`, or their config dicts.
+        gate: `"softmax"`, `"dselect_k"`, or a `SoftmaxGate` or `SelectGate`;
+            each gate is a copy.
+        bottom: Layer or model below the first level, or `None`.
+        residual: Boolean. If true, a task's gate mixes the experts of all
+            tasks, and a combination of its own, with weights that are free, is
+            added (AdaTT).
+        stop_gradient_others: Boolean. If true, a task's gate mixes the experts
+            of all tasks, but its loss does not train those of others (the
+            gating of STEM).
+
+    Call arguments:
+        inputs: Inputs for all tasks, or a dict of them by task name. Separate
+            inputs pass the levels below the last once, all rows together.
+
+    Returns:
+        Dict from task name to `(B, ..., U)` representation.
+
+    Raises:
+        ValueError: If a task has no expert in a level, or a level no shared
+            stream that the next one reads.
+
+    Reference:
+        - [Tang et al., 2020](https://dl.acm.org/doi/10.1145/3383313.3412236)
+        - [Li et al., 2023](https://arxiv.org/abs/2304.04959), AdaTT
+        - [Su et al., 2024](https://arxiv.org/abs/2308.08537), STEM
+    """
+
+    def __init__(
+        self,
+        task_names,
+        levels,
+        gate="softmax",
+        bottom=None,
+        residual=False,
+        stop_gradient_others=False,
+        **kwargs,
+    ):
+        super().__init__(task_names, **kwargs)
+        self.levels = check_levels(levels, self.task_names)
+        self.bottom = bottom
+        self.residual = bool(residual)
+        self.stop_gradient_others = bool(stop_gradient_others)
+        self._gate = gate_config(gate)
+        for number, level in enumerate(self.levels):
+            self._make_level(number, level)
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether a task's gate mixes the experts of the other tasks, too."""
+        return self.residual or self.stop_gradient_others
+
+    def _make_level(self, number, level):
+        later = self.levels[number + 1 :]
+        counts = {task: level.own_of(task) for task in self.task_names}
+        config = keras.saving.serialize_keras_object(level.expert)
+        every = sum(counts.values()) + level.num_shared
+        gates = {}
+        for place, (task, count) in enumerate(counts.items()):
+            if count:
+                bank = _bank(config, place, count)
+                self._keep(f"own_{task}", number, bank)
+            gates[task] = every if self.reads_all else count + level.num_shared
+        if level.num_shared:
+            bank = _bank(config, len(counts), level.num_shared)
+            self._keep("shared", number, bank)
+        if later and later[0].num_shared:
+            gates[None] = every
+        if every > 1:
+            check_starts_apart(config)
+        names = [
+            _name("shared_gate" if task is None else f"gate_{task}", number)
+            for task in gates
+        ]
+        copies = clones(self._gate, names)
+        for copy, num_experts in zip(copies, gates.values(), strict=True):
+            copy.bind(num_experts)
+            setattr(self, copy.name, copy)
+        if self.residual:
+            for task, count in counts.items():
+                # A single expert is added as it is.
+                if count > 1:
+                    self._keep(f"skip_{task}", number, Residual())
+
+    def shared(self, inputs, training=None):
+        """Returns the last level's streams, and what tasks read of others."""
+        hidden = inputs
+        if self.bottom is not None:
+            hidden = self.bottom(inputs, training=training)
+        streams = dict.fromkeys([*self.task_names, None], hidden)
+        for number in range(len(self.levels) - 1):
+            outputs = self._experts(number, streams, training)
+            mixed = {
+                task: self._mix(number, task, outputs, stream, training)
+                for task, stream in streams.items()
+                if task is not None or self._has("shared_gate", number)
+            }
+            streams = {None: mixed.get(None), **mixed}
+        number, cut = len(self.levels) - 1, {}
+        learned = number > 0 or self.bottom is not None
+        if self.reads_all:
+            outputs = self._experts(number, streams, training)
+            cut["experts"] = {_key(t): bank for t, bank in outputs.items()}
+        elif self._has("shared", number):
+            bank = getattr(self, _name("shared", number))
+            cut["shared"] = bank(streams[None], training=training)
+        if learned or not cut:
+            cut["streams"] = {t: streams[t] for t in self.task_names}
+        return cut
+
+    def own(self, task, cut, inputs, training=None):
+        """Returns a task's mixture of the last level."""
+        number = len(self.levels) - 1
+        stream = cut["streams"][task] if "streams" in cut else inputs
+        if self.reads_all:
+            outputs = {_task(key): bank for key, bank in cut["experts"].items()}
+        else:
+            outputs = {}
+            if self._has(f"own_{task}", number):
+                bank = getattr(self, _name(f"own_{task}", number))
+                outputs[task] = bank(stream, training=training)
+            if "shared" in cut:
+                outputs[None] = cut["shared"]
+        return self._mix(number, task, outputs, stream, training)
+
+    def gate_weights(self, inputs) -> dict:
+        """Returns how much each expert counts in the last level.
+
+        Args:
+            inputs: Inputs for all tasks, or a dict of them by task name.
+
+        Returns:
+            Dict from task name to `(B, E)` float32, columns as the class says.
+        """
+        number, found = len(self.levels) - 1, {}
+        for task, part in self.by_task(inputs).items():
+            cut = self.shared(part)
+            stream = cut["streams"][task] if "streams" in cut else part
+            gate = getattr(self, _name(f"gate_{task}", number))
+            found[task] = gate(gate_features(stream))
+        return found
+
+    def _experts(self, number, streams, training):
+        """Returns each stream's bank, `None` the shared one's."""
+        banks = {}
+        for task in [*self.task_names, None]:
+            name = "shared" if task is None else f"own_{task}"
+            if self._has(name, number):
+                bank = getattr(self, _name(name, number))
+                banks[task] = bank(streams[task], training=training)
+        return banks
+
+    def _mix(self, number, task, banks, stream, training):
+        """Returns the mixture of a task's gate, or of the shared one's."""
+        others = {None} if task is not None and not self.reads_all else {*banks}
+        order = [t for t in [*self.task_names, None] if t in banks]
+        read = [t for t in order if t == task or t in others]
+        parts = [
+            ops.stop_gradient(banks[t])
+            if self.stop_gradient_others
+            and task is not None
+            and t not in (task, None)
+            else banks[t]
+            for t in read
+        ]
+        name = "shared_gate" if task is None else f"gate_{task}"
+        gate = getattr(self, _name(name, number))
+        weights = gate(gate_features(stream), training=training)
+        mixed = mixture(weights, ops.concatenate(parts, axis=1))
+        if self.residual and task in banks and task is not None:
+            skip = getattr(self, _name(f"skip_{task}", number), None)
+            own = banks[task]
+            mixed = mixed + (own[:, 0] if skip is None else skip(own))
+        return mixed
+
+    def _keep(self, role, number, layer):
+        setattr(self, _name(role, number), layer)
+
+    def _has(self, role, number):
+        return hasattr(self, _name(role, number))
+
+    def get_config(self):
+        """Returns levels, gate and bottom, serialized."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "task_names": list(self.task_names),
+            "levels": [serialize(level) for level in self.levels],
+            "gate": self._gate,
+            "bottom": serialize(self.bottom),
+            "residual": self.residual,
+            "stop_gradient_others": self.stop_gradient_others,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns the encoder of `get_config()`."""
+        layers = ("levels", "gate", "bottom")
+        own = keras.saving.deserialize_keras_object(
+            {name: config.pop(name) for name in layers}
+        )
+        return cls(**own, **config)
+
+
+@keras.saving.register_keras_serializable(package="keras_mtl")
+class Residual(keras.layers.Layer):
+    """A free combination of a task's own experts, AdaTT's residual."""
+
+    def build(self, input_shape):
+        """Creates a weight for each expert."""
+        bound = input_shape[1] ** -0.5
+        start = keras.initializers.RandomUniform(-bound, bound)
+        self.weights_of_experts = self.add_weight(
+            name="weights", shape=(input_shape[1],), initializer=start
+        )
+
+    def call(self, inputs):
+        """Returns `(B, ..., U)` of `(B, E, ..., U)`."""
+        weights = ops.cast(self.weights_of_experts, inputs.dtype)
+        return ops.einsum("e,be...->b...", weights, inputs)
+
+
+def _bank(config, place, num_experts):
+    """Returns a bank whose experts start apart from those of other banks."""
+    own = reseeded(config, BETWEEN_BANKS * place)
+    expert = keras.saving.deserialize_keras_object(own)
+    return Experts(expert, num_experts)
+
+
+def _name(role, number):
+    return f"{role}_level_{number}"
+
+
+def _key(task):
+    return "shared" if task is None else f"task {task}"
+
+
+def _task(key):
+    return None if key == "shared" else key.removeprefix("task ")
