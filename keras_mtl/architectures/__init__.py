@@ -1,13 +1,17 @@
 """Encoders that give each task a representation, and adversaries of them."""
 
+from keras_mtl.architectures.adapters import TaskFiLM as TaskFiLM
+from keras_mtl.architectures.adapters import TaskLoRA as TaskLoRA
 from keras_mtl.architectures.catalogue import CATALOGUE as CATALOGUE
 from keras_mtl.architectures.catalogue import get as get
 from keras_mtl.architectures.catalogue import serialize as serialize
+from keras_mtl.architectures.cross_stitch import CrossStitch as CrossStitch
 from keras_mtl.architectures.experts import Experts as Experts
 from keras_mtl.architectures.gates import SelectGate as SelectGate
 from keras_mtl.architectures.gates import SoftmaxGate as SoftmaxGate
 from keras_mtl.architectures.levels import Level as Level
 from keras_mtl.architectures.mmoe import MMoE as MMoE
+from keras_mtl.architectures.mtan import MTAN as MTAN
 from keras_mtl.architectures.ple import PLE as PLE
 from keras_mtl.architectures.shared_private import (
     SharedPrivate as SharedPrivate,

@@ -2,7 +2,10 @@
 
 import keras
 
+from keras_mtl.architectures.adapters import TaskFiLM, TaskLoRA
+from keras_mtl.architectures.cross_stitch import CrossStitch
 from keras_mtl.architectures.mmoe import MMoE
+from keras_mtl.architectures.mtan import MTAN
 from keras_mtl.architectures.ple import PLE
 from keras_mtl.architectures.shared_private import SharedPrivate
 from keras_mtl.architectures.task_encoder import TaskEncoder
@@ -11,6 +14,10 @@ from keras_mtl.checks import did_you_mean
 CATALOGUE = {
     "mmoe": MMoE,
     "ple": PLE,
+    "cross_stitch": CrossStitch,
+    "mtan": MTAN,
+    "film": TaskFiLM,
+    "lora": TaskLoRA,
     "shared_private": SharedPrivate,
 }
 

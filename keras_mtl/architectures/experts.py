@@ -79,7 +79,7 @@ class Experts(keras.layers.Layer):
                 alone = (layer.units,)
                 bias = self.add_weight(
                     name=f"bias_{number}",
-                    shape=(self.num_experts, layer.units),
+                    shape=(self.num_experts * layer.units,),
                     initializer=self._each(layer.bias_initializer, alone),
                     regularizer=layer.bias_regularizer,
                 )
@@ -105,6 +105,7 @@ class Experts(keras.layers.Layer):
                 by_expert = ops.transpose(hidden, (1, 0, 2))
                 hidden = ops.transpose(ops.matmul(by_expert, kernel), (1, 0, 2))
             if bias is not None:
+                bias = ops.reshape(bias, (self.num_experts, layer.units))
                 hidden = ops.add(hidden, bias)
             hidden = layer.activation(hidden)
         return hidden

@@ -31,7 +31,7 @@ def arrays(layer):
 def set_bank(bank, experts):
     """Gives a stacked bank the kernels of single experts."""
     kernels, biases = zip(*map(arrays, experts), strict=True)
-    bank.set_weights([np.concatenate(kernels, axis=1), np.stack(biases)])
+    bank.set_weights([np.concatenate(kernels, axis=1), np.concatenate(biases)])
 
 
 def model_of(encoder):

@@ -1,0 +1,233 @@
+"""Towers of the tasks, whose features are mixed between blocks."""
+
+import keras
+from keras import ops
+
+from keras_mtl.architectures.cloning import check_starts_apart, clones
+from keras_mtl.architectures.task_encoder import TaskEncoder
+from keras_mtl.checks import above, at_least
+
+
+@keras.saving.register_keras_serializable(package="keras_mtl")
+class CrossStitch(TaskEncoder):
+    """A tower of blocks for each task, with cross-stitch units in between.
+
+    After block l, `h_k ← Σ_j α_l[k, j] h_j`, with a coefficient per channel.
+    Rows of α start convex, with most on the task itself; they need not stay
+    so. What leaves the last unit is the cut.
+
+    Example:
+
+    >>> blocks = [keras.layers.Dense(16, "relu"), keras.layers.Dense(8, "relu")]
+    >>> encoder = CrossStitch(["seg", "depth"], blocks)
+
+    Args:
+        task_names: Iterable of strings.
+        blocks: List of layers or models, not built, from the inputs up; each
+            task has copies with values of their own. Or a dict of such lists
+            by task name, of equal lengths and output shapes.
+        per_channel: Boolean. Whether each channel (entry of the last axis) has
+            a coefficient of its own.
+        same_task: Float in [0, 1]; α starts with it on a task's own features,
+            and with the rest in equal parts on the others'.
+        rate: Float above 0, how much faster the units learn than the blocks:
+            a step of SGD is multiplied by its square, one of Adam by itself.
+        last: Boolean. Whether a unit follows the last block, too.
+
+    Call arguments:
+        inputs: Inputs for all tasks, or a dict of them by task name. Every
+            row passes every tower.
+
+    Returns:
+        Dict from task name to representation.
+
+    Raises:
+        ValueError: If blocks are missing, or towers have unlike lengths.
+
+    Reference:
+        - [Misra et al., 2016](https://arxiv.org/abs/1604.03539)
+    """
+
+    def __init__(
+        self,
+        task_names,
+        blocks,
+        per_channel=True,
+        same_task=0.9,
+        rate=1.0,
+        last=False,
+        **kwargs,
+    ):
+        super().__init__(task_names, **kwargs)
+        self.per_channel, self.last = bool(per_channel), bool(last)
+        self.same_task = at_least("same_task", same_task, 0.0)
+        if self.same_task > 1.0:
+            raise ValueError(
+                "Argument `same_task` must be at most 1: rows of α start "
+                f"convex. Received: same_task={same_task!r}"
+            )
+        self.rate = above("rate", rate, 0.0)
+        self._towers = _configs(blocks, self.task_names)
+        self.num_blocks = len(next(iter(self._towers.values())))
+        for place, (task, configs) in enumerate(self._towers.items()):
+            for number, config in enumerate(configs):
+                name = _block(task, number)
+                # A copy for each task, of which this one's is kept.
+                copy = clones(config, [name] * (place + 1))[-1]
+                setattr(self, name, copy)
+        for number in range(self.num_units):
+            for place, task in enumerate(self.task_names):
+                start = [self._rest] * len(self.task_names)
+                start[place] = self._own_share
+                unit = Stitch(start, self.per_channel, self.rate)
+                setattr(self, _unit(task, number), unit)
+
+    @property
+    def num_units(self) -> int:
+        """How many cross-stitch units there are."""
+        return self.num_blocks if self.last else self.num_blocks - 1
+
+    @property
+    def _own_share(self):
+        return self.same_task if len(self.task_names) > 1 else 1.0
+
+    @property
+    def _rest(self):
+        return (1.0 - self.same_task) / max(len(self.task_names) - 1, 1)
+
+    def shared(self, inputs, training=None):
+        """Returns what enters the last block of each tower."""
+        features = dict.fromkeys(self.task_names, inputs)
+        for number in range(self.num_units):
+            outputs = [
+                getattr(self, _block(task, number))(part, training=training)
+                for task, part in features.items()
+            ]
+            features = {
+                task: getattr(self, _unit(task, number))(outputs)
+                for task in self.task_names
+            }
+        return features
+
+    def own(self, task, cut, inputs, training=None):
+        """Returns the last block's output, or the last unit's."""
+        if self.last:
+            return cut[task]
+        block = getattr(self, _block(task, self.num_blocks - 1))
+        return block(cut[task], training=training)
+
+    def stitches(self) -> list:
+        """Returns α of each unit, `(K, K)` or `(K, K, C)`, row k for task k."""
+        return [
+            ops.stack(
+                [
+                    getattr(self, _unit(task, number)).coefficients()
+                    for task in self.task_names
+                ]
+            )
+            for number in range(self.num_units)
+        ]
+
+    def get_config(self):
+        """Returns the towers, serialized, and how they are stitched."""
+        return {
+            **super().get_config(),
+            "task_names": list(self.task_names),
+            "blocks": self._towers,
+            "per_channel": self.per_channel,
+            "same_task": self.same_task,
+            "rate": self.rate,
+            "last": self.last,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_mtl")
+class Stitch(keras.layers.Layer):
+    """One task's row of a cross-stitch unit.
+
+    Args:
+        start: List of K floats, the coefficients at the start.
+        per_channel: Boolean.
+        rate: Float above 0.
+
+    Call arguments:
+        inputs: List of K tensors of one shape.
+
+    Returns:
+        Their combination.
+    """
+
+    def __init__(self, start, per_channel, rate, **kwargs):
+        super().__init__(**kwargs)
+        self.start, self.per_channel, self.rate = start, per_channel, rate
+
+    def build(self, input_shape):
+        """Creates the moves of the coefficients, which start at 0."""
+        shapes = {tuple(shape) for shape in input_shape}
+        if len(shapes) > 1:
+            raise ValueError(
+                "Blocks of one place must have outputs of one shape in all "
+                f"towers. Received: {sorted(shapes)}"
+            )
+        channels = input_shape[0][-1:] if self.per_channel else ()
+        self.moves = self.add_weight(
+            name="moves",
+            shape=(len(self.start), *channels),
+            initializer="zeros",
+        )
+
+    def coefficients(self):
+        """Returns `(K,)` or `(K, C)` coefficients."""
+        start = ops.convert_to_tensor(self.start, "float32")
+        moved = self.rate * ops.cast(self.moves, "float32")
+        return start[:, None] + moved if self.per_channel else start + moved
+
+    def call(self, inputs):
+        """Returns the combination."""
+        rows = ops.unstack(self.coefficients(), axis=0)
+        parts = [
+            ops.cast(row, part.dtype) * part
+            for row, part in zip(rows, inputs, strict=True)
+        ]
+        return sum(parts[1:], parts[0])
+
+    def get_config(self):
+        """Returns the arguments to make this row again."""
+        own = {"start": self.start, "per_channel": self.per_channel}
+        return {**super().get_config(), **own, "rate": self.rate}
+
+
+def _configs(blocks, task_names):
+    """Returns a list of serialized blocks for each task."""
+    alike = not isinstance(blocks, dict)
+    by_task = dict.fromkeys(task_names, blocks) if alike else blocks
+    if set(by_task) != set(task_names):
+        raise ValueError(
+            "Argument `blocks` must have a list for each task. Tasks: "
+            f"{list(task_names)}. Received: {list(by_task)}"
+        )
+    lengths = {len(tower) for tower in by_task.values()}
+    if len(lengths) > 1 or not min(lengths):
+        raise ValueError(
+            "Towers must have the same number of blocks, at least one. "
+            f"Received: { {t: len(b) for t, b in by_task.items()} }"
+        )
+    serialize = keras.saving.serialize_keras_object
+    configs = {
+        task: [
+            b if isinstance(b, dict) else serialize(b) for b in by_task[task]
+        ]
+        for task in task_names
+    }
+    if len(task_names) > 1:
+        for tower in configs.values():
+            check_starts_apart(tower)
+    return configs
+
+
+def _block(task, number):
+    return f"block_{number}_{task}"
+
+
+def _unit(task, number):
+    return f"stitch_{number}_{task}"
