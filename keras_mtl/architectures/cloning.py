@@ -15,12 +15,14 @@ def clones(config, names) -> list:
         config: Dict, as `keras.saving.serialize_keras_object` gives it.
         names: List of strings, the layers' names.
     """
-    copies = []
-    for number, name in enumerate(names):
-        own = reseeded(config, number)
-        own = {**own, "config": {**own["config"], "name": name}}
-        copies.append(keras.saving.deserialize_keras_object(own))
-    return copies
+    return [clone(config, number, name) for number, name in enumerate(names)]
+
+
+def clone(config, number, name):
+    """Returns one layer, with the seeds of the copy `number`."""
+    own = reseeded(config, number)
+    own = {**own, "config": {**own["config"], "name": name}}
+    return keras.saving.deserialize_keras_object(own)
 
 
 def copies(initializer, number) -> list:

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_mtl.architectures.cloning import check_starts_apart, clones
+from keras_mtl.architectures.cloning import check_starts_apart, clone
 from keras_mtl.architectures.task_encoder import TaskEncoder
 from keras_mtl.checks import above, at_least
 
@@ -72,9 +72,7 @@ class CrossStitch(TaskEncoder):
         for place, (task, configs) in enumerate(self._towers.items()):
             for number, config in enumerate(configs):
                 name = _block(task, number)
-                # A copy for each task, of which this one's is kept.
-                copy = clones(config, [name] * (place + 1))[-1]
-                setattr(self, name, copy)
+                setattr(self, name, clone(config, place, name))
         for number in range(self.num_units):
             for place, task in enumerate(self.task_names):
                 start = [self._rest] * len(self.task_names)
