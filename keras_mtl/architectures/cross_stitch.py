@@ -69,12 +69,14 @@ class CrossStitch(TaskEncoder):
         self.rate = above("rate", rate, 0.0)
         self._towers = _configs(blocks, self.task_names)
         self.num_blocks = len(next(iter(self._towers.values())))
-        for place, (task, configs) in enumerate(self._towers.items()):
-            for number, config in enumerate(configs):
+        # The order of the tasks in a model is to change nothing.
+        order = sorted(self.task_names)
+        for place, task in enumerate(order):
+            for number, config in enumerate(self._towers[task]):
                 name = _block(task, number)
                 setattr(self, name, clone(config, place, name))
         for number in range(self.num_units):
-            for place, task in enumerate(self.task_names):
+            for place, task in enumerate(order):
                 start = [self._rest] * len(self.task_names)
                 start[place] = self._own_share
                 unit = Stitch(start, self.per_channel, self.rate)
@@ -98,8 +100,10 @@ class CrossStitch(TaskEncoder):
         features = dict.fromkeys(self.task_names, inputs)
         for number in range(self.num_units):
             outputs = [
-                getattr(self, _block(task, number))(part, training=training)
-                for task, part in features.items()
+                getattr(self, _block(task, number))(
+                    features[task], training=training
+                )
+                for task in sorted(self.task_names)
             ]
             features = {
                 task: getattr(self, _unit(task, number))(outputs)
@@ -115,11 +119,19 @@ class CrossStitch(TaskEncoder):
         return block(cut[task], training=training)
 
     def stitches(self) -> list:
-        """Returns α of each unit, `(K, K)` or `(K, K, C)`, row k for task k."""
+        """Returns α of each unit, `(K, K)` or `(K, K, C)`.
+
+        Rows and columns are in the order of `task_names`.
+        """
+        places = [sorted(self.task_names).index(t) for t in self.task_names]
         return [
             ops.stack(
                 [
-                    getattr(self, _unit(task, number)).coefficients()
+                    ops.take(
+                        getattr(self, _unit(task, number)).coefficients(),
+                        places,
+                        axis=0,
+                    )
                     for task in self.task_names
                 ]
             )

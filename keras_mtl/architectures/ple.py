@@ -22,8 +22,8 @@ class PLE(TaskEncoder):
     and the shared ones, which read the shared stream. A shared gate mixes the
     experts of all tasks for the next level; the last level has none. One level
     is CGC. Columns of a gate: the task's own experts first, then the shared
-    ones; of the shared gate, and with `residual`, those of all tasks in order,
-    then the shared ones.
+    ones; of the shared gate, and with `residual`, those of all tasks in
+    alphabetical order, then the shared ones.
 
     Example:
 
@@ -86,7 +86,7 @@ class PLE(TaskEncoder):
 
     def _make_level(self, number, level):
         later = self.levels[number + 1 :]
-        counts = {task: level.own_of(task) for task in self.task_names}
+        counts = {task: level.own_of(task) for task in sorted(self.task_names)}
         config = keras.saving.serialize_keras_object(level.expert)
         every = sum(counts.values()) + level.num_shared
         gates = {}
@@ -177,7 +177,7 @@ class PLE(TaskEncoder):
     def _experts(self, number, streams, training):
         """Returns each stream's bank, `None` the shared one's."""
         banks = {}
-        for task in [*self.task_names, None]:
+        for task in [*sorted(self.task_names), None]:
             name = "shared" if task is None else f"own_{task}"
             if self._has(name, number):
                 bank = getattr(self, _name(name, number))
@@ -187,8 +187,9 @@ class PLE(TaskEncoder):
     def _mix(self, number, task, banks, stream, training):
         """Returns the mixture of a task's gate, or of the shared one's."""
         others = {None} if task is not None and not self.reads_all else {*banks}
-        order = [t for t in [*self.task_names, None] if t in banks]
-        read = [t for t in order if t == task or t in others]
+        # The order of the tasks in a model is to change nothing.
+        order = [*sorted(self.task_names), None]
+        read = [t for t in order if t in banks and (t == task or t in others)]
         parts = [
             ops.stop_gradient(banks[t])
             if self.stop_gradient_others

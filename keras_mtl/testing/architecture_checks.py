@@ -1,0 +1,324 @@
+"""What an architecture must do, one function a check."""
+
+import json
+import tempfile
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_mtl.gradients import TaskGradients, roles
+from keras_mtl.testing.architecture_trial import (
+    ByNorm,
+    FixedShares,
+    close,
+    shares,
+)
+from keras_mtl.testing.replicas import two_replicas
+from keras_mtl.testing.trial import ConformanceError
+
+MOST_OVERFLOWS = 20
+
+
+def check_declaration(trial):
+    """Task names are kept, and every task has a representation of one shape."""
+    encoder = trial.encoder()
+    if encoder.task_names != trial.task_names:
+        raise ConformanceError(
+            f"its task_names are {encoder.task_names}, not {trial.task_names}. "
+            "Pass them to super().__init__()"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        outputs = encoder(trial.inputs)
+    found = [*outputs] if isinstance(outputs, dict) else outputs
+    if not isinstance(outputs, dict) or set(outputs) != set(trial.task_names):
+        raise ConformanceError(
+            "it must return a dict with every task's representation; it "
+            f"returned {found}"
+        )
+    shapes = {tuple(output.shape) for output in outputs.values()}
+    if len(shapes) > 1:
+        raise ConformanceError(f"representations differ in shape: {shapes}")
+
+
+def check_owners(trial):
+    """The graph says of each variable what single backward passes say."""
+    model = trial.model()
+    model(trial.inputs)
+    reached = trial.task_gradients(model)
+    counts = {v.path: 0 for v in model.encoder.trainable_variables}
+    for gradients in reached.values():
+        for path in gradients:
+            counts[path] = counts.get(path, 0) + 1
+    idle = [path for path, count in counts.items() if not count]
+    if idle:
+        raise ConformanceError(
+            f"these variables reach no task, and would never train: {idle}"
+        )
+    shared = {v.path for v in roles.shared_variables(model)}
+    expected = {path for path, count in counts.items() if count > 1}
+    if shared != expected:
+        raise ConformanceError(
+            "shared variables are taken for a task's own, or the reverse: "
+            f"{sorted(shared ^ expected)}"
+        )
+
+
+def check_cut(trial):
+    """What several tasks share lies at or below the cut."""
+    model = trial.model()
+    model(trial.inputs)
+    encoder = model.encoder
+    if not encoder.has_cut:
+        raise ConformanceError(
+            "it overrides call(). Define shared(inputs) and own(task, cut, "
+            "inputs), so that gradients can be read at the cut"
+        )
+    x = keras.tree.map_structure(tf.convert_to_tensor, trial.inputs)
+    whole = encoder(x)
+    variables = [v.value for v in encoder.trainable_variables]
+    above = {}
+    with tf.GradientTape(persistent=True) as tape:
+        cut = keras.tree.map_structure(tf.stop_gradient, encoder.shared(x))
+        parts = {t: encoder.own(t, cut, x) for t in trial.task_names}
+    for task, part in parts.items():
+        close(part, whole[task], 1e-5, f"own() of task {task!r}")
+        for variable, gradient in zip(
+            encoder.trainable_variables,
+            tape.gradient(part, variables),
+            strict=True,
+        ):
+            if gradient is not None:
+                above.setdefault(variable.path, []).append(task)
+    leaks = [path for path, tasks in above.items() if len(tasks) > 1]
+    if leaks:
+        raise ConformanceError(
+            "several tasks reach these variables above the cut, so that "
+            f"gradients at the cut leave them out: {leaks}. Return what they "
+            "make from shared()"
+        )
+
+
+def check_gradients(trial):
+    """Gramians in every scope are those of a backward pass per task."""
+    model = trial.model(FixedShares(scope="shared"))
+    model(trial.inputs)
+    by_task = trial.task_gradients(model)
+    batch = (trial.inputs, trial.labels(), None)
+    for scope in ("shared", "last_shared_layer", "all"):
+        found = [roles.scope_variables(model, scope)]
+        paths = [v.path for v in keras.tree.flatten(found)]
+        expected = _gramian(by_task, trial.task_names, paths)
+
+        def measure(batch, scope=scope):
+            gradients = TaskGradients(model, batch, training=False, scope=scope)
+            return gradients.gramian(scope)
+
+        for how, function in (
+            ("eagerly", measure),
+            ("compiled", tf.function(measure, autograph=False)),
+        ):
+            received = function(batch)
+            close(received, expected, 1e-4, f"the Gramian of {scope!r} {how}")
+
+
+def check_update(trial):
+    """`Σ w_k g_k` moves shared variables, plain `g_k` a task's own."""
+    model = trial.model(FixedShares(scope="shared"))
+    model(trial.inputs)
+    by_task = trial.task_gradients(model)
+    shared = {v.path for v in roles.shared_variables(model)}
+    weights = dict(
+        zip(
+            trial.task_names, shares(len(trial.task_names)).numpy(), strict=True
+        )
+    )
+    before = {v.path: np.array(v) for v in model.trainable_variables}
+    if _draws_or_counts(model):
+        return  # In training it computes something else.
+    model.train_on_batch(trial.inputs, trial.labels())
+    for variable in model.trainable_variables:
+        path = variable.path
+        moved = before[path] - np.array(variable)
+        expected = sum(
+            (weights[task] if path in shared else 1.0) * gradients[path]
+            for task, gradients in by_task.items()
+            if path in gradients
+        )
+        close(moved, expected, 1e-3, f"the step of {path!r}")
+
+
+def check_inputs(trial):
+    """Separate inputs are those of each task, with any number of rows."""
+    model = trial.model(FixedShares(scope="shared"))
+    whole = model(trial.inputs)
+    apart = model(trial.separate())
+    for task, value in whole.items():
+        close(apart[task], value, 1e-5, f"task {task!r} with its own inputs")
+    rows = {
+        task: max(2, trial.num_rows - number)
+        for number, task in enumerate(trial.task_names)
+    }
+    labels = {t: y[: rows[t]] for t, y in trial.labels().items()}
+    logs = model.train_on_batch(trial.separate(rows), labels, return_dict=True)
+    if not np.isfinite(logs["loss"]):
+        raise ConformanceError("with inputs of other lengths the loss is lost")
+    check_absent(trial)
+
+
+def check_absent(trial):
+    """What is an absent task's own stays as it is."""
+    model = trial.model(FixedShares(scope="shared"))
+    model(trial.inputs)
+    absent = trial.task_names[0]
+    reached = trial.task_gradients(model)
+    others = {p for t in trial.task_names[1:] for p in reached[t]}
+    own = [v for v in model.trainable_variables if v.path not in others]
+    before = [np.array(v) for v in own]
+    weight = {absent: np.zeros(trial.num_rows, "float32")}
+    model.train_on_batch(trial.inputs, trial.labels(), sample_weight=weight)
+    for variable, value in zip(own, before, strict=True):
+        close(variable, value, 0.0, f"{variable.path!r} of an absent task")
+
+
+def check_permutation(trial):
+    """The order of the tasks changes nothing, and weights go by name."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.weights.h5"
+        first = trial.model()
+        expected = first(trial.inputs)
+        first.save_weights(path)
+        second = trial.model(task_names=trial.task_names[::-1])
+        second(trial.inputs)
+        second.load_weights(path)
+    for task, value in second(trial.inputs).items():
+        close(value, expected[task], 1e-5, f"task {task!r} in another order")
+
+
+def check_start(trial):
+    """No two variables start equal that are drawn at random."""
+    encoder = trial.encoder()
+    encoder(trial.inputs)
+    seen = {}
+    for variable in encoder.trainable_variables:
+        value = np.array(variable)
+        if np.ptp(value) == 0.0:
+            continue  # Zeros of biases, say.
+        key = (value.shape, value.tobytes())
+        if key in seen:
+            raise ConformanceError(
+                f"{variable.path!r} and {seen[key]!r} start equal, and stay "
+                "nearly equal. Clone initializers, or change their seeds"
+            )
+        seen[key] = variable.path
+
+
+def check_saving(trial):
+    """Config, `.keras` file and SavedModel give the same predictions."""
+    config = keras.saving.serialize_keras_object(trial.encoder())
+    json.loads(json.dumps(config))
+    model = trial.model()
+    expected = model.predict(trial.inputs, verbose=0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.filterwarnings("ignore", message=".*__array__.*")
+            loaded = keras.saving.load_model(path)
+        model.export(str(Path(folder) / "served"), verbose=False)
+        served = tf.saved_model.load(str(Path(folder) / "served"))
+        answers = served.serve(trial.inputs)
+        received = loaded.predict(trial.inputs, verbose=0)
+        for task, value in expected.items():
+            close(received[task], value, 1e-5, f"task {task!r} loaded")
+            close(answers[task], value, 1e-4, f"task {task!r} served")
+
+
+def check_precision(trial):
+    """In `mixed_float16`, a step is finite."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = trial.model(FixedShares(scope="shared"), rate=1e-3)
+        # The loss scale is found by overflow, from above.
+        for _ in range(MOST_OVERFLOWS):
+            logs = model.train_on_batch(
+                trial.inputs, trial.labels(), return_dict=True
+            )
+            if not logs["skipped_steps"]:
+                break
+    finally:
+        keras.config.set_dtype_policy(policy)
+    if logs["skipped_steps"] or not np.isfinite(logs["loss"]):
+        raise ConformanceError(f"a step in mixed_float16 is not finite: {logs}")
+
+
+def check_replicas(trial):
+    """Two replicas on halves of a batch do what one does on all of it."""
+    strategy = two_replicas()
+    rows = trial.num_rows - trial.num_rows % 2
+    inputs = keras.tree.map_structure(lambda a: a[:rows], trial.inputs)
+    labels = {t: y[:rows] for t, y in trial.labels().items()}
+    if strategy is None:
+        return
+
+    def trained():
+        model = trial.model(
+            FixedShares(scope="shared"), rate=0.1, run_eagerly=False
+        )
+        model(inputs)
+        if _draws_or_counts(model):
+            return []
+        model.fit(inputs, labels, batch_size=rows, shuffle=False, verbose=0)
+        return [
+            (v.path, np.array(tf.convert_to_tensor(v.value)))
+            for v in model.trainable_variables
+        ]
+
+    one = trained()
+    with strategy.scope():
+        two = trained()
+    for (path, value), (_, other) in zip(one, two, strict=True):
+        close(other, value, 1e-4, f"{path!r} on two replicas")
+
+
+def check_weighters(trial):
+    """A step works with each kind of signal, wherever it is read."""
+    for kind in (FixedShares, ByNorm):
+        for scope in ("auto", "last_shared_layer", "all"):
+            model = trial.model(kind(scope=scope), rate=1e-3)
+            logs = model.train_on_batch(
+                trial.inputs, trial.labels(), return_dict=True
+            )
+            if logs["skipped_steps"] or not np.isfinite(logs["loss"]):
+                raise ConformanceError(
+                    f"a step with scope {scope!r} is not finite: {logs}"
+                )
+
+
+def _gramian(by_task, task_names, paths):
+    def flat(task):
+        return [by_task[task].get(path) for path in paths]
+
+    def inner(first, second):
+        pairs = zip(flat(first), flat(second), strict=True)
+        return sum(
+            float(np.sum(a * b))
+            for a, b in pairs
+            if a is not None and b is not None
+        )
+
+    return [[inner(a, b) for b in task_names] for a in task_names]
+
+
+def _draws_or_counts(model):
+    """Whether training differs from inference: dropout, or batch-norm."""
+    layers = model.encoder._flatten_layers()
+    return any(
+        layer._seed_generators or layer._non_trainable_variables
+        for layer in layers
+    )

@@ -1,0 +1,147 @@
+"""An architecture under test: models of it, and plain gradients to compare."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_mtl.architectures.task_encoder import TaskEncoder
+from keras_mtl.model import MultiTaskModel
+from keras_mtl.testing.trial import ConformanceError
+from keras_mtl.weighters import GradientWeighter
+
+
+class ArchitectureTrial:
+    """What the checks of an architecture make of it.
+
+    Args:
+        make: Function from a tuple of task names to a new `TaskEncoder`.
+        inputs: Array or structure of arrays, of some rows.
+        task_names: Tuple of strings.
+    """
+
+    def __init__(self, make, inputs, task_names):
+        self.make, self.task_names = make, tuple(task_names)
+        self.inputs = keras.tree.map_structure(np.asarray, inputs)
+        self.num_rows = len(keras.tree.flatten(self.inputs)[0])
+
+    def encoder(self, task_names=None) -> TaskEncoder:
+        """Returns a new encoder; its initial values are always the same."""
+        keras.utils.set_random_seed(7)
+        encoder = self.make(tuple(task_names or self.task_names))
+        if not isinstance(encoder, TaskEncoder):
+            raise ConformanceError(
+                "the factory must return a keras_mtl.architectures."
+                f"TaskEncoder; it returned {type(encoder).__name__}"
+            )
+        return encoder
+
+    def model(self, weighter=None, task_names=None, rate=1.0, **compiled):
+        """Returns a compiled model with a small head for each task.
+
+        It runs eagerly unless told otherwise: most checks take one step, which
+        is not worth a graph.
+        """
+        encoder = self.encoder(task_names)
+        heads = {
+            task: keras.Sequential(
+                [keras.layers.Flatten(), keras.layers.Dense(1)],
+                name=f"head_of_{task}",
+            )
+            for task in encoder.task_names
+        }
+        model = MultiTaskModel(encoder, heads)
+        compiled = {"jit_compile": False, "run_eagerly": True, **compiled}
+        model.compile(
+            keras.optimizers.SGD(rate),
+            loss="mse",
+            weighter=weighter,
+            **compiled,
+        )
+        return model
+
+    def labels(self, num_rows=None):
+        """Returns labels of every task, the same at each call."""
+        rng = np.random.default_rng(5)
+        rows = num_rows or self.num_rows
+        return {
+            task: rng.normal(size=(rows, 1)).astype("float32")
+            for task in sorted(self.task_names)
+        }
+
+    def separate(self, num_rows=None):
+        """Returns the inputs for each task, of so many rows by task."""
+        rows = num_rows or {}
+        return {
+            task: keras.tree.map_structure(
+                lambda a, task=task: a[: rows.get(task)], self.inputs
+            )
+            for task in self.task_names
+        }
+
+    def task_gradients(self, model, training=False):
+        """Returns each task's gradients by a pass of its own.
+
+        Returns:
+            Dict from task name to a dict from variable path to array; a
+            variable that a task does not reach is missing.
+        """
+        x = keras.tree.map_structure(tf.convert_to_tensor, self.inputs)
+        labels, found = self.labels(), {}
+        variables = [*model.encoder.trainable_variables]
+        variables += [
+            v for head in model.heads.values() for v in head.trainable_variables
+        ]
+        for task in self.task_names:
+            with tf.GradientTape() as tape:
+                outputs = model(x, training=training)
+                error = tf.cast(outputs[task], "float32") - labels[task]
+                loss = tf.reduce_mean(error**2)
+            pulled = tape.gradient(loss, [v.value for v in variables])
+            found[task] = {
+                v.path: np.array(tf.convert_to_tensor(g), "float64")
+                for v, g in zip(variables, pulled, strict=True)
+                if g is not None
+            }
+        return found
+
+
+class FixedShares(GradientWeighter):
+    """Weights that do not move, of shared gradients alone."""
+
+    scales_heads = False
+
+    def call(self, gramian):
+        """Returns 0.5, 2, 1 and so on."""
+        return shares(gramian.shape[0])
+
+
+class ByNorm(GradientWeighter):
+    """Weights by the norms of the gradients."""
+
+    def call(self, gradient_norms):
+        """Returns the norms' share of their mean."""
+        mean = tf.reduce_mean(gradient_norms)
+        return gradient_norms / tf.maximum(mean, 1e-12)
+
+
+def shares(num_tasks):
+    """Returns the weights of `FixedShares`."""
+    return tf.constant([(0.5, 2.0, 1.0)[k % 3] for k in range(num_tasks)])
+
+
+def close(received, expected, tolerance, what):
+    """Raises if arrays differ by more than a share of the largest entry."""
+    received, expected = (
+        np.asarray(a, "float64") for a in (received, expected)
+    )
+    if received.shape != expected.shape:
+        raise ConformanceError(
+            f"{what} has the shape {received.shape}, not {expected.shape}"
+        )
+    size = max(float(np.max(np.abs(expected), initial=0.0)), 1e-6)
+    error = float(np.max(np.abs(received - expected), initial=0.0)) / size
+    if not error <= tolerance:
+        raise ConformanceError(
+            f"{what} is off by {error:.1e} of its largest entry (at most "
+            f"{tolerance:.0e})"
+        )
