@@ -96,7 +96,7 @@ class SoftmaxGate(keras.layers.Layer):
             best = ops.max(kept, axis=-1, keepdims=True)
             kept = ops.logical_or(kept >= self.dropout, kept >= best)
             logits = ops.where(kept, logits, -1e9)
-        return ops.softmax(logits, axis=-1)
+        return _softmax(logits)
 
     def get_config(self):
         """Returns the arguments to make this gate again."""
@@ -198,7 +198,7 @@ class SelectGate(keras.layers.Layer):
     def call(self, inputs, training=None):
         """Returns the weights of the experts."""
         selectors = self.selectors(inputs)
-        w = ops.softmax(self._logits(inputs, "w"), axis=-1)
+        w = _softmax(self._logits(inputs, "w"))
         if self.entropy and training:
             inner = selectors * ops.log(selectors + 1e-6)
             total = -ops.sum(inner)
@@ -243,6 +243,11 @@ class SelectGate(keras.layers.Layer):
             "per_example": self.per_example,
             "entropy": self.entropy,
         }
+
+
+def _softmax(logits):
+    # Keras warns of its own over a single entry.
+    return ops.exp(logits - ops.logsumexp(logits, axis=-1, keepdims=True))
 
 
 def smooth_step(t, gamma):
