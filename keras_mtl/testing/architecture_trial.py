@@ -145,3 +145,12 @@ def close(received, expected, tolerance, what):
             f"{what} is off by {error:.1e} of its largest entry (at most "
             f"{tolerance:.0e})"
         )
+
+
+def draws_or_counts(model):
+    """Whether training differs from inference: dropout, or batch-norm."""
+    layers = model.encoder._flatten_layers()
+    return any(
+        layer._seed_generators or layer._non_trainable_variables
+        for layer in layers
+    )

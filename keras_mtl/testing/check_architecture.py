@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from keras_mtl.checks import one_of
 from keras_mtl.testing import architecture_checks as checks
+from keras_mtl.testing import architecture_runs as runs
 from keras_mtl.testing.architecture_trial import ArchitectureTrial
 from keras_mtl.testing.trial import ConformanceError
 
@@ -17,12 +18,12 @@ ARCHITECTURE_CHECKS = {
         checks.check_update,
         checks.check_inputs,
         checks.check_absent,
-        checks.check_permutation,
+        runs.check_permutation,
         checks.check_start,
-        checks.check_saving,
-        checks.check_precision,
-        checks.check_replicas,
-        checks.check_weighters,
+        runs.check_saving,
+        runs.check_precision,
+        runs.check_replicas,
+        runs.check_weighters,
     )
 }
 
