@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import tensorflow as tf
 
 from keras_mtl import distribution, optimizers
+from keras_mtl.gradients.sizes import bind_to_scope
 
 
 def attach(model, weighter):
@@ -38,8 +39,9 @@ def attach(model, weighter):
     model.weighter = weighter
     if model.built:
         tracker.lock()
-        if model.optimizer.built:
-            with model.distribute_strategy.scope():
+        with model.distribute_strategy.scope():
+            bind_to_scope(model)
+            if model.optimizer.built:
                 build_optimizer(model)
     model.train_function = None
 
@@ -54,8 +56,8 @@ def replaced(model, weighter):
     """
     last, optimizer = model.weighter, model.optimizer
     steps = _steps_of(optimizer)
-    attach(model, weighter)
     try:
+        attach(model, weighter)
         yield
     except BaseException:
         took_none = _steps_of(model.optimizer) == steps
@@ -71,7 +73,11 @@ def _steps_of(optimizer):
 
 
 def build_optimizer(model):
-    """Gives the model's optimizer state for all trainable variables."""
+    """Gives the optimizer state for all trainable variables.
+
+    Those of the weighter are among them, whose shapes may be the scope's.
+    """
+    bind_to_scope(model)
     distribution.check_optimizer(model.optimizer)
     optimizer = optimizers.build(
         model.optimizer,

@@ -74,6 +74,24 @@ def first_not_finite(tensors, compiled) -> tf.Tensor:
     return tf.cond(tf.math.is_finite(total), lambda: tf.constant(-1), search)
 
 
+def stays_finite(state, before):
+    """Whether no state overflowed: what is infinite would never recover.
+
+    Args:
+        state: List of variables.
+        before: List of tensors, their earlier values.
+
+    Returns:
+        Boolean scalar.
+    """
+    flags = [
+        tf.reduce_all(tf.math.is_finite(variable) | ~tf.math.is_finite(value))
+        for variable, value in zip(state, before, strict=True)
+        if value.dtype.is_floating
+    ]
+    return tf.reduce_all(tf.stack(flags))
+
+
 def keep_if(finite, variables, before):
     """Resets `variables` to the values `before` unless `finite`."""
     for variable, value in zip(variables, before, strict=True):

@@ -70,9 +70,15 @@ class Signal(NamedTuple):
     batches: frozenset[str] = frozenset()
     of_gradients: bool = False
 
-    def shape(self, num_tasks: int) -> tuple[int, ...]:
-        """Returns the static shape for `num_tasks` tasks."""
-        return (num_tasks,) * len(self.axes)
+    def shape(self, num_tasks: int, sizes=None) -> tuple[int, ...]:
+        """Returns the static shape for `num_tasks` tasks.
+
+        Args:
+            num_tasks: Integer, K.
+            sizes: Dict from the name of another axis to its length.
+        """
+        lengths = {"task": num_tasks, **(sizes or {})}
+        return tuple(lengths[axis] for axis in self.axes)
 
 
 def _present(sources):
@@ -96,6 +102,8 @@ def _query_support_gramian(sources):
 
 
 PER_TASK, PER_PAIR = ("task",), ("task", "task")
+# Axes whose length the model says: what its scope has of these.
+MODEL_AXES = ("number", "coordinate", "layer")
 
 SIGNALS = {
     "losses": Signal(
@@ -137,6 +145,27 @@ SIGNALS = {
         "the scope, and products layer by layer",
         "inner products of the tasks' gradients, each times c_k",
         _gramian,
+        SUPPORT,
+        of_gradients=True,
+    ),
+    "gradients": Signal(
+        ("task", "number"),
+        BEFORE,
+        "a backward pass per task, whose result is held in full; at the "
+        "representation, one pass over the heads",
+        "each task's gradient as one row; at the representation, its sum over "
+        "the rows of the batch",
+        lambda sources: sources.support.matrix(sources.scope),
+        SUPPORT,
+        of_gradients=True,
+    ),
+    "signed_gradients": Signal(
+        ("task", "coordinate"),
+        BEFORE,
+        "one pass over the heads",
+        "each task's gradient at the representation times the latter's sign, "
+        "summed over the rows of the batch, times c_k",
+        lambda sources: sources.support.signed_sums() * sources.fixed[:, None],
         SUPPORT,
         of_gradients=True,
     ),

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl import distribution, optimizers
+from keras_mtl.combination import Combination
 from keras_mtl.data.support_query import SupportQuery
 from keras_mtl.gradients import TaskGradients, roles
 from keras_mtl.precision import (
@@ -42,15 +43,16 @@ def train_step(model, data, holds=False):
     data = data if isinstance(data, SupportQuery) else SupportQuery(data, None)
     batch = step.forward(data.support)
     signals = step.measure_before(batch)
-    (weights, of_heads), penalty, own = step.weigh(signals, batch.losses)
-    gradients = step.combine(batch, weights, of_heads, own)
+    weights, penalty, own = step.weigh(signals, batch.losses)
+    gradients = step.combine(batch, weights, own)
     first = step.first_not_finite(gradients)
     finite = all_finite(
-        [*signals.values(), batch.losses, weights, batch.regularisation]
+        [*signals.values(), batch.losses, weights.shared, batch.regularisation]
     ) & (first < 0)
     step.update(gradients, finite)
     step.observe(batch, data, finite)
-    model._loss_tracker.update_state(batch, weights, penalty, finite, first)
+    shared = weights.shared
+    model._loss_tracker.update_state(batch, shared, penalty, finite, first)
     step.update_metrics(batch, finite)
 
 
@@ -136,7 +138,7 @@ class Step:
     def weigh(self, signals, losses):
         """Returns the weights, the weighter's own loss, and its gradients."""
         if self._rests:
-            return (tf.ones_like(losses), None), tf.constant(0.0), {}
+            return Combination(tf.ones_like(losses)), tf.constant(0.0), {}
         if self._holds:
             return self._weighter.hold(), tf.constant(0.0), {}
         with tf.GradientTape() as tape:
@@ -153,13 +155,14 @@ class Step:
         }
         return combination.stopped(), tf.stop_gradient(penalty), by_variable
 
-    def combine(self, batch, weights, of_heads, own):
+    def combine(self, batch, weights, own):
         """Returns the gradient of each trainable variable, or `None`."""
         if self._observes and keeps_gradients(self._weighter):
             batch.keep(self._scope)
         rest = [v for v in self._variables if id(v) not in own]
-        pulled = batch.combined(weights, rest, of_heads)
+        pulled = batch.combined(weights.shared, rest, weights.heads)
         found = {id(v): g for v, g in zip(rest, pulled, strict=True)} | own
+        found |= batch.finely_combined(weights, self._scope)
         return [found[id(v)] for v in self._variables]
 
     def first_not_finite(self, gradients):

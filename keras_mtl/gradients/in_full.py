@@ -1,15 +1,111 @@
 """Signals that need every task's gradient, not inner products alone."""
 
+import math
+
 import tensorflow as tf
 
 from keras_mtl import distribution
 from keras_mtl.gradients import roles
 from keras_mtl.gradients.halves import EVEN, ODD, HalfLosses
-from keras_mtl.gradients.sums import inner_products
+from keras_mtl.gradients.sums import inner_products, weighted_sum
 
 
 class GradientsInFull:
     """What `TaskGradients` measures by a backward pass for each task."""
+
+    def matrix(self, scope):
+        """Returns the `(K, P)` gradients over a scope.
+
+        At the representation they are summed over the rows of the batch, as
+        those of a bias that is added to it.
+        """
+        if scope == "representation":
+            return self._row_sums(lambda cotangents, _: cotangents)
+        sources = self._reaching(scope)
+        columns = [
+            tf.stack([_flat(gradient, source) for gradient in gradients])
+            for source, gradients in zip(
+                sources, self._passes.summed(sources), strict=True
+            )
+        ]
+        return tf.concat(columns, axis=1) / self._scale
+
+    def signed_sums(self):
+        """Returns the `(K, D)` gradients at the representation, summed.
+
+        Over the rows of the batch, each times the sign of the representation.
+        """
+        return self._row_sums(
+            lambda cotangents, leaf: cotangents * tf.sign(leaf)
+        )
+
+    def finely_combined(self, weights, scope):
+        """Returns gradients that are no sum of the tasks' by one weight each.
+
+        Args:
+            weights: `Combination`.
+            scope: String, whose gradients it combines.
+
+        Returns:
+            Dict from `id(variable)` to this replica's share of its gradient.
+        """
+        found = {}
+        if weights.coordinates is not None:
+            found |= self._by_coordinate(weights.coordinates)
+        if weights.rows is not None:
+            found |= self._by_rows(weights.rows, scope)
+        return found
+
+    def _by_coordinate(self, coordinates):
+        variables = roles.of(self._model).trunk
+        coefficients = self.loss_weights[:, None] * coordinates
+        shapes = [leaf.shape[1:] for leaf in self._leaves]
+        sizes = [shape.num_elements() for shape in shapes]
+        cotangents = []
+        for stacked, shape, part in zip(
+            self._representation_pass.stacked,
+            shapes,
+            tf.split(coefficients, sizes, axis=1),
+            strict=True,
+        ):
+            factors = tf.reshape(part, [part.shape[0], 1, *shape])
+            total = tf.reduce_sum(factors * tf.cast(stacked, tf.float32), 0)
+            cotangents.append(tf.cast(total, stacked.dtype))
+        pulled = self._local.through(self._leaves, cotangents, variables)
+        return dict(zip(map(id, variables), pulled, strict=True))
+
+    def _by_rows(self, rows, scope):
+        variables = roles.scope_variables(self._model, scope)
+        share = self._scale / distribution.num_replicas()
+        total = tf.linalg.matvec(rows, self.loss_weights, transpose_a=True)
+        sizes = [math.prod(variable.shape) for variable in variables]
+        own = self._local.of_own(variables)
+        found = {}
+        for variable, part, extra in zip(
+            variables, tf.split(share * total, sizes), own, strict=True
+        ):
+            part = tf.cast(tf.reshape(part, variable.shape), variable.dtype)
+            found[id(variable)] = weighted_sum([part, extra])
+        return found
+
+    def _row_sums(self, of_leaf):
+        """Returns `(K, D)`, summed over the rows of all replicas."""
+        if self._separate or self._local.owners is not None:
+            raise ValueError(
+                f"{type(self._model.weighter).__name__} reads one "
+                "representation that all tasks start from, and here each has "
+                "rows of its own. Pass shared inputs, or another weighter."
+            )
+        roles.check_representation(self._model)
+        sums = []
+        for leaf, stacked in zip(
+            self._leaves, self._representation_pass.stacked, strict=True
+        ):
+            leaf, stacked = (tf.cast(t, tf.float32) for t in (leaf, stacked))
+            total = tf.reduce_sum(of_leaf(stacked, leaf), axis=1)
+            width = leaf.shape[1:].num_elements()
+            sums.append(tf.reshape(total, [stacked.shape[0], width]))
+        return distribution.all_sum(tf.concat(sums, axis=1)) / self._scale
 
     def split_gramian(self, scope):
         """Returns the `(K, K)` inner products of two halves' gradients.
@@ -41,6 +137,14 @@ class GradientsInFull:
             total += inner_products(rows, columns)
         present = even.present * odd.present
         return total * present[:, None] * present / self._scale**2
+
+
+def _flat(gradient, variable):
+    """Returns a gradient as float32 numbers in a row, 0 where it is `None`."""
+    if gradient is None:
+        return tf.zeros(math.prod(variable.shape))
+    gradient = tf.cast(tf.convert_to_tensor(gradient), tf.float32)
+    return tf.reshape(gradient, [math.prod(variable.shape)])
 
 
 def _by_source(losses, sources):

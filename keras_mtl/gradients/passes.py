@@ -57,6 +57,11 @@ class PassPerTask:
             total += inner_products(mine, theirs)
         return total
 
+    def summed(self, variables):
+        """Returns for each variable the K tasks' gradients of all replicas."""
+        _sum_over_replicas([self], variables)
+        return [self._summed[id(variable)] for variable in variables]
+
     def squares(self, sources, scopes=None):
         """Returns the `(K,)` squared norms, as `products` the products."""
         _sum_over_replicas([self], sources)

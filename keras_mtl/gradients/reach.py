@@ -24,6 +24,7 @@ class Reach(NamedTuple):
         last: Dict from unit to the set of shared variables that were used last
             on the way to the leaves that it reads.
         last_of_all: The set of those that no other one comes after.
+        shapes: List of tuples, the shapes of the leaves of the cut.
     """
 
     above: dict
@@ -32,6 +33,7 @@ class Reach(NamedTuple):
     lowest: tuple | None
     last: dict
     last_of_all: frozenset
+    shapes: list
 
     def owners(self) -> dict:
         """Returns a dict from variable to the set of units that reach it."""
@@ -84,7 +86,8 @@ def _read(ancestry, cut, outputs):
         above[unit] = found.variables
         reads[unit] = {stops[name] for name in found.stopped}
     below = [ancestry.of([tensor]).variables for tensor in tensors]
-    reach = Reach(above, reads, below, None, {}, frozenset())
+    shapes = [tuple(tensor.shape) for tensor in tensors]
+    reach = Reach(above, reads, below, None, {}, frozenset(), shapes)
     owners = reach.owners()
     alone = len(outputs) == 1
     shared = reach.all_below() if alone else set()

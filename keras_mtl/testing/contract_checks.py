@@ -59,7 +59,8 @@ def check_results(make, num_tasks):
             raw["observe"] = observe(weighter, **observed)
         for method, result in raw.items():
             # Two vectors: of shared gradients, and of the heads'.
-            vectors = result if isinstance(result, tuple) else [result]
+            vectors = result[:2] if isinstance(result, tuple) else [result]
+            vectors = [v for v in vectors if v is not None]
             for value in map(tf.convert_to_tensor, vectors):
                 if value.dtype != tf.float32 or value.shape != (num_tasks,):
                     raise ConformanceError(

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_mtl.signals import SIGNALS
+from keras_mtl.signals import MODEL_AXES, SIGNALS
 
 EXTREME_FAMILIES = ("zero", "rank_one", "huge", "tiny")
 _SCALES = {"tiny": 1e-10, "large": 1e6, "huge": 1e15}
@@ -40,6 +40,11 @@ def signal_sequence(weighter, num_tasks, families=("random",) * 3):
         }
         for step, family in enumerate(families)
     ]
+
+
+def model_sizes(num_tasks):
+    """Returns the lengths of the axes that are not indexed by task."""
+    return dict(zip(MODEL_AXES, (2 * num_tasks + 3, 5, 3), strict=True))
 
 
 def without_task(signals, task):
@@ -91,6 +96,8 @@ def _value(name, num_tasks, step, family):
         gradients = np.outer(1.0 + np.arange(num_tasks), gradients[0])
         query_gradients = other_half = gradients
     values = {
+        "gradients": gradients,
+        "signed_gradients": gradients[:, :5],
         "split_gramian": gradients @ other_half.T,
         "losses_after": losses * rng.uniform(0.9, 1.0, num_tasks),
         "query_losses": query_losses,

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_mtl.testing.signal_families import model_sizes
+
 # What a step gives besides the state of the weighter.
 RESULTS = ("call", "heads", "observe")
 
@@ -39,7 +41,7 @@ def fresh(make, num_tasks, seed=0):
     keras.utils.set_random_seed(seed)
     weighter = make()
     if num_tasks is not None:
-        weighter.bind(num_tasks)
+        weighter.bind(num_tasks, sizes=model_sizes(num_tasks))
     return weighter
 
 

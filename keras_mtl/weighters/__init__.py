@@ -18,11 +18,13 @@ from keras_mtl.weighters.db_mtl import DBMTL
 from keras_mtl.weighters.dual_proj import DualProj
 from keras_mtl.weighters.dwa import DWA
 from keras_mtl.weighters.every import Every
+from keras_mtl.weighters.excess_mtl import ExcessMTL
 from keras_mtl.weighters.fairgrad import FairGrad
 from keras_mtl.weighters.famo import FAMO
 from keras_mtl.weighters.fixed import Fixed
 from keras_mtl.weighters.gls import GLS
 from keras_mtl.weighters.go4align import GO4Align
+from keras_mtl.weighters.grad_drop import GradDrop
 from keras_mtl.weighters.gradient_similarity import GradientSimilarity
 from keras_mtl.weighters.gradnorm import GradNorm
 from keras_mtl.weighters.gradvac import GradVac
@@ -92,6 +94,8 @@ CATALOGUE = {
     "pcd": PCD,
     "gradient_similarity": GradientSimilarity,
     "modo": MoDo,
+    "excess_mtl": ExcessMTL,
+    "grad_drop": GradDrop,
     "meta_weighting": MetaWeighting,
     "moml": MOML,
     "auto_lambda": AutoLambda,

@@ -7,10 +7,16 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.checks import one_of
-from keras_mtl.precision import all_finite, keep_if
-from keras_mtl.signals import SCOPES, SIGNALS
-from keras_mtl.weighters.combination import Combination, combination
-from keras_mtl.weighters.declared import check_signals, measured, parameters
+from keras_mtl.combination import Combination, combination
+from keras_mtl.precision import all_finite, keep_if, stays_finite
+from keras_mtl.signals import MODEL_AXES, SCOPES, SIGNALS
+from keras_mtl.weighters.declared import (
+    axis_lengths,
+    build_arguments,
+    check_serves,
+    check_signals,
+    measured,
+)
 from keras_mtl.weighters.stored_state import (
     describe,
     reordered,
@@ -75,6 +81,7 @@ class Weighter(keras.layers.Layer):
         self.task_names = None
         self.loaded_positions = None
         self.owner = None
+        self.sizes, self._axes = {}, {}
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -96,17 +103,27 @@ class Weighter(keras.layers.Layer):
         observe = getattr(type(self), "observe", None)
         return measured(observe) if observe else ()
 
-    def add_state(self, name, shape, initializer="zeros", dtype="float32"):
+    @property
+    def model_axes(self) -> set[str]:
+        """What the shapes of its signals need to know of the model."""
+        asked = (*self.needs, *self.observes)
+        axes = {axis for name in asked for axis in SIGNALS[name].axes}
+        return axes & set(MODEL_AXES)
+
+    def add_state(
+        self, name, shape, initializer="zeros", dtype="float32", task_axes=None
+    ):
         """Adds a non-trainable variable that is the same on every replica.
 
         Args:
             name: String.
-            shape: Tuple of integers. An axis of length K is taken to be
-                indexed by task, and follows the tasks' names when loaded into
-                a model whose heads have another order; an integer variable is
-                taken as it is.
+            shape: Tuple of integers.
             initializer: Keras initializer or its name.
             dtype: String.
+            task_axes: Tuple of the axes that are indexed by task, which follow
+                the tasks' names when loaded into a model whose heads have
+                another order. By default those of length K; of an integer
+                variable, none.
 
         Returns:
             A `keras.Variable`.
@@ -125,40 +142,34 @@ class Weighter(keras.layers.Layer):
                 name=name,
             )
         self._track_variable(variable)
+        self._axes[id(variable)] = task_axes
         return variable
 
-    def bind(self, num_tasks, task_names=None):
+    def bind(self, num_tasks, task_names=None, sizes=None):
         """Creates the state for `num_tasks` tasks.
 
         Args:
             num_tasks: Integer, the number of tasks K.
             task_names: Tuple of K strings, or `None` outside a model.
+            sizes: Dict from each of `model_axes` to its length. Without it
+                `build` waits for a second call, once the model is built.
 
         Raises:
             ValueError: If the weighter already serves other tasks.
         """
         task_names = tuple(task_names) if task_names else None
-        if self.built:
-            mine = (self.task_weights.shape[0], self.task_names or task_names)
-            if mine != (num_tasks, task_names or self.task_names):
-                raise ValueError(
-                    f"{type(self).__name__} already weighs {mine[0]} tasks "
-                    f"{list(mine[1] or ())}; it cannot serve {num_tasks} tasks "
-                    f"{list(task_names or ())}. Make a new weighter."
-                )
-            self.task_names = task_names or self.task_names
+        sizes = {n: (sizes or {}).get(n) for n in sorted(self.model_axes)}
+        if self.task_weights is not None:
+            check_serves(self, num_tasks, task_names, sizes)
+        else:
+            self.task_weights = self.add_state(
+                "task_weights", (num_tasks,), "ones"
+            )
+        self.task_names = task_names or self.task_names
+        if self.built or None in sizes.values():
             return
-        self.task_names = task_names
-        self.task_weights = self.add_state("task_weights", (num_tasks,), "ones")
-        signals = {
-            **parameters(self.signature(type(self).call)),
-            **dict.fromkeys(self.observes),
-        }
-        shapes = {f"{s}_shape": SIGNALS[s].shape(num_tasks) for s in signals}
-        wanted = list(inspect.signature(self.build).parameters)
-        if len(wanted) == 1 and wanted[0] not in shapes:
-            shapes[wanted[0]] = next(iter(shapes.values()))
-        self.build(**{name: shapes[name] for name in wanted})
+        self.sizes = sizes
+        self.build(**build_arguments(self, num_tasks, sizes))
 
     def build(self):
         """Creates no state; a stateful weighter overrides this."""
@@ -188,9 +199,8 @@ class Weighter(keras.layers.Layer):
             if value is not None
         }
         if not self.built:
-            self.bind(
-                next(s.shape[0] for s in signals.values() if s.shape.rank)
-            )
+            lengths = axis_lengths(signals)
+            self.bind(lengths.pop("task"), self.task_names, lengths)
         return signals
 
     def _advance(self, method, signals):
@@ -198,7 +208,7 @@ class Weighter(keras.layers.Layer):
         before = [tf.convert_to_tensor(variable) for variable in state]
         weights = combination(method(**signals), self.scales_heads)
         self._check_weights(weights)
-        finite = all_finite(signals.values()) & _stays_finite(state, before)
+        finite = all_finite(signals.values()) & stays_finite(state, before)
         keep_if(finite, state, before)
         latest = tf.where(
             finite, weights.shared, tf.convert_to_tensor(self.task_weights)
@@ -208,7 +218,7 @@ class Weighter(keras.layers.Layer):
 
     def _check_weights(self, weights):
         expected = tuple(self.task_weights.shape)
-        for vector in filter(tf.is_tensor, weights):
+        for vector in filter(tf.is_tensor, weights[:2]):
             if tuple(vector.shape) != expected or vector.dtype != tf.float32:
                 raise TypeError(
                     f"{type(self).__name__} must return float32 weights of "
@@ -221,10 +231,12 @@ class Weighter(keras.layers.Layer):
         """Returns the number and names of the tasks, once known."""
         if self.task_weights is None:
             return None
-        return {
+        config = {
             "num_tasks": self.task_weights.shape[0],
             "task_names": self.task_names,
         }
+        sizes = dict(self.sizes)
+        return {**config, "sizes": sizes} if sizes else config
 
     def build_from_config(self, config):
         """Creates the state from `get_build_config()`."""
@@ -243,7 +255,7 @@ class Weighter(keras.layers.Layer):
         self.loaded_positions = order
         for variable, value in zip(variables, values, strict=True):
             if order is not None and "float" in variable.dtype:
-                value = reordered(value, order)
+                value = reordered(value, order, self._axes.get(id(variable)))
             variable.assign(value)
 
 
@@ -271,16 +283,6 @@ class GradientWeighter(Weighter):
     def get_config(self):
         """Returns the arguments to make this weighter again."""
         return {**super().get_config(), "scope": self.scope}
-
-
-def _stays_finite(state, before):
-    """Whether no state overflowed: what is infinite would never recover."""
-    flags = [
-        tf.reduce_all(tf.math.is_finite(variable) | ~tf.math.is_finite(value))
-        for variable, value in zip(state, before, strict=True)
-        if value.dtype.is_floating
-    ]
-    return tf.reduce_all(tf.stack(flags))
 
 
 def _as_signal_method(observe):

@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.checks import integer
+from keras_mtl.combination import Combination
 from keras_mtl.precision import keep_if
-from keras_mtl.weighters.combination import Combination
 from keras_mtl.weighters.presence import seen_tasks
 from keras_mtl.weighters.wrapper import Wrapper
 
@@ -93,7 +93,7 @@ class Every(Wrapper):
         """Returns the inner weighter's weights, or the latest ones."""
         due = self._is_due()
         with _keeping(self.weighter, unless=due):
-            shared, heads = self.inner_weights(signals)
+            shared, heads = self.inner_weights(signals)[:2]
         # A weight of 0 for want of a label must not hold where there is one.
         taken = due & seen_tasks(shared, signals.get("present"))
         shared = tf.where(taken, shared, self.task_weights)

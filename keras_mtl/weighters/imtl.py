@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_mtl.weighters.combination import as_if
+from keras_mtl.combination import as_if
 from keras_mtl.weighters.imtl_g import IMTLG
 
 

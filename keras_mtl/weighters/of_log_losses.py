@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_mtl.weighters.combination import Combination
+from keras_mtl.combination import Combination
 from keras_mtl.weighters.every import Every
 from keras_mtl.weighters.presence import seen_tasks
 from keras_mtl.weighters.wrapper import Wrapper, same_heads

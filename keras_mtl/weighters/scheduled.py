@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.checks import at_least, one_of
-from keras_mtl.weighters.combination import Combination
+from keras_mtl.combination import Combination
 from keras_mtl.weighters.presence import mean_over, seen_tasks
 from keras_mtl.weighters.wrapper import Wrapper
 

@@ -62,11 +62,19 @@ def saved_positions(weighter, store):
     return tuple(saved.index(name) for name in weighter.task_names)
 
 
-def reordered(value, positions):
-    """Returns an array whose axes of length K are taken in another order."""
-    for axis, length in enumerate(value.shape):
-        if length == len(positions):
-            value = np.take(value, positions, axis=axis)
+def reordered(value, positions, axes=None):
+    """Returns an array whose task axes are taken in another order.
+
+    Args:
+        value: Array.
+        positions: Tuple of K integers.
+        axes: Tuple of integers, by default all of length K.
+    """
+    if axes is None:
+        shape = enumerate(value.shape)
+        axes = [axis for axis, length in shape if length == len(positions)]
+    for axis in axes:
+        value = np.take(value, positions, axis=axis)
     return value
 
 

@@ -4,8 +4,8 @@ import inspect
 
 import tensorflow as tf
 
+from keras_mtl.combination import Combination, as_if
 from keras_mtl.weighters.base import Weighter
-from keras_mtl.weighters.combination import Combination, as_if
 
 
 class Wrapper(Weighter):
@@ -87,10 +87,10 @@ class Wrapper(Weighter):
         self.task_weights.assign(weights.shared)
         return weights
 
-    def bind(self, num_tasks, task_names=None):
+    def bind(self, num_tasks, task_names=None, sizes=None):
         """Creates the state of both for `num_tasks` tasks."""
-        self.weighter.bind(num_tasks, task_names)
-        super().bind(num_tasks, task_names)
+        self.weighter.bind(num_tasks, task_names, sizes)
+        super().bind(num_tasks, task_names, sizes)
 
     def adapt(self, weights, signals):
         """Returns other weights for those of the inner weighter.
@@ -117,14 +117,20 @@ class Wrapper(Weighter):
         """Returns the inner weighter's own weights for the signals."""
         known = self.weighter.signature(type(self.weighter).call).parameters
         signals = self.translated(signals)
-        return self.weighter.weigh(
+        weights = self.weighter.weigh(
             **{n: s for n, s in signals.items() if n in known}
         )
+        if weights.coordinates is not None or weights.rows is not None:
+            raise ValueError(
+                f"{type(self).__name__} changes one weight for each task, and "
+                f"{type(self.weighter).__name__} has more. Use it as it is."
+            )
+        return weights
 
     def call(self, **signals):
         """Returns the inner weighter's weights, changed."""
         inner = self.inner_weights(signals)
-        shared, heads = self.changed(inner, signals)
+        shared, heads = self.changed(inner, signals)[:2]
         shared = as_if(inner.shared, shared)
         return shared if heads is None else (shared, heads)
 

@@ -4,6 +4,7 @@ import pytest
 from keras_mtl.signals import SIGNALS
 from keras_mtl.testing.signal_families import (
     EXTREME_FAMILIES,
+    model_sizes,
     signal_sequence,
     take_tasks,
     without_task,
@@ -29,7 +30,8 @@ def test_shapes_are_those_of_the_signals(family, num_tasks):
     (signals,) = signal_sequence(AsksForAll(), num_tasks, [family])
     assert list(signals) == list(SIGNALS)
     for name, value in signals.items():
-        assert value.shape == SIGNALS[name].shape(num_tasks)
+        shape = SIGNALS[name].shape(num_tasks, model_sizes(num_tasks))
+        assert value.shape == shape
         assert value.dtype == "float32"
         assert np.isfinite(value.numpy()).all()
 

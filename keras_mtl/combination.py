@@ -12,10 +12,17 @@ class Combination(NamedTuple):
         shared: `(K,)` float32, of the tasks' gradients of what they share.
         heads: `(K,)` float32, of each head's gradient; `None` where a head's
             is scaled as its task's shared gradient is.
+        coordinates: `(K, D)` float32, of the tasks' gradients at the
+            representation, instead of `shared`; of each of its coordinates.
+        rows: `(K, P)` float32, whose sum is the gradient of the scope's
+            variables, instead of today's gradients by `shared`. Like all
+            weights, `loss_weights` multiply them.
     """
 
     shared: tf.Tensor
     heads: tf.Tensor | None = None
+    coordinates: tf.Tensor | None = None
+    rows: tf.Tensor | None = None
 
     def stopped(self):
         """Returns the same, through which no gradient passes."""
