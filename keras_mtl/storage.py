@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_mtl import random_state
+from keras_mtl import random_state, sharing
 from keras_mtl.checks import fitting
 from keras_mtl.trainer import TaskTrainer
 
@@ -20,9 +20,7 @@ class StoredModel(TaskTrainer):
             parts = {"network": self.graph.model}
             config["representation"] = self.graph.representation
         parts["discriminator"] = self.discriminator
-        for name, part in parts.items():
-            config[name] = keras.saving.serialize_keras_object(part)
-        return {**super().get_config(), **config}
+        return {**super().get_config(), **config, **sharing.serialize(parts)}
 
     def get_build_config(self):
         """Returns the shapes of the inputs, once known."""
@@ -75,7 +73,7 @@ class StoredModel(TaskTrainer):
         names = ("network", "encoder", "heads", "discriminator")
         config.pop("representation_known", None)  # Of version 0.1.0.
         with fitting(cls.__name__, config):
-            parts = keras.saving.deserialize_keras_object(
+            parts = sharing.deserialize(
                 {name: config.pop(name) for name in names if name in config},
                 custom_objects,
             )
