@@ -101,11 +101,7 @@ def sum_by_task(values, tasks, num_tasks):
         known[after], values, tf.constant(float("nan"), values.dtype)
     )
     tasks = tf.clip_by_value(tasks, 0, num_tasks - 1)
-    # Compiled, sums of segments take longer than sums of all rows, and a
-    # product with zeros would spread one task's NaN to all.
-    mine = (tasks[:, None] == tf.range(num_tasks))[after]
-    zeros = tf.zeros([], values.dtype)
-    return tf.reduce_sum(tf.where(mine, values[:, None], zeros), axis=0)
+    return tf.math.unsorted_segment_sum(values, tasks, num_tasks)
 
 
 def split_rows_by_task(arrays, task_names, query_split):

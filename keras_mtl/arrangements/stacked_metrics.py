@@ -14,7 +14,7 @@ from keras_mtl.arrangements.stacked_losses import (
     per_task_axes,
     per_task_weight,
 )
-from keras_mtl.logs import METRICS, as_row
+from keras_mtl.logs import METRICS, as_row, means_over_tasks
 from keras_mtl.masks import without_missing
 
 
@@ -50,7 +50,7 @@ class StackedMetrics(keras.metrics.Metric):
         ]
         self._functions, self._counts = [], []
         self._sums, self._histograms = None, {}
-        self.rows = {METRICS: ()}
+        self.rows, self.means = {METRICS: ()}, {}
         self.built = not self._given
 
     def covers(self, labels) -> bool:
@@ -102,6 +102,9 @@ class StackedMetrics(keras.metrics.Metric):
                 f"{t}_{name}" for name in names for t in self._task_names
             )
         }
+        self.means = means_over_tasks(
+            (name, t, f"{t}_{name}") for name in names for t in self._task_names
+        )
         self.built = True
 
     def update_batch(self, batch):

@@ -9,8 +9,9 @@ from keras import initializers, ops
 
 from keras_mtl.checks import did_you_mean, integer, task_name
 from keras_mtl.layers.initial_heads import initial_heads
+from keras_mtl.layers.row_lookup import rows_of
 
-# Parameters of all heads up to which every row passes all of them.
+# Parameters of all heads up to which their gradient is a product.
 FEW = 2**16
 
 
@@ -165,17 +166,6 @@ class StackedHeads(keras.layers.Layer):
     def _own(self, inputs, task):
         """Returns each row's prediction by its own task's head."""
         num_tasks, width = len(self.task_names), inputs.shape[-1]
-        if not self.apart and num_tasks * self.units * width <= FEW:
-            # Compiled, a gather's gradient takes longer than all heads.
-            mine = task[:, None] == ops.arange(num_tasks, dtype="int32")
-            outputs = ops.matmul(inputs, self.kernel)
-            if self.bias is not None:
-                outputs = ops.add(outputs, self.bias)
-            outputs = ops.reshape(outputs, (-1, num_tasks, self.units))
-            outputs = ops.where(
-                mine[..., None], outputs, ops.zeros_like(outputs)
-            )
-            return self.activation(ops.sum(outputs, axis=1))
         if self.apart:
             inputs = ops.take_along_axis(inputs, task[:, None, None], axis=1)
             inputs, kernel = inputs[:, 0], self.kernel
@@ -184,7 +174,11 @@ class StackedHeads(keras.layers.Layer):
             kernel = ops.transpose(ops.reshape(self.kernel, shape), (1, 0, 2))
         # Whole rows of memory are gathered; reshaped, gradients are dense.
         kernel = ops.reshape(kernel, (num_tasks, -1))
-        kernel = ops.take(kernel, task, axis=0)
+        few = not self.apart and num_tasks * self.units * width <= FEW
+        if few:
+            kernel = rows_of(kernel, task)
+        else:
+            kernel = ops.take(kernel, task, axis=0)
         kernel = ops.reshape(kernel, (-1, width, self.units))
         if self.units == 1:
             products = ops.multiply(inputs, kernel[..., 0])
