@@ -23,15 +23,18 @@ class StepLogs(Mapping):
         tensors: Dict from a name to a tensor; the name of a row is a key of
             `rows`.
         rows: Dict from the name of a row to the names of its entries.
+        means: Dict from the name of a mean over tasks to the names of its
+            entries; NaN, of a task without labels, is left out.
     """
 
-    def __init__(self, tensors, rows):
+    def __init__(self, tensors, rows, means=None):
         self._tensors = tensors
         self._rows = rows
+        self._means = means or {}
         self._read = None
 
     def __len__(self):
-        return sum(len(self._rows.get(name, (name,))) for name in self._tensors)
+        return len(self._values())
 
     def __iter__(self):
         return iter(self._values())
@@ -48,6 +51,9 @@ class StepLogs(Mapping):
                     values |= zip(self._rows[name], numbers, strict=True)
                 else:
                     values[name] = tensor
+            for mean, names in self._means.items():
+                if mean not in values and values.keys() >= set(names):
+                    values[mean] = nan_mean([values[n] for n in names])
             self._read = values
         return self._read
 
@@ -71,7 +77,12 @@ class LoggingModel(keras.Model):
 
     def _named(self, tensors):
         rows = {**self._loss_tracker.rows, **self._compile_metrics.rows}
-        return StepLogs(tensors, rows)
+        return StepLogs(tensors, rows, self._compile_metrics.means)
+
+    def _own_means(self):
+        """Returns the names of means that no task's metric is called."""
+        metrics = self._compile_metrics
+        return metrics.means.keys() - set(metrics.rows.get(METRICS, ()))
 
     def step_variants(self, step_function):
         """Returns a step that holds weights, and when to take it.
@@ -113,6 +124,8 @@ class LoggingModel(keras.Model):
 
     def _flatten_metrics_in_order(self, logs):
         # Keras' order: loss, tasks' losses, other metrics; then what is ours.
+        # Means over tasks have no place in it: `return_dict=True` has them.
+        logs = {n: v for n, v in logs.items() if n not in self._own_means()}
         means = self._loss_tracker.rows
         losses = [n for n in means["/evaluation"] if n in logs]
         ours = [n for n in means["/training"] if n in logs and n not in losses]
@@ -129,6 +142,29 @@ def as_row(values) -> tf.Tensor:
         values: List of float32 tensors.
     """
     return tf.concat([tf.reshape(value, [1, -1]) for value in values], axis=1)
+
+
+def nan_mean(values) -> float:
+    """Returns the mean of the values that are not NaN, NaN of none."""
+    values = np.asarray(values, "float64")
+    there = values[~np.isnan(values)]
+    return float(there.mean()) if len(there) else float("nan")
+
+
+def means_over_tasks(columns) -> dict[str, list[str]]:
+    """Returns the columns of each metric that several tasks have.
+
+    Args:
+        columns: Iterable of a metric's own name, its task and its column.
+
+    Returns:
+        Dict from `mean_<metric>` to names of columns.
+    """
+    tasks, found = {}, {}
+    for metric, task, column in columns:
+        tasks.setdefault(metric, set()).add(task)
+        found.setdefault(metric, []).append(column)
+    return {f"mean_{m}": found[m] for m in found if len(tasks[m]) > 1}
 
 
 def plain_logs(logs):

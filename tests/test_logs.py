@@ -6,6 +6,8 @@ import pytest
 import tensorflow as tf
 
 from keras_mtl.logs import StepLogs, as_row
+from tests.arrangements.stacked_twins import NAMES, compiled, stacked_model
+from tests.arrangements.stacked_twins import make_data as stacked_data
 from tests.training import TASKS, make_data, new_model
 
 
@@ -47,6 +49,48 @@ def test_a_metric_that_is_no_scalar_is_logged_as_it_is():
     logs = model.train_on_batch(*make_data(), return_dict=True)
     assert logs["stars_both"].shape == (2,)
     np.testing.assert_allclose(logs["stars_both"], logs["stars_mse"])
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_metrics_of_several_tasks_have_a_mean(stacked):
+    """NumPy's `nanmean` of the tasks' columns; a task without labels is NaN."""
+    if stacked:
+        model, names = compiled(stacked_model()), NAMES
+        x, y, weight = stacked_data()
+        weight[:, 1] = 0.0
+    else:
+        names, missing = TASKS, "stars"
+        metrics = {"tone": ["accuracy"], "class": ["accuracy"]}
+        metrics["stars"] = ["mae", keras.metrics.MeanSquaredError("accuracy")]
+        x, y = make_data()
+        weight = {missing: np.zeros(len(x), "float32")}
+        model = new_model(metrics=metrics)
+    logs = model.evaluate(
+        x, y, sample_weight=weight, verbose=0, return_dict=True
+    )
+    columns = [logs[f"{task}_accuracy"] for task in names]
+    assert np.isnan(columns[1])
+    assert logs["mean_accuracy"] == pytest.approx(np.nanmean(columns))
+    own = {name for name in logs if name.startswith("mean_")}
+    assert own == {"mean_accuracy", *(["mean_mse"] if stacked else [])}
+    values = model.evaluate(x, y, sample_weight=weight, verbose=0)
+    assert len(values) == len(logs) - len(own)
+    best = keras.callbacks.EarlyStopping("val_mean_accuracy", mode="max")
+    history = model.fit(
+        x, y, validation_data=(x, y, weight), callbacks=[best], verbose=0
+    ).history
+    assert best.best == history["val_mean_accuracy"][0]
+    assert "mean_accuracy" in history
+
+
+def test_a_mean_of_no_task_is_nan_and_a_task_may_be_called_mean():
+    values = tf.constant([[np.nan, np.nan, 3.0]])
+    names = ("a_f1", "b_f1", "mean_f2")
+    means = {"mean_f1": ["a_f1", "b_f1"], "mean_f2": ["a_f1", "b_f1"]}
+    logs = StepLogs({"/row": values}, {"/row": names}, means)
+    assert np.isnan(logs["mean_f1"])
+    assert logs["mean_f2"] == 3.0
+    assert len(logs) == 4
 
 
 def test_a_subclass_may_log_more():

@@ -13,7 +13,7 @@ from keras.src.trainers.compile_utils import (
 from keras.src.utils.naming import to_snake_case
 
 from keras_mtl.checks import check_tasks
-from keras_mtl.logs import METRICS, as_row
+from keras_mtl.logs import METRICS, as_row, means_over_tasks
 from keras_mtl.loss_parts import at_path, is_dict, leaves, part_name
 from keras_mtl.loss_values import is_of_keras, takes_class_numbers
 from keras_mtl.masks import masked, presence, without_missing
@@ -55,7 +55,7 @@ class TaskMetrics(CompileMetrics):
         self._places, self._waiting, self._ignored = [], [], {}
         self._flat_metrics, self._flat_weighted_metrics = [], []
         self._labelled = None
-        self.rows = {}
+        self.rows, self.means = {}, {}
 
     def covers(self, labels) -> bool:
         """Whether the metrics of these labels are made."""
@@ -131,6 +131,17 @@ class TaskMetrics(CompileMetrics):
                 names.append(f"{name}_{count}" if name in names else name)
         return names
 
+    def _means(self, columns):
+        """Returns the columns of each metric that several tasks have."""
+        names, found = iter(self.names()), []
+        for of_places in (self._flat_metrics, self._flat_weighted_metrics):
+            for (task, _), metrics in zip(self._places, of_places, strict=True):
+                for _ in metrics.metrics:
+                    name = next(names)
+                    own = name.removeprefix(f"{metrics.output_name}_")
+                    found.append((own, task, name))
+        return means_over_tasks(f for f in found if f[2] in columns)
+
     @property
     def variables(self):
         """All variables of the metrics."""
@@ -171,6 +182,7 @@ class TaskMetrics(CompileMetrics):
         if not row:
             return results
         self.rows = {METRICS: tuple(row)}
+        self.means = self._means(row)
         rest = {n: value for n, value in results.items() if n not in row}
         return {METRICS: as_row([*row.values()]), **rest}
 

@@ -283,7 +283,7 @@ def test_callbacks_see_numbers_by_name():
     ).history
     names = {f"{t}_{w}" for t in NAMES for w in ("loss", "weight")}
     names |= {f"{t}_{w}" for t in NAMES for w in ("accuracy", "mse")}
-    names |= {"loss", "skipped_steps"}
+    names |= {"loss", "skipped_steps", "mean_accuracy", "mean_mse"}
     assert len(steps) == 2
     for logs in steps:
         assert type(logs) is dict
