@@ -16,7 +16,8 @@ from keras_mtl.checks import integer
 ExperimentArgument = Annotated[
     str,
     typer.Argument(
-        help="topics, sentiment, mtregression or demo; or my_module:MyClass."
+        help="topics, sentiment, mtregression, demo or mmoe_tasks; or "
+        "my_module:MyClass."
     ),
 ]
 DataOption = Annotated[

@@ -117,11 +117,12 @@ def test_the_nearest_experiment_is_named(tmp_path, command):
     assert result.exit_code == 1
     assert one_line(result.stderr) == (
         "Error: Argument `experiment` must be one of ['mtregression', "
-        "'topics', 'sentiment', 'demo']. Received: experiment='topic'. Did you "
-        "mean 'topics'?"
+        "'topics', 'sentiment', 'demo', 'mmoe_tasks']. Received: "
+        "experiment='topic'. Did you mean 'topics'?"
     )
     assert not out.exists()
-    for name in ("topics", "sentiment", "mtregression", "demo"):
+    names = ("topics", "sentiment", "mtregression", "demo", "mmoe_tasks")
+    for name in names:
         assert re.search(rf"\b{name}\b", run(command, "--help").output)
 
 

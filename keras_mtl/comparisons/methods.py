@@ -36,6 +36,8 @@ METHODS = {
     "tchebycheff_adv": Method(
         "tchebycheff", {"discriminator": 0.05, "threshold": 0.5}
     ),
+    "mmoe": Method(BASELINE, {"architecture": "mmoe"}),
+    "ple": Method(BASELINE, {"architecture": "ple"}),
     # MTRegression alone knows the scales of its tasks.
     "ideal_constant": Method("ideal_constant"),
 }
@@ -52,6 +54,8 @@ def methods_for(experiment) -> dict[str, Method]:
         name: method
         for name, method in METHODS.items()
         if set(method.settings) <= set(fields)
+        and method.settings.get("architecture")
+        in (None, *experiment.architectures)
         and method.weighter in (*CATALOGUE, *ALIASES, *experiment.own_weighters)
     }
 

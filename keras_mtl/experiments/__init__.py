@@ -11,9 +11,9 @@ def experiment_class(name):
     """Returns the class of the experiment `name`.
 
     Args:
-        name: String, `"mtregression"`, `"topics"`, `"sentiment"` or `"demo"`;
-            or `"my_project.module:Class"`, a subclass of `Experiment` of your
-            own, which then bears this name.
+        name: String, `"mtregression"`, `"topics"`, `"sentiment"`, `"demo"` or
+            `"mmoe_tasks"`; or `"my_project.module:Class"`, a subclass of
+            `Experiment` of your own, which then bears this name.
 
     Raises:
         ValueError: If there is no such experiment.
@@ -25,6 +25,7 @@ def experiment_class(name):
 
     need("An experiment", DATA_PACKAGES, "data")
     from keras_mtl.experiments.digits import DigitsExperiment
+    from keras_mtl.experiments.mmoe_tasks import MMoETasksExperiment
     from keras_mtl.experiments.mtregression import MTRegressionExperiment
     from keras_mtl.experiments.sentiment import SentimentExperiment
     from keras_mtl.experiments.topics import TopicsExperiment
@@ -36,6 +37,7 @@ def experiment_class(name):
             TopicsExperiment,
             SentimentExperiment,
             DigitsExperiment,
+            MMoETasksExperiment,
         )
     }
     return known[one_of("experiment", name, known)]

@@ -94,6 +94,8 @@ class Experiment:
     own_weighters: ClassVar[tuple] = ()
     # Metric whose mean over the tasks' validation rows chooses the epoch.
     monitor: ClassVar[str | None] = None
+    # Values of its setting `architecture`, where it has one.
+    architectures: ClassVar[tuple] = ()
     # Arguments of weighters that this experiment sets.
     weighter_defaults: ClassVar[dict] = {}
 

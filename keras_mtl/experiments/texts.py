@@ -63,6 +63,7 @@ class TextExperiment(ClassificationExperiment):
     jit_compile = False
     num_classes: ClassVar[int]
 
+    architectures: ClassVar[tuple] = ("shared", "shared_private")
     # Settings that other encoders do not read.
     encoder_settings: ClassVar[dict] = {
         "text_cnn": ("glove", "vocabulary_size"),
@@ -127,7 +128,7 @@ class TextExperiment(ClassificationExperiment):
                     )
 
     def _check_adversary(self):
-        one_of("architecture", self.architecture, ("shared", "shared_private"))
+        one_of("architecture", self.architecture, self.architectures)
         weight = at_least("discriminator", self.discriminator, 0.0)
         self._set(discriminator=weight)
         if self.threshold is None:

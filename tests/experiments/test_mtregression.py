@@ -63,7 +63,8 @@ def test_unknown_names_are_refused():
         make_experiment("topic")
     assert str(error.value) == (
         "Argument `experiment` must be one of ['mtregression', 'topics', "
-        "'sentiment', 'demo']. Received: experiment='topic'. Did you mean "
+        "'sentiment', 'demo', 'mmoe_tasks']. Received: "
+        "experiment='topic'. Did you mean "
         "'topics'?"
     )
     with pytest.raises(ValueError, match="has no setting 'glove'"):

@@ -22,6 +22,7 @@ BAD = {
         None: NUMBER,
     },
     "validation": {0.0: FRACTION, 1.0: FRACTION, "a": NUMBER},
+    "correlation": {-0.1: "between 0 and 1", 1.5: "between 0", "a": NUMBER},
     "num_train": {0: "at least", -5: "at least", 9.5: INTEGER},
     "num_test": {0: "at least 1"},
     "num_tasks": {0: "at least 1", 2.5: INTEGER},
@@ -31,7 +32,7 @@ BAD = {
     "discriminator": {-1.0: "at least 0", "a": NUMBER},
     "threshold": {-0.5: "in the range", 1.0: "in the range"},
 }
-EXPERIMENTS = ("mtregression", "topics", "sentiment", "demo")
+EXPERIMENTS = ("mtregression", "topics", "sentiment", "demo", "mmoe_tasks")
 NUMBERS = {
     (name, field.name)
     for name in EXPERIMENTS

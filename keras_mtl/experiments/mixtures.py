@@ -1,0 +1,71 @@
+"""Encoders of recommenders, made about equally large."""
+
+import keras
+
+from keras_mtl.architectures import PLE, Level, MMoE
+
+ARCHITECTURES = ("shared_bottom", "mmoe", "ple")
+
+
+def encoder(
+    architecture,
+    tasks,
+    num_inputs,
+    num_experts=8,
+    units=16,
+    tower=8,
+    bottom=None,
+):
+    """Returns an encoder of experts, or one layer of the same size.
+
+    The bank of MMoE has `num_experts` experts. PLE is one level with as many:
+    two of each task (fewer where there are too few), the others shared. The
+    shared bottom is one layer, wide enough to have as many parameters as MMoE,
+    heads included.
+
+    Args:
+        architecture: String, one of `ARCHITECTURES`.
+        tasks: List of names.
+        num_inputs: Integer, D, width of what the experts read.
+        num_experts: Integer, E.
+        units: Integer, U, of each expert.
+        tower: Integer, units of the first layer of each head.
+        bottom: Layer or model below, without parameters, or None.
+
+    Returns:
+        Layer or `TaskEncoder`.
+    """
+    expert = keras.layers.Dense(units, activation="relu")
+    if architecture == "mmoe":
+        return MMoE(tasks, expert, num_experts, bottom=bottom)
+    if architecture == "ple":
+        own = min(2, (num_experts - 1) // len(tasks))
+        level = Level(expert, own, num_experts - own * len(tasks))
+        return PLE(tasks, [level], bottom=bottom)
+    width = equal_width(len(tasks), num_inputs, num_experts, units, tower)
+    shared = keras.layers.Dense(width, activation="relu", name="shared_bottom")
+    if bottom is None:
+        return shared
+    return keras.Model(bottom.inputs, shared(bottom.output), name="encoder")
+
+
+def equal_width(num_tasks, num_inputs, num_experts, units, tower):
+    """Returns the width at which a shared bottom is as large as MMoE.
+
+    Bank and gates have `(D + 1) E (U + K)` parameters and the heads' first
+    layers `K U T`; a bottom of width H has `(D + 1) H` and `K H T`.
+    """
+    experts = (num_inputs + 1) * num_experts * (units + num_tasks)
+    heads = num_tasks * tower
+    return round((experts + heads * units) / (num_inputs + 1 + heads))
+
+
+def head(task, tower, activation=None):
+    """Returns a layer of `tower` units and an output of one."""
+    return keras.Sequential(
+        [
+            keras.layers.Dense(tower, activation="relu"),
+            keras.layers.Dense(1, activation=activation),
+        ],
+        name=task,
+    )
