@@ -1,0 +1,144 @@
+"""
+Title: When do tasks need mixtures of their own?
+Author: keras_mtl authors
+Date created: 2026/11/28
+Last modified: 2026/11/28
+Description: A shared bottom and MMoE on tasks that are more or less alike.
+Accelerator: None
+"""
+
+"""
+## Introduction
+
+A layer that all tasks share serves them well as long as they want the same of
+it. A mixture of experts (MMoE; Ma et al., 2018) lets each task choose. The
+paper makes pairs of regression tasks whose weight vectors have a given cosine:
+at 1 the tasks are equal but for noise, at 0.5 they differ.
+
+Both models have the same number of parameters to within 1 %, the same data and
+the same seeds, so that their losses can be compared in pairs. Run this file
+with `--smoke` for a short version, with `--seeds 10 --results FILE` for the
+published one. Seeds that the file already has are not run again.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from scipy import stats
+
+from keras_mtl.experiments import make_experiment
+
+parser = argparse.ArgumentParser(description="Losses against correlation.")
+parser.add_argument("--smoke", action="store_true", help="run for seconds only")
+parser.add_argument("--seeds", type=int, default=2, help="runs of each model")
+parser.add_argument("--results", default="mmoe_tasks.json", help="kept losses")
+parser.add_argument("--picture", default="mmoe_tasks.png")
+arguments = parser.parse_args()
+
+CORRELATIONS = [0.5] if arguments.smoke else [0.5, 0.9, 1.0]
+SIZES = {"num_train": 512, "num_test": 256, "epochs": 1}
+settings = SIZES if arguments.smoke else {}
+models = ["shared_bottom", "mmoe"]
+
+"""
+## Training
+
+An experiment knows its data, model and optimizer. The test rows are looked at
+once, after the last epoch.
+"""
+
+
+def test_loss(correlation, architecture, seed):
+    experiment = make_experiment(
+        "mmoe_tasks",
+        correlation=correlation,
+        architecture=architecture,
+        seed=seed,
+        **settings,
+    )
+    parts = experiment.parts()
+    keras.utils.set_random_seed(seed)
+    model = experiment.build(parts)
+    experiment.compile(model)
+    model.fit(
+        *parts.train,
+        batch_size=experiment.batch_size,
+        epochs=experiment.epochs,
+        verbose=0,
+    )
+    loss = experiment.evaluate(model, parts, None)["test_mse"]
+    keras.backend.clear_session()
+    return loss
+
+
+results = Path(arguments.results)
+losses = json.loads(results.read_text()) if results.exists() else {}
+for seed in range(arguments.seeds):
+    for correlation in CORRELATIONS:
+        for architecture in models:
+            own = losses.setdefault(str(correlation), {})
+            own = own.setdefault(architecture, [])
+            if len(own) > seed:
+                continue
+            own.append(test_loss(correlation, architecture, seed))
+            results.write_text(json.dumps(losses, indent=1))
+
+"""
+## Differences, in pairs
+
+A seed decides the data as well as the start, and some data are harder than
+others. That cancels in the difference of two models with one seed.
+"""
+
+
+def interval(values):
+    """The mean and the half width of its 95 % interval."""
+    values = np.array(values)
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    return values.mean(), error * stats.t.ppf(0.975, len(values) - 1)
+
+
+for correlation, own in losses.items():
+    shared, mmoe = (np.array(own[name]) for name in models)
+    mean, half = interval(mmoe - shared)
+    relative, relative_half = interval(np.log(mmoe / shared))
+    print(
+        f"p = {correlation}, {len(mmoe)} seeds: shared bottom "
+        f"{shared.mean():.4f}, MMoE {mmoe.mean():.4f}, difference "
+        f"{mean:+.4f} ± {half:.4f}; ratio {np.exp(relative):.2f} from "
+        f"{np.exp(relative - relative_half):.2f} to "
+        f"{np.exp(relative + relative_half):.2f}; MMoE better with "
+        f"{(mmoe < shared).sum()} seeds"
+    )
+
+"""
+## The picture
+"""
+
+figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
+for shift, (name, label) in zip(
+    (-0.005, 0.005),
+    {"shared_bottom": "shared bottom", "mmoe": "MMoE"}.items(),
+    strict=True,
+):
+    points = [interval(own[name]) for own in losses.values()]
+    axes.errorbar(
+        [float(correlation) + shift for correlation in losses],
+        [mean for mean, _ in points],
+        [half for _, half in points],
+        marker="o",
+        capsize=3,
+        label=label,
+    )
+axes.set(
+    xlabel="correlation p of the tasks",
+    ylabel="test mean squared error",
+    title="Means over seeds, with 95 % intervals",
+)
+axes.legend()
+figure.savefig(arguments.picture, dpi=150)
+print("saved", arguments.picture)
