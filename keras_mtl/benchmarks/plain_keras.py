@@ -25,7 +25,7 @@ def as_plain_keras(model, x) -> keras.Model:
         parts = dict(zip(x, map(model.encoder, inputs), strict=True))
     else:
         inputs = _inputs(x)
-        parts = dict.fromkeys(model.task_names, model.encoder(inputs))
+        parts = _representations(model, inputs)
     outputs = {task: head(parts[task]) for task, head in _heads(model).items()}
     config = keras.saving.deserialize_keras_object(model.get_compile_config())
     of_each = functools.partial(_of_each, model)
@@ -42,6 +42,20 @@ def as_plain_keras(model, x) -> keras.Model:
         run_eagerly=model.run_eagerly,
     )
     return plain
+
+
+def _representations(model, inputs):
+    if not model.has_task_encoder:
+        return dict.fromkeys(model.task_names, model.encoder(inputs))
+    if not model.encoder.stacked:
+        return model.encoder(inputs)
+    one_by_one = getattr(model.encoder, "one_by_one", None)
+    if one_by_one is not None:
+        return one_by_one(inputs)
+    cut = model.encoder.shared(inputs)
+    return {
+        task: model.encoder.own(task, cut, inputs) for task in model.task_names
+    }
 
 
 def as_plain_batch(model, batch):

@@ -182,7 +182,7 @@ def _cheapest(candidate, num_tasks, between_batches):
     if candidate.kind == "product":
         if crossing_is_cheaper(uses, num_tasks, between_batches):
             return product_part(variable, uses)
-    elif len(variable.shape) > 1:
+    elif len(variable.shape) > 1 and any(u.per_row is None for u in uses):
         logger.warning(
             "%s: no cheap form of its inner products; each task's gradient of "
             "it is computed.",

@@ -27,10 +27,7 @@ def representation_pass(losses, leaves, heads, uses, own=None):
     """
     if own is not None:
         (variables,) = heads
-        delta, *pulled = losses.of_sum([own, *variables])
-        of_heads = dict(zip(map(id, variables), pulled, strict=True))
-        of_heads = HeadGradients([of_heads], losses.num_tasks)
-        return StackedCutGradients(leaves, own, delta, losses, of_heads)
+        return StackedCutGradients(leaves, own, variables, losses)
     if losses.owners is not None:
         (variables,) = heads
         pulled = losses.of_sum([*leaves, *variables])

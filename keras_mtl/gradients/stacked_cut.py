@@ -16,6 +16,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from keras_mtl.gradients.contractions import labels_of
+from keras_mtl.gradients.heads import HeadGradients
 
 
 class StackedCutGradients:
@@ -24,16 +25,18 @@ class StackedCutGradients:
     Args:
         leaves: List of tensors, the cut.
         own: `(B, K, U)`, the tasks' representations.
-        delta: Its gradient of the sum of all tasks.
+        variables: List of the variables of the stacked heads.
         losses: `LocalLosses`.
-        heads: `HeadGradients`.
     """
 
-    def __init__(self, leaves, own, delta, losses, heads):
-        self.leaves, self.heads = leaves, heads
-        self.starts = [own]
-        self._delta, self._losses = delta, losses
+    def __init__(self, leaves, own, variables, losses):
+        self.leaves, self.starts = leaves, [own]
+        self._losses = losses
+        # Before a backward pass, whose operations read the leaves, too.
         self._mixtures = [_mixture(leaf, own) for leaf in leaves]
+        self._delta, *pulled = losses.of_sum([own, *variables])
+        of_heads = dict(zip(map(id, variables), pulled, strict=True))
+        self.heads = HeadGradients([of_heads], losses.num_tasks)
 
     def gramian(self):
         """Returns the `(K, K)` inner products on this replica."""

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_mtl
 from keras_mtl.benchmarks import workloads
@@ -14,6 +15,7 @@ TINY = {
     "experts": {"num_tasks": 3, "widths": (6, 5, 4), "num_experts": 2},
     "embedding": {"num_tasks": 3, "num_rows": 50, "dim": 4, "num_ids": 2},
 }
+TINY["stacked_experts"] = TINY["experts"]
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +58,9 @@ def test_numbers_of_tasks_make_a_workload_each():
         workloads.makers("resnet", (2, 3))
 
 
-@pytest.mark.parametrize("name", ["stacked", "text_cnn", "resnet"])
+@pytest.mark.parametrize(
+    "name", ["stacked", "stacked_experts", "text_cnn", "resnet"]
+)
 def test_plain_keras_does_the_same(name):
     work = getattr(workloads, name)(batch_size=4, **TINY[name])
     result = keras_mtl.benchmark(
@@ -68,3 +72,19 @@ def test_plain_keras_does_the_same(name):
     )
     names = [row.name for row in result.rows]
     assert names == ["uniform", "slaw", "plain keras"]
+
+
+def test_the_graph_of_stacked_experts_hardly_grows_with_the_tasks():
+    """Of gates, mixtures, heads and gradients, none is taken task by task."""
+    numbers = []
+    for num_tasks in (3, 9):
+        sizes = {**TINY["stacked_experts"], "num_tasks": num_tasks}
+        model, x, y = workloads.stacked_experts(
+            **sizes, batch_size=4, jit_compile=False
+        )[1:]
+        model.compile("sgd", model.task_losses.loss, weighter="mgda")
+        model.train_on_batch(x, y)
+        step = tf.function(model.train_step, autograph=False)
+        graph = step.get_concrete_function((x, y, None)).graph
+        numbers.append(len(graph.get_operations()))
+    assert numbers[1] == numbers[0]

@@ -8,6 +8,7 @@ from keras_mtl.benchmarks.workloads.experts import experts
 from keras_mtl.benchmarks.workloads.mlp import mlp
 from keras_mtl.benchmarks.workloads.resnet import resnet
 from keras_mtl.benchmarks.workloads.stacked import stacked
+from keras_mtl.benchmarks.workloads.stacked_experts import stacked_experts
 from keras_mtl.benchmarks.workloads.text_cnn import text_cnn
 from keras_mtl.benchmarks.workloads.three_tasks import SIZES, three_tasks
 from keras_mtl.benchmarks.workloads.workload import Workload
@@ -21,7 +22,7 @@ WORKLOADS = {
     "resnet": (resnet,),
     "text_cnn": (text_cnn,),
     "embedding": (embedding,),
-    "experts": (experts,),
+    "experts": (experts, stacked_experts),
 }
 
 
@@ -60,6 +61,7 @@ __all__ = [
     "mlp",
     "resnet",
     "stacked",
+    "stacked_experts",
     "text_cnn",
     "three_tasks",
 ]
