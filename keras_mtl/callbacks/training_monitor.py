@@ -7,6 +7,8 @@ import warnings
 import keras
 import tensorflow as tf
 
+from keras_mtl.callbacks.log_writer import LogWriter, writers_first
+
 
 class TrainingMonitor(keras.callbacks.Callback):
     """Counts epochs for the weighter, and says what went wrong in one.
@@ -101,6 +103,9 @@ class TrainingMonitor(keras.callbacks.Callback):
         if self._validates and not any(n.startswith("val_") for n in names):
             names += [f"val_{name}" for name in self.model.evaluation_names()]
         for callback in self._others:
+            if isinstance(callback, LogWriter):
+                names += [n for n in callback.columns() if n not in names]
+        for callback in self._others:
             if isinstance(callback, keras.callbacks.CSVLogger):
                 callback.keys = callback.keys or names
 
@@ -132,13 +137,13 @@ def with_monitor(model, fit):
     validates |= fit["validation_data"] is not None
     # First: what saves the model saves the epochs finished too.
     if not isinstance(callbacks, keras.callbacks.CallbackList):
-        given = keras.tree.flatten(callbacks or [])
+        given = writers_first(keras.tree.flatten(callbacks or []))
         return [TrainingMonitor(given, validates), *given]
     monitor = TrainingMonitor(callbacks.callbacks, validates)
     monitor.set_model(model)
     monitor.set_params(callbacks.params)
     extended = copy.copy(callbacks)
-    extended.callbacks = [monitor, *callbacks.callbacks]
+    extended.callbacks = [monitor, *writers_first(callbacks.callbacks)]
     return extended
 
 
