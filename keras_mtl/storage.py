@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_mtl import random_state, sharing
+from keras_mtl import optimizers, partial_loading, random_state, sharing
 from keras_mtl.checks import fitting
 from keras_mtl.trainer import TaskTrainer
 
@@ -34,6 +34,25 @@ class StoredModel(TaskTrainer):
         with fitting(type(self).__name__, config):
             inputs = keras.saving.deserialize_keras_object(config["inputs"])
             self.build_from_inputs(inputs)
+
+    def load_weights(self, filepath, skip_mismatch=False, **kwargs):
+        """Loads weights, and all state with them, as `keras.Model` does.
+
+        What belongs to a task follows its name, not the order of the heads. A
+        file with other tasks or another weighter gives what has the same
+        name; a warning tells what was not loaded.
+
+        Args:
+            filepath: Path of a `.weights.h5` or `.keras` file.
+            skip_mismatch: Boolean, whether to warn where a layer's variables
+                do not fit, instead of raising an error.
+            **kwargs: Passed to `keras.Model.load_weights`.
+        """
+        plain = self.built and not skip_mismatch and not kwargs
+        if not (plain and partial_loading.load(self, filepath)):
+            super().load_weights(filepath, skip_mismatch, **kwargs)
+        if self.weighter is not None and self.optimizer.built:
+            optimizers.follow_tasks(self.optimizer, self.weighter)
 
     def save_own_variables(self, store):
         """Saves the state of random layers, which Keras leaves out.

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras.src import backend
 from keras.src.utils.tracking import no_automatic_dependency_tracking
 
-from keras_mtl import distribution, optimizers, step, weighters
+from keras_mtl import distribution, step, weighters
 from keras_mtl.architectures import TaskDiscriminator
 from keras_mtl.arrangements import NamedTasks, StackedTasks
 from keras_mtl.attachment import attach, build_optimizer, replaced
@@ -136,15 +136,6 @@ class TaskTrainer(TaskEvaluator):
             self.compile(**config, weighter=weighter)
             if self.built:
                 build_optimizer(self)
-
-    def load_weights(self, *args, **kwargs):
-        """Loads weights, and all state with them, as `keras.Model` does.
-
-        What belongs to a task follows its name, not the order of the heads.
-        """
-        super().load_weights(*args, **kwargs)
-        if self.weighter is not None and self.optimizer.built:
-            optimizers.follow_tasks(self.optimizer, self.weighter)
 
     def fit(
         self,

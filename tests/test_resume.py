@@ -11,6 +11,7 @@ import pytest
 from keras_mtl import weighters
 from tests.resume import INTERRUPTED, STEPS, train
 from tests.training import (
+    LOSSES,
     differing,
     make_data,
     new_model,
@@ -92,18 +93,79 @@ def test_state_follows_the_names_of_the_tasks(tmp_path, name, ending):
 
 @pytest.mark.filterwarnings("ignore:A total of .* could not be loaded")
 def test_weights_saved_with_another_weighter(tmp_path):
+    """One warning; what has the same name is loaded, the optimizer too."""
     path = tmp_path / "run.weights.h5"
     saved, loaded = new_model("slaw"), new_model("dwa", seed=5)
     step(saved, 0)
     step(loaded, 1)
     saved.save_weights(path)
-    with pytest.raises(ValueError, match=r"state of this DWA.* Received: none"):
-        loaded.load_weights(path)
     before = read(loaded.weighter.variables)
-    loaded.load_weights(path, skip_mismatch=True)
-    np.testing.assert_equal(read(loaded.weighter.variables), before)
-    parts = loaded.encoder.variables, saved.encoder.variables
+    with pytest.warns(UserWarning, match="state of DWA .in the file: SLAW"):
+        loaded.load_weights(path)
+    parts = loaded.optimizer.variables, saved.optimizer.variables
     np.testing.assert_equal(*map(read, parts))
+    for _ in range(2):
+        np.testing.assert_equal(read(loaded.weighter.variables), before)
+        parts = loaded.encoder.variables, saved.encoder.variables
+        np.testing.assert_equal(*map(read, parts))
+        step(loaded, 2)
+        before = read(loaded.weighter.variables)
+        loaded.load_weights(path, skip_mismatch=True)
+
+
+@pytest.mark.parametrize("ending", ["keras", "weights.h5"])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (("stars", "tone"), ("tone", "class", "stars")),
+        (("tone", "class", "stars"), ("stars", "tone")),
+    ],
+)
+def test_a_task_more_or_less_keeps_the_state_of_the_others(
+    tmp_path, old, new, ending
+):
+    path = tmp_path / f"run.{ending}"
+
+    def make(tasks, seed):
+        losses = {task: LOSSES[task] for task in tasks}
+        return new_model("slaw", seed=seed, model={"tasks": tasks}, loss=losses)
+
+    def one_step(model):
+        x, y = make_data(12, 1)
+        y = {task: y[task] for task in model.task_names}
+        model.train_on_batch(x, y)
+
+    saved, loaded = make(old, 0), make(new, 5)
+    one_step(saved)
+    one_step(loaded)
+    fresh = read(loaded.weighter.variables)
+    own = read(loaded.heads["class"].weights) if "class" in new else ()
+    (saved.save if ending == "keras" else saved.save_weights)(path)
+    with pytest.warns(UserWarning, match="head 'class'.*optimizer") as told:
+        loaded.load_weights(path)
+    assert sum("Not loaded" in str(w.message) for w in told) == 1
+    common = [task for task in new if task in old]
+    for task in common:
+        parts = loaded.heads[task].weights, saved.heads[task].weights
+        np.testing.assert_equal(*map(read, parts))
+        assert loaded.task_weights[task] == saved.task_weights[task]
+    np.testing.assert_equal(
+        *(read(m.encoder.variables) for m in (loaded, saved))
+    )
+    states = saved.weighter.variables, loaded.weighter.variables, fresh
+    for before, after, unknown in zip(*states, strict=True):
+        before, after = np.array(before), np.array(after)
+        if before.shape != (len(old),):
+            continue
+        for place, task in enumerate(loaded.task_names):
+            if task in old:
+                expected = before[saved.task_names.index(task)]
+            else:
+                expected = unknown[place]
+            assert after[place] == expected
+    if "class" in new:
+        np.testing.assert_equal(read(loaded.heads["class"].weights), own)
+    one_step(loaded)  # Goes on.
 
 
 def slots(model):

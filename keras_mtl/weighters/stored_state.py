@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import tensorflow as tf
 
 
 def describe(weighter, store):
@@ -60,6 +61,58 @@ def saved_positions(weighter, store):
             "model with the same task names."
         )
     return tuple(saved.index(name) for name in weighter.task_names)
+
+
+def owner_of(store):
+    """Returns whose state it is: class, and tasks or None."""
+    return _read(store, "class_name"), _read(store, "task_names")
+
+
+def merged(weighter, store):
+    """Returns what a state of other tasks gives those that both know.
+
+    Args:
+        weighter: The `Weighter` that is to take it.
+        store: Dict-like, as `load_own_variables` is given it.
+
+    Returns:
+        List of pairs, a variable and its value; None where the state has
+        another form.
+    """
+    saved, own = _read(store, "task_names"), list(weighter.task_names)
+    variables = weighter._trainable_variables
+    variables = variables + weighter._non_trainable_variables
+    numbered = sorted(filter(str.isdigit, list(store.keys())), key=int)
+    is_alone = len(weighter._flatten_layers()) == 1
+    if len(numbered) != len(variables) or not is_alone:
+        return None
+    common = [task for task in own if task in saved]
+    pairs = []
+    for variable, key in zip(variables, numbered, strict=True):
+        old = np.asarray(store[key])
+        new = tf.convert_to_tensor(variable).numpy().copy()
+        if old.ndim != new.ndim:
+            return None
+        shapes = list(zip(old.shape, new.shape, strict=True))
+        known = weighter._axes.get(id(variable))
+        by_task = [
+            "float" in variable.dtype
+            and shape == (len(saved), len(own))
+            and (known is None or axis in known)
+            for axis, shape in enumerate(shapes)
+        ]
+        sizes = zip(shapes, by_task, strict=True)
+        if any(a != b and not named for (a, b), named in sizes):
+            continue
+        axes = list(zip(new.shape, by_task, strict=True))
+        new[_rows(axes, own, common)] = old[_rows(axes, saved, common)]
+        pairs.append((variable, new))
+    return pairs
+
+
+def _rows(axes, tasks, common):
+    places = [tasks.index(task) for task in common]
+    return np.ix_(*(places if named else range(size) for size, named in axes))
 
 
 def reordered(value, positions, axes=None):
