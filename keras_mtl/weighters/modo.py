@@ -4,12 +4,12 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.checks import above, at_least
-from keras_mtl.solvers.simplex import simplex_projection
 from keras_mtl.weighters.base import GradientWeighter
-from keras_mtl.weighters.presence import seen_tasks
-
-# Of a simplex projection: what is as far below 0 gets nothing.
-NOTHING = -1e30
+from keras_mtl.weighters.shares import (
+    add_shares,
+    move_shares,
+    projected_shares,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -63,33 +63,18 @@ class MoDo(GradientWeighter):
 
     def build(self, split_gramian_shape):
         """Creates the shares of the tasks."""
-        num_tasks = split_gramian_shape[0]
-        equal = keras.initializers.Constant(1.0 / num_tasks)
-        self.shares = self.add_state("shares", (num_tasks,), equal)
+        self.shares = add_shares(self, split_gramian_shape[0])
 
     def call(self, split_gramian, present=None):
         """Moves the shares and returns them."""
-        # float64: what is small beside another task's shall not vanish.
         gramian = tf.cast(split_gramian, tf.float64)
-        kept = tf.cast(self.shares, tf.float64)
-        seen = seen_tasks(kept, present)
-        mass = tf.reduce_sum(tf.where(seen, kept, tf.zeros_like(kept)))
-        count = tf.reduce_sum(tf.cast(seen, tf.float64))
-        equal = tf.ones_like(kept) / tf.maximum(count, 1.0)
-        shares = tf.where(mass > 0.0, kept / tf.maximum(mass, 1e-30), equal)
-        shares = tf.where(seen, shares, tf.zeros_like(kept))
-        gradient = tf.linalg.matvec(gramian, shares)
-        gradient += self.regularization * shares
-        moved = shares - self.step_size * gradient
-        moved = tf.where(
-            seen, moved, tf.fill(kept.shape, tf.cast(NOTHING, tf.float64))
-        )
-        shares = simplex_projection(moved)
-        shares = tf.where(seen, shares, tf.zeros_like(kept))
-        self.shares.assign(
-            tf.cast(tf.where(seen, mass * shares, kept), tf.float32)
-        )
-        return tf.cast(shares, tf.float32)
+
+        def move(shares, seen):
+            gradient = tf.linalg.matvec(gramian, shares)
+            gradient += self.regularization * shares
+            return projected_shares(shares - self.step_size * gradient, seen)
+
+        return tf.cast(move_shares(self.shares, present, move), tf.float32)
 
     def get_config(self):
         """Returns the arguments to make this weighter again."""

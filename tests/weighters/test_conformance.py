@@ -6,6 +6,7 @@ from keras_mtl.testing import ConformanceError, weighter_checks
 # Forms that are checked besides the default one.
 VARIANTS = {
     "pcgrad-fixed-order": lambda: weighters.CATALOGUE["pcgrad"](shuffle=False),
+    "sdmgrad-stochastic": lambda: weighters.SDMGrad(stochastic=True),
     "smoothed": lambda: weighters.Smoothed("slaw"),
     "scheduled": lambda: weighters.Scheduled("slaw", start=1, ramp=2),
     "clipped": lambda: weighters.Clipped("slaw", 0.5, 1.5),

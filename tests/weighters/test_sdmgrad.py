@@ -2,9 +2,15 @@ import numpy as np
 import pytest
 
 from keras_mtl.weighters import MGDA, SDMGrad
+from tests.golden import golden, golden_weights
 from tests.weighters.gramians import expect_golden, random_jacobians
 
 GRAMIAN = np.array([[18.0, -22.0], [-22.0, 38.0]])
+
+
+def split_gramians():
+    first, second = (np.array(golden("sequences")[n]) for n in ("J", "J2"))
+    return np.einsum("tip,tjp->tij", first, second)
 
 
 def test_golden_updates():
@@ -60,3 +66,46 @@ def test_errors():
     assert str(error.value) == (
         "Argument `pull` must be at least 0. Received: pull=-1.0"
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "step_size"), [("SDMGrad", 10.0), ("SDMGrad(lr=5)", 5.0)]
+)
+def test_golden_loop(method, step_size):
+    """TorchJD's weights, whose state goes on from step to step."""
+    sdmgrad = SDMGrad(stochastic=True, step_size=step_size)
+    received = [sdmgrad(split_gramian=matrix) for matrix in split_gramians()]
+    expected = golden_weights(method, "torchjd", "sequences")
+    np.testing.assert_allclose(received, expected, atol=1e-5)
+
+
+def test_small_steps_of_the_loop_end_at_the_solution():
+    """Both halves alike: the shortest shifted combination, by the solver."""
+    jacobian = random_jacobians()[0]
+    gramian = jacobian @ jacobian.T
+    loop = SDMGrad(stochastic=True, step_size=0.05, steps=2000)
+    updates = [
+        jacobian.T @ np.float64(weights)
+        for weights in (loop(split_gramian=gramian), SDMGrad()(gramian=gramian))
+    ]
+    gap = np.linalg.norm(updates[0] - updates[1])
+    assert gap < 1e-3 * np.linalg.norm(updates[1])
+
+
+def test_the_loop_leaves_absent_tasks_out():
+    """And they come back with the share that they had, 1/3."""
+    loop, smaller = (SDMGrad(stochastic=True) for _ in range(2))
+    matrix = split_gramians()[3].copy()
+    matrix[2] = matrix[:, 2] = 0.0
+    weights = loop(split_gramian=matrix, present=[1.0, 1.0, 0.0])
+    expected = smaller(split_gramian=matrix[:2, :2]).numpy()
+    np.testing.assert_allclose(weights, [*expected, 0.0], rtol=1e-6)
+    np.testing.assert_allclose(loop.shares.numpy()[2], 1 / 3, rtol=1e-6)
+
+
+def test_each_form_has_its_signal():
+    assert SDMGrad().needs == ("gramian", "present")
+    loop = SDMGrad(stochastic=True)
+    assert loop.needs == ("split_gramian", "present")
+    with pytest.raises(TypeError, match="called with `split_gramian`"):
+        loop(gramian=GRAMIAN)
