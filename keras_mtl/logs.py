@@ -11,6 +11,8 @@ from keras_mtl.stepping import one_of_two, steps_function
 
 # The row that the compiled metrics fill; no name of a log has a slash.
 METRICS = "/metrics"
+# The row of metrics that layers update by themselves.
+LAYERS = "/layers"
 
 
 class StepLogs(Mapping):
@@ -61,6 +63,9 @@ class StepLogs(Mapping):
 class LoggingModel(keras.Model):
     """A model whose `train_step` and `test_step` return `step_logs`."""
 
+    # Names of the metrics in the row `LAYERS`, as the latest step found them.
+    layer_metric_names: tuple[str, ...] = ()
+
     def step_logs(self, training):
         """Returns the tensors of `StepLogs`.
 
@@ -69,14 +74,36 @@ class LoggingModel(keras.Model):
         """
         means = self._loss_tracker
         row = means.running_logs() if training else means.evaluation_logs()
-        return {**row, **self._compile_metrics.logs()}
+        return {**self._layer_logs(), **row, **self._compile_metrics.logs()}
+
+    def _layer_logs(self):
+        """Returns the metrics of encoder and heads, as Keras names them."""
+        compiled = (self._loss_tracker, self._compile_metrics)
+        values = {}
+        for metric in self.metrics:
+            if not any(metric is own for own in compiled):
+                result = metric.result()
+                nested = isinstance(result, Mapping)
+                values |= result if nested else {metric.name: result}
+        values = {n: tf.convert_to_tensor(v) for n, v in values.items()}
+        scalars = {n: v for n, v in values.items() if v.shape.rank == 0}
+        self.layer_metric_names = tuple(scalars)
+        others = {n: v for n, v in values.items() if n not in scalars}
+        if not scalars:
+            return others
+        row = [tf.cast(value, "float32") for value in scalars.values()]
+        return {LAYERS: as_row(row), **others}
 
     def evaluation_names(self) -> list[str]:
         """Returns the names of what `evaluate` returns."""
         return list(self._named(self.step_logs(training=False)))
 
     def _named(self, tensors):
-        rows = {**self._loss_tracker.rows, **self._compile_metrics.rows}
+        rows = {
+            LAYERS: self.layer_metric_names,
+            **self._loss_tracker.rows,
+            **self._compile_metrics.rows,
+        }
         return StepLogs(tensors, rows, self._compile_metrics.means)
 
     def _own_means(self):
