@@ -1,5 +1,7 @@
 """Copies of a layer that start with values of their own."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -19,7 +21,7 @@ def clones(config, names) -> list:
 
 def clone(config, number, name):
     """Returns one layer, with the seeds of the copy `number`."""
-    own = reseeded(config, number)
+    own: Any = reseeded(config, number)
     own = {**own, "config": {**own["config"], "name": name}}
     return keras.saving.deserialize_keras_object(own)
 

@@ -64,8 +64,8 @@ def _labels_of(x):
         return None
     spec = x.element_spec
     spec = spec.support if isinstance(spec, SupportQuery) else spec
-    whole = isinstance(spec, tuple) and len(spec) > 1
-    return spec[1] if whole else None
+    _, *rest = spec if isinstance(spec, tuple) else (spec,)
+    return rest[0] if rest else None
 
 
 def _absent(model, y):
