@@ -181,22 +181,13 @@ def test_heads_and_encoders():
             MultiTaskModel(good, {name: good})
 
 
-def test_representation_scope_without_a_representation():
+def test_a_representation_is_a_layer_of_the_model():
     inputs = keras.Input((4,))
     middle = keras.layers.Dense(5)(inputs)
     outputs = {f"task_{k}": keras.layers.Dense(3)(middle) for k in range(2)}
-    model = MultiTaskModel.from_functional(keras.Model(inputs, outputs))
-    model.compile("sgd", loss="mse", weighter="mgda", jit_compile=False)
-    with pytest.raises(
-        ValueError, match="model does not say which tensor that"
-    ):
-        fit(model, *make_data(2))
-    for bad, message in [
-        (keras.Model(inputs, middle), "outputs are a dict"),
-        (keras.Model(inputs, outputs), "No such layer"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            MultiTaskModel.from_functional(bad, "nowhere")
+    functional = keras.Model(inputs, outputs)
+    with pytest.raises(ValueError, match="nowhere"):
+        MultiTaskModel.from_functional(functional, "nowhere")
 
 
 @pytest.mark.parametrize("weighter", ["uniform", "slaw", "pcgrad", "mgda"])

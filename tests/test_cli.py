@@ -17,7 +17,8 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    words = [str(argument) for argument in arguments]
+    return CliRunner().invoke(app, words, env={"COLUMNS": "250"})
 
 
 def one_line(text):

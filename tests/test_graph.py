@@ -61,7 +61,7 @@ def test_gradient_weighters_trace_more():
     """The count sees a backward pass where there is one."""
     few, many = operations(traced("slaw")), operations(traced("pcgrad"))
     assert many["TanhGrad"] > few["TanhGrad"]
-    assert sum(many.values()) > 1.3 * sum(few.values())
+    assert sum(many.values()) > 1.2 * sum(few.values())
 
 
 @pytest.mark.parametrize("name", ["slaw", "meta_weighting"])

@@ -177,7 +177,7 @@ def test_bad_labels_on_one_replica_touch_neither(strategy, name):
             **METRICS,
         )
     x, y = make_data(2 * BATCH)
-    y["stars"][-BATCH // 2 :] = np.nan  # The second replica's, in batch 2.
+    y["stars"][-BATCH // 2 :] = 3e38  # The second replica's, in batch 2.
     kept = []
 
     class Keep(keras.callbacks.Callback):

@@ -14,7 +14,7 @@ def catalogue_table():
     table = Table(show_lines=True)
     columns = ("weighter", "signals", "cost beyond the uniform step", "paper")
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, no_wrap=column == "weighter")
     addresses = []
     for row in catalogue_rows():
         titles = []

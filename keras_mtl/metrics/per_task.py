@@ -227,7 +227,10 @@ class TaskMetrics(CompileMetrics):
             for metric in of_places[number].metrics:
                 whole = by is present
                 update_aligned(name, metric, label, output, by, whole)
-        return 1.0 if present is None else tf.reduce_max(present)
+        if present is None:
+            return 1.0
+        # Not the maximum, which is minus infinity where there are no rows.
+        return tf.cast(tf.reduce_any(present > 0.0), tf.float32)
 
 
 def _own_name(metric):

@@ -208,17 +208,17 @@ def deserialize(config: dict, custom_objects: dict | None = None) -> Weighter:
             "A weighter's config must have a `class_name`. "
             f"Received: config={reprlib.repr(config)}"
         )
-    arguments = dict(config.get("config") or {})
+    preset = {}
     if "module" not in config and name not in (custom_objects or {}):
         cls = _named(name)
-        arguments = {**PRESETS.get(name, {}), **arguments}
+        preset = PRESETS.get(name, {})
     else:
         cls = _registered(config.get("registered_name") or name, custom_objects)
     with (
         fitting(cls.__name__, config),
         saving.custom_object_scope(custom_objects or {}),
     ):
-        return cls.from_config(arguments)
+        return cls.from_config({**preset, **(config.get("config") or {})})
 
 
 def _registered(name, custom_objects):

@@ -23,6 +23,9 @@ class TaskAdam:
         self.steps = weighter.add_state("steps", shape)
         self.mean = weighter.add_state("mean", shape)
         self.square = weighter.add_state("square", shape)
+        # `tf.train.Checkpoint` finds what is an attribute.
+        weighter.adam_steps = self.steps
+        weighter.adam_mean, weighter.adam_square = self.mean, self.square
 
     def direction(self, gradient, seen):
         """Takes in a gradient and returns the step per learning rate.

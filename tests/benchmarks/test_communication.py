@@ -46,8 +46,8 @@ def test_numbers_follow_from_signals_and_scope(weighter, numbers):
     assert bytes_of(work, weighter) == 4 * numbers
 
 
-def test_encoders_of_tasks_have_no_representation_in_common():
-    """`mgda` then reads the variables that tasks share, as the step does."""
+def test_encoders_of_tasks_are_read_at_their_cut():
+    """What tasks share leaves the encoder there: a Gramian of 2 x 2."""
     work = workloads.mlp(2, 8, widths=(6, 5, 4))
     private = {
         task: keras.models.clone_model(work.model.encoder)
@@ -59,7 +59,7 @@ def test_encoders_of_tasks_have_no_representation_in_common():
     model.compile("sgd", loss="mse", weighter="mgda")
     model.fit(work.x, work.y, verbose=0)
     # Three encoders of four variables, and two heads of two.
-    assert reduced_bytes(model, work.x) == 4 * (LOSSES + 16 + 2 * SHARED)
+    assert reduced_bytes(model, work.x) == 4 * (LOSSES + 16 + 2 * 2)
 
 
 def test_a_table_counts_with_the_rows_that_are_read():
