@@ -27,6 +27,7 @@ class FunctionalGraph:
         separates: Boolean. Whether anything trainable lies below the cut.
         num_leaves: Integer. How many of the encoder's outputs are the cut;
             the rest, such as masks, are read above it without a gradient.
+        predictions: Set of numbers. Which of the encoder's outputs are tasks'.
         encoder: Keras model, inputs -> cut and what else is read above it.
 
     Raises:
@@ -57,6 +58,10 @@ class FunctionalGraph:
         ]
         self.num_leaves = len(leaves)
         self._given = [*leaves, *past]
+        outputs = {id(output) for output in self.outputs.values()}
+        self.predictions = {
+            n for n, tensor in enumerate(self._given) if id(tensor) in outputs
+        }
         single = len(self._given) == 1
         inputs = _inputs(model)
         self.encoder = keras.Model(
@@ -90,9 +95,9 @@ class FunctionalGraph:
             return cut, by_task
         number = self.num_leaves
         if isinstance(cut.tensors, dict):
-            kept = [{k: v[:number] for k, v in part.items()} for part in cut]
+            kept = [{k: v[:number] for k, v in p.items()} for p in cut[:2]]
         else:
-            kept = [part[:number] for part in cut]
+            kept = [part[:number] for part in cut[:2]]
         by_task = {task: part[:number] for task, part in by_task.items()}
         return Cut(*kept), by_task
 

@@ -171,6 +171,7 @@ class MultiTaskModel(StoredModel):
         inputs, task = self.arrangement.take_ids(inputs)
         self.remember_inputs(inputs)
         by_task = self.has_task_encoder or self.is_separate(inputs)
+        predictions = () if self.graph is None else self.graph.predictions
         if self.has_task_encoder:
             parts, cut, cuts = self._encode_by_task(inputs, training, apart)
             if self.encoder.stacked:
@@ -181,10 +182,10 @@ class MultiTaskModel(StoredModel):
             apart = apart and not (
                 training and rows_share_a_state(self.encoder)
             )
-            cut, cuts = encode_rows(encode, inputs, apart)
+            cut, cuts = encode_rows(encode, inputs, apart, predictions)
             parts = cuts
         else:
-            cut = sever(self.encoder(inputs, training=training))
+            cut = sever(self.encoder(inputs, training=training), predictions)
             parts, cuts = (
                 cut.copies,
                 dict.fromkeys(self.output_names, cut.copies),

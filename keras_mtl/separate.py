@@ -66,22 +66,30 @@ def check_alike(inputs):
             )
 
 
-def encode_rows(encode, inputs, apart):
+def encode_rows(encode, inputs, apart, predictions=()):
     """Passes the rows of all tasks through what they share, each once.
 
     Args:
         encode: Function from inputs to a structure of tensors.
         inputs: Dict from task name to inputs.
         apart: Boolean. Whether they pass task by task.
+        predictions: As in `sever`.
 
     Returns:
         `Cut`, joined or by task, and a dict from task name to its copies.
     """
     if apart:
-        cut = sever({task: encode(part) for task, part in inputs.items()})
+        cuts = {
+            task: sever(encode(part), predictions)
+            for task, part in inputs.items()
+        }
+        cut = Cut(
+            {task: part.tensors for task, part in cuts.items()},
+            {task: part.copies for task, part in cuts.items()},
+        )
         return cut, cut.copies
     joined, sizes = join_rows(inputs)
-    cut = sever(encode(joined))
+    cut = sever(encode(joined), predictions)
     return cut, split_rows(cut.copies, sizes)
 
 
@@ -178,25 +186,52 @@ class Cut(NamedTuple):
     own: Any = ()
 
     def floating(self) -> tuple[list, list]:
-        """Returns the tensors and the copies that have a gradient."""
+        """Returns the tensors and the copies that have a gradient.
+
+        Last come the logits that losses read in place of a prediction.
+        """
         tensors, copies = map(keras.tree.flatten, self[:2])
         kept = [n for n, t in enumerate(tensors) if t.dtype.is_floating]
-        return [tensors[n] for n in kept], [copies[n] for n in kept]
+        read = [n for n in kept if _logits(copies[n]) is not None]
+        logits = [_logits(tensors[n]) for n in read]
+        return (
+            [tensors[n] for n in kept] + logits,
+            [copies[n] for n in kept] + [_logits(copies[n]) for n in read],
+        )
 
 
-def sever(tensors) -> Cut:
-    """Returns a `Cut` of these tensors, Keras masks included."""
-    return Cut(tensors, keras.tree.map_structure(_own, tensors))
+def sever(tensors, predictions=()) -> Cut:
+    """Returns a `Cut` of these tensors, Keras masks included.
+
+    Args:
+        tensors: Structure of tensors.
+        predictions: Positions, among these tensors, of tasks' outputs. Keras'
+            losses read the logits of a sigmoid or softmax in its place, so
+            that these are severed with it.
+    """
+    copies = [
+        _own(tensor, number in predictions)
+        for number, tensor in enumerate(keras.tree.flatten(tensors))
+    ]
+    return Cut(tensors, keras.tree.pack_sequence_as(tensors, copies))
 
 
-def _own(tensor):
+def _own(tensor, is_prediction):
     if isinstance(tensor, keras.KerasTensor):
         return tensor
     own = tf.identity(tensor)
     mask = getattr(tensor, "_keras_mask", None)
     if mask is not None:
         own._keras_mask = mask
+    logits = _logits(tensor)
+    if is_prediction and logits is not None:
+        own._keras_logits = tf.identity(logits)
     return own
+
+
+def _logits(tensor):
+    """Returns what a sigmoid or softmax was taken of, where Keras noted it."""
+    return getattr(tensor, "_keras_logits", None)
 
 
 def _part(tensor, sizes, task):
@@ -207,6 +242,10 @@ def _part(tensor, sizes, task):
     mask = getattr(tensor, "_keras_mask", None)
     if mask is not None:
         part._keras_mask = tf.split(mask, list(sizes.values()), axis=0)[index]
+    logits = _logits(tensor)
+    if logits is not None:
+        rows = list(sizes.values())
+        part._keras_logits = tf.split(logits, rows, axis=0)[index]
     return part
 
 

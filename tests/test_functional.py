@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_mtl import MultiTaskModel
 from keras_mtl.gradients import TaskGradients, roles
+from keras_mtl.weighters import PCGrad
 from tests.graphs import GRAPHS, chain, data
 
 
@@ -70,3 +71,31 @@ def test_a_name_that_is_no_layer_and_a_cut_that_separates_nothing():
         MultiTaskModel.from_functional(chain(), "x")
     with pytest.raises(ValueError, match="'a' does not follow from layer 'h2'"):
         MultiTaskModel.from_functional(chain(), "h2")
+
+
+@pytest.mark.parametrize("scope", ["h2", ["h1", "h2"]])
+def test_a_scope_of_layers_is_measured_and_saved(scope):
+    model = MultiTaskModel.from_functional(chain())
+    x, y = data(chain())
+    weighter = PCGrad(scope=scope, seed=0)
+    assert weighter.get_config()["scope"] == scope
+    again = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(weighter)
+    )
+    assert again.get_config() == weighter.get_config()
+    model.compile("sgd", "mse", weighter=again, jit_compile=False)
+    model.fit(x, y, verbose=0)
+    names = {scope} if isinstance(scope, str) else set(scope)
+    found = roles.scope_variables(model, again.scope)
+    assert _layers(found) == names
+
+
+def test_a_scope_that_is_no_layer_ends_before_training():
+    model = MultiTaskModel.from_functional(chain())
+    x, y = data(chain())
+    model.compile("sgd", "mse", weighter=PCGrad(scope="h22"), jit_compile=False)
+    before = [np.array(v) for v in model.trainable_variables]
+    with pytest.raises(ValueError, match="nor the name of a layer"):
+        model.fit(x, y, verbose=0)
+    for variable, value in zip(model.trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)

@@ -6,10 +6,9 @@ import inspect
 import keras
 import tensorflow as tf
 
-from keras_mtl.checks import one_of
 from keras_mtl.combination import Combination, combination
 from keras_mtl.precision import all_finite, keep_if, stays_finite
-from keras_mtl.signals import MODEL_AXES, SCOPES, SIGNALS
+from keras_mtl.signals import MODEL_AXES, SIGNALS
 from keras_mtl.weighters.declared import (
     axis_lengths,
     build_arguments,
@@ -17,6 +16,7 @@ from keras_mtl.weighters.declared import (
     check_signals,
     measured,
 )
+from keras_mtl.weighters.scopes import checked_scope
 from keras_mtl.weighters.stored_state import (
     describe,
     reordered,
@@ -266,23 +266,26 @@ class GradientWeighter(Weighter):
         scope: `"representation"`, `"last_shared_layer"`, `"shared"` or
             `"all"`: the tensors that the gradients are taken of. `"auto"` is
             the representation for shared inputs and the shared variables for
-            separate ones, where representations have no rows in common.
+            separate ones, where representations have no rows in common. Or
+            the name of a layer of the model, or a list of names: the trainable
+            variables of these layers.
 
     Raises:
-        ValueError: If the scope is unknown.
+        ValueError: If the scope is neither a string nor a list of names. A
+            name that is no layer of the model is refused before training.
     """
 
     default_scope = "shared"
 
     def __init__(self, scope=None, **kwargs):
         super().__init__(**kwargs)
-        self.scope = one_of(
-            "scope", scope or self.default_scope, ("auto", *SCOPES)
-        )
+        self.scope = checked_scope(scope or self.default_scope)
 
     def get_config(self):
         """Returns the arguments to make this weighter again."""
-        return {**super().get_config(), "scope": self.scope}
+        names = self.scope
+        scope = names if isinstance(names, str) else list(names)
+        return {**super().get_config(), "scope": scope}
 
 
 def _as_signal_method(observe):

@@ -83,9 +83,10 @@ def test_reads_the_last_shared_layer():
             "Received: learning_rate=0.0",
         ),
         (
-            {"scope": "layer"},
+            {"scope": ["block2", "all"]},
             "Argument `scope` must be one of ['auto', 'representation', "
-            "'last_shared_layer', 'shared', 'all']. Received: scope='layer'.",
+            "'last_shared_layer', 'shared', 'all'], the name of a layer or a "
+            "list of names of layers. Received: scope=['block2', 'all']",
         ),
     ],
 )
