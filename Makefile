@@ -5,7 +5,7 @@ BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 0
 
-.PHONY: demo test quick soak lint bench lowest clean
+.PHONY: demo test quick soak lint docs bench lowest clean
 
 demo: .venv/installed
 	$(BIN)/keras-mtl demo --out runs/demo
@@ -28,6 +28,10 @@ lint: .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+# The site, in site/; a broken link or an unknown name in a page ends it.
+docs: .venv/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 # The tests turn oneDNN off for exact comparisons; users do not.
 bench: export TF_ENABLE_ONEDNN_OPTS := 1
 bench: .venv/installed
@@ -49,6 +53,10 @@ lowest: .venv-lowest/installed
 	$(BIN)/python -m pip install --quiet --editable ".[test]"
 	touch $@
 
+.venv/installed-docs: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	touch $@
+
 .venv-lowest/installed: pyproject.toml constraints-lowest.txt
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --editable ".[test]" \
@@ -56,4 +64,4 @@ lowest: .venv-lowest/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-lowest build *.egg-info
+	rm -rf .venv .venv-lowest build site *.egg-info

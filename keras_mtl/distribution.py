@@ -194,7 +194,7 @@ def apply_gradients(optimizer, gradients, variables, finite, compiled):
             lambda v: v + tf.cast(poison, v.dtype), gradients[first]
         )
         finite = None
-    if num_replicas() == 1:
+    if not _in_replica():
         _apply_if(finite, optimizer, gradients, variables, compiled)
         return
     gradients = _clip_globally(optimizer, gradients)
@@ -218,6 +218,12 @@ def apply_gradients(optimizer, gradients, variables, finite, compiled):
     tf.distribute.get_replica_context().merge_call(
         in_cross_replica, args=(list(gradients), finite)
     )
+
+
+def _in_replica():
+    """Whether a strategy, even one of a single replica, runs the step."""
+    context = tf.distribute
+    return context.has_strategy() and not context.in_cross_replica_context()
 
 
 def _apply_if(finite, optimizer, gradients, variables, compiled):

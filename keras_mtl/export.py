@@ -33,6 +33,8 @@ def export_saved_model(
         archive.track(layer)
     served = specs
     if preprocessing is not None:
+        if not preprocessing.built:
+            preprocessing(tf.constant(["a text"]))
         archive.track(preprocessing)
         served = tf.TensorSpec((None,), tf.string, name="text")
 

@@ -226,3 +226,13 @@ def test_overflow_on_one_replica_lowers_the_loss_scale(strategy, name):
     assert history.history["skipped_steps"] == [1.0]
     assert not differing(state(model, optimizer=False), before)
     assert read([model.optimizer.dynamic_scale]) == [scale / 2]
+
+
+def test_a_strategy_of_a_single_replica():
+    # `MirroredStrategy` of one device goes the same way; a second one in a
+    # process aborts it.
+    data = make_data(ROWS)
+    expected, history = train(None, "mgda", data)
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    received, other = train(strategy, "mgda", data)
+    assert_alike(received, expected, history, other)

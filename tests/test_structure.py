@@ -145,18 +145,6 @@ def test_the_table_of_wrappers_is_the_code():
         assert rows[cls.__name__].split(", ") == arguments
 
 
-def test_the_readmes_own_weighter_passes_the_suite():
-    import keras
-
-    from keras_mtl import testing
-
-    text = (ROOT / "README.md").read_text()
-    block = re.search(r"```python\n(@keras.*?)```", text, re.DOTALL).group(1)
-    names = {"keras": keras, "weighters": weighters}
-    exec(block, names)
-    testing.check_weighter(names["Inverse"], num_tasks=(1, 3))
-
-
 def test_the_version_is_the_changelogs_and_the_packages():
     import importlib.metadata
 
