@@ -29,9 +29,11 @@ class TaskEvaluator(LoggingModel):
         `loss` is the sum of the tasks' losses by `loss_weights` alone. `task`
         gives each row of arrays to one of stacked heads.
         """
-        x, y, sample_weight = feeding.evaluation_data(
-            self, x, y, sample_weight, batch_size, task
-        )
+        # Within `fit`, Keras goes on with batches that were looked at once.
+        if not kwargs.get("_use_cached_eval_dataset"):
+            x, y, sample_weight = feeding.evaluation_data(
+                self, x, y, sample_weight, batch_size, task
+            )
         return super().evaluate(
             x,
             y,
@@ -43,6 +45,14 @@ class TaskEvaluator(LoggingModel):
             return_dict=return_dict,
             **kwargs,
         )
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+        """Returns those of one batch, as `keras.Model.test_on_batch` does."""
+        self._assert_compile_called("test_on_batch")
+        x, y, sample_weight = feeding.evaluation_batch(
+            self, x, y, sample_weight
+        )
+        return super().test_on_batch(x, y, sample_weight, return_dict)
 
     def predict(
         self,

@@ -29,12 +29,14 @@ class TaskTrainer(TaskEvaluator):
     """What `MultiTaskModel` does in `compile` and `fit`.
 
     A subclass provides `output_names`, `arrangement`, `discriminator`,
-    `is_separate(inputs)` and `call(inputs, training, return_representation)`.
+    `has_task_encoder`, `is_separate(inputs)` and `call(inputs, training,
+    return_representation)`.
     """
 
     output_names: tuple[str, ...]
     arrangement: NamedTasks | StackedTasks
     discriminator: TaskDiscriminator | None
+    has_task_encoder: bool
 
     weighter = None
     task_losses = None
@@ -277,6 +279,10 @@ class TaskTrainer(TaskEvaluator):
         Returns:
             Dict from task name to symbolic prediction, or all stacked.
         """
+        if self.is_separate(inputs) and not self.has_task_encoder:
+            # Alike for all tasks: heads of absent ones are built, too.
+            like = next(iter(inputs.values()))
+            inputs = {t: inputs.get(t, like) for t in self.output_names}
         self.remember_inputs(self.arrangement.take_ids(inputs)[0])
         outputs = backend.compute_output_spec(self, inputs, training=False)
         self.built = True

@@ -187,6 +187,9 @@ def test_labels_of_some_tasks_in_every_place():
     data = tf.data.Dataset.from_tensor_slices((X, only_a)).batch(4)
     with pytest.warns(UserWarning, match=r"tasks \['b'\] have no labels in"):
         history(model, data)
+    # Labels of None are left out on purpose: nothing is told.
+    history(model, X, {**only_a, "b": None})
+    history(model, data.map(lambda x, y: (x, {**y, "b": None})))
     for task in ("a", "b", "a"):
         logs = model.train_on_batch(X, {task: Y[task]}, return_dict=True)
         assert logs["loss"] == pytest.approx(logs[f"{task}_loss"])

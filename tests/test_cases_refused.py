@@ -47,6 +47,11 @@ def test_bad_labels_end_before_training(labels, message):
         lambda: model.fit(X, bad, verbose=0),
         lambda: model.fit(X, good, validation_data=(X, bad), verbose=0),
         lambda: model.evaluate(X, bad, verbose=0),
+        lambda: model.train_on_batch(X, bad),
+        lambda: model.test_on_batch(X, bad),
+        lambda: model.fit(
+            *(X, good), query_data=(X, bad), weighter="auto_lambda", verbose=0
+        ),
     ):
         with pytest.raises(ValueError, match=message) as caught:
             call()
@@ -85,9 +90,15 @@ def test_a_loss_of_ones_own_may_cope_with_nan():
 )
 def test_bad_weights_end_before_training(weight, message):
     model = two()
-    with pytest.raises(ValueError, match=message) as caught:
-        model.fit(X, Y, sample_weight=weight, verbose=0)
-    assert len(str(caught.value)) < 600
+    for call in (
+        lambda: model.fit(X, Y, sample_weight=weight, verbose=0),
+        lambda: model.train_on_batch(X, Y, weight),
+        lambda: model.test_on_batch(X, Y, weight),
+    ):
+        with pytest.raises(ValueError, match=message) as caught:
+            call()
+        assert len(str(caught.value)) < 600
+    assert int(model.optimizer.iterations) == 0
 
 
 def test_lists_where_dicts_belong():

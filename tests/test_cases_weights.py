@@ -142,9 +142,35 @@ def test_weights_for_single_labels(loss, reduction, scale):
     assert np.isfinite(history(model, X, masked, sample_weight=present)["loss"])
 
 
-@pytest.mark.parametrize("one_hot", [False, True])
-@pytest.mark.parametrize("as_data_set", [False, True])
-def test_class_weights_are_those_of_plain_keras(one_hot, as_data_set):
+class OneBatch(keras.utils.PyDataset):
+    """The same batch, as often as asked for."""
+
+    num_batches = 1
+
+    def __init__(self, *batch):
+        super().__init__()
+        self.batch = batch
+
+    def __getitem__(self, number):
+        return self.batch
+
+
+SOURCES = {
+    "arrays": lambda *data: data,
+    "data set": lambda *data: (tf.data.Dataset.from_tensors(data), None),
+    "generator": lambda *data: ((data for _ in range(2)), None),
+    "PyDataset": lambda *data: (OneBatch(*data), None),
+}
+
+
+@pytest.mark.parametrize(
+    ("one_hot", "source"),
+    [
+        *((False, "arrays"), (True, "arrays"), (True, "data set")),
+        *((False, "generator"), (True, "PyDataset")),
+    ],
+)
+def test_class_weights_are_those_of_plain_keras(one_hot, source):
     loss = "sparse_categorical_crossentropy"
     labels = KINDS
     if one_hot:
@@ -159,14 +185,13 @@ def test_class_weights_are_those_of_plain_keras(one_hot, as_data_set):
     plain.compile("sgd", loss=loss)
     with_keras = plain.train_on_batch(X, labels, class_weight=weights)
     assert with_keras == pytest.approx(expected, rel=1e-5)
-    x, y = X, {"kind": labels}
+    x, y = SOURCES[source](X, {"kind": labels})
     outputs = model.predict(X, verbose=0)["kind"]
     values = -np.log(outputs[np.arange(ROWS), KINDS])
     expected = np.mean(values * np.vectorize(weights.get)(KINDS))
-    if as_data_set:
-        data = tf.data.Dataset.from_tensor_slices((X, y)).batch(ROWS)
-        x, y = data, None
-    logs = history(model, x, y, class_weight={"kind": weights})
+    logs = history(
+        *(model, x, y), class_weight={"kind": weights}, steps_per_epoch=1
+    )
     assert logs["kind_loss"][0] == pytest.approx(expected, rel=1e-5)
 
 

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
-from keras_mtl.checks import check_tasks, task_name
+from keras_mtl.checks import task_name
 from keras_mtl.data.structures import (
-    as_structure,
-    describe,
+    by_task,
     multiplied,
     nested_like,
     without_none,
@@ -143,29 +142,7 @@ class NamedTasks:
         Raises:
             ValueError: If they are not named by task.
         """
-        if y is None:
-            return y, sample_weight
-        names = list(self.output_names)
-        if not isinstance(y, Mapping):
-            raise ValueError(
-                "Labels must be a dict from task name to array. Received: "
-                f"{describe(y)}. Pass y={{task: labels}} for some or all of "
-                f"the tasks {names}."
-            )
-        check_tasks("label", y, names)
-        y = {task: as_structure(label) for task, label in y.items()}
-        y = {task: label for task, label in y.items() if label is not None}
-        weights = as_structure(sample_weight)
-        if isinstance(weights, list | tuple):
-            raise ValueError(
-                "Sample weights must be a dict from task name to array, or one "
-                f"array of a weight for each row. Received: {describe(weights)}"
-                f". Pass sample_weight={{task: weights}}. Tasks: {names}."
-            )
-        if weights is not None and not isinstance(weights, Mapping):
-            weights = dict.fromkeys(y, weights)
-        check_tasks("sample weight", weights or {}, names)
-        return y, weights and dict(weights)
+        return by_task(self.output_names, y, sample_weight)
 
     def complete(self, y, sample_weight):
         """Returns weights nested as labels, as Keras asks; `None` for none."""
@@ -181,7 +158,11 @@ class NamedTasks:
         """Returns `None`: rows do not belong to one task each."""
         return None
 
-    def columns(self, x, y, sample_weight):
+    def without_rows(self, x):
+        """Returns no task: rows do not belong to one task each."""
+        return []
+
+    def columns(self, x, y, sample_weight, once=True):
         """Yields task, path, labels and weights of each array of labels."""
         for task, nested in y.items():
             for path, label in leaves(nested):

@@ -16,6 +16,7 @@ from keras_mtl.arrangements.own_rows import (
     split_ends,
     split_rows_by_task,
     take_rows,
+    without_rows,
 )
 from keras_mtl.arrangements.stacked_checks import (
     check_labels,
@@ -184,10 +185,17 @@ class StackedTasks:
             return None
         return lambda row: self.task_names[x["task"][row]]
 
-    def columns(self, x, y, sample_weight):
+    def without_rows(self, x):
+        """Returns the tasks that no row belongs to, if each is of one task."""
+        if not has_ids(x):
+            return []
+        return without_rows(x["task"], self.task_names)
+
+    def columns(self, x, y, sample_weight, once=True):
         """Yields task, path, labels and weights of each task.
 
-        Once, of no task, where rows belong to one task each.
+        Where rows belong to one task each, all rows: for every task, or
+        `once`, of no task.
         """
         dtype = getattr(y, "dtype", None)
         if isinstance(dtype, np.dtype) and dtype.kind in "USO":
@@ -198,7 +206,8 @@ class StackedTasks:
             )
         self.check_batch((x, y, sample_weight))
         if has_ids(x):
-            yield "stacked", (), y, sample_weight
+            for task in ["stacked"] if once else self.task_names:
+                yield task, (), y, sample_weight
             return
         wide = len(np.shape(sample_weight)) > 1 and sample_weight.shape[1] > 1
         for number, task in enumerate(self.task_names):
@@ -208,7 +217,9 @@ class StackedTasks:
             yield task, (), y[:, number], weight
 
     def reweighted(self, x, y, sample_weight, factors):
-        """Returns sample weights `(B, K)` that are multiplied by others.
+        """Returns sample weights that are multiplied by others.
+
+        `(B, K)`, or `(B,)` where rows belong to one task each.
 
         Args:
             x: Inputs.
@@ -216,18 +227,23 @@ class StackedTasks:
             sample_weight: Stacked weights, or `None`.
             factors: Dict from task and path to weights `(B,)`.
         """
-        if has_ids(x):
-            raise ValueError(
-                "Argument `class_weight` does not work where rows belong to "
-                "one task each. Pass sample_weight, a weight for each row."
-            )
         ones = tf.ones(tf.shape(y)[:1])
-        stacked = tf.stack(
-            [factors.get((task, ()), ones) for task in self.task_names], axis=1
-        )
-        if sample_weight is not None:
-            given = tf.cast(sample_weight, "float32")
-            stacked *= given[:, None] if given.shape.rank == 1 else given
+        if has_ids(x):
+            stacked, given = ones, sample_weight
+            for number, task in enumerate(self.task_names):
+                factor = factors.get((task, ()))
+                if factor is not None:
+                    stacked = tf.where(x["task"] == number, factor, stacked)
+            if given is not None:
+                stacked *= tf.reshape(tf.cast(given, "float32"), [-1])
+        else:
+            stacked = tf.stack(
+                [factors.get((task, ()), ones) for task in self.task_names],
+                axis=1,
+            )
+            if sample_weight is not None:
+                given = tf.cast(sample_weight, "float32")
+                stacked *= given[:, None] if given.shape.rank == 1 else given
         return stacked.numpy() if isinstance(y, np.ndarray) else stacked
 
     def symbolic_output(self, model, task, path):

@@ -219,20 +219,18 @@ def num_rows(data) -> int | None:
 
 def _of_task(data, task) -> tuple:
     """Returns `(x, ...)` with the labels of one task alone, or all."""
-    if isinstance(data, tf.data.Dataset):
-        if task is None:
-            return (data,)
-
-        def only(x, y, *weights):
-            own = [{task: w[task]} for w in weights if task in (w or ())]
-            return (x, {task: y[task]}, *own)
-
-        return (data.map(only),)
-    x, y, *weights = data
     if task is None:
-        return tuple(data)
-    own = [{task: w[task]} for w in weights if task in (w or ())]
-    return (x, {task: y[task]}, *own)
+        return (data,) if isinstance(data, tf.data.Dataset) else tuple(data)
+
+    def only(x, y, *weights):
+        # None says that a task is left out on purpose.
+        labels = {t: y[t] if t == task else None for t in y}
+        own = [{task: w[task]} for w in weights if task in (w or ())]
+        return (x, labels, *own)
+
+    if isinstance(data, tf.data.Dataset):
+        return (data.map(only),)
+    return only(*data)
 
 
 def _whole(data):

@@ -51,7 +51,8 @@ def by_class(model, x, y, sample_weight, class_weight):
         of one-hot labels without the last axis.
     """
     factors = {}
-    for task, path, label, _ in model.arrangement.columns(x, y, sample_weight):
+    columns = model.arrangement.columns(x, y, sample_weight, once=False)
+    for task, path, label, _ in columns:
         weights = at_path(class_weight.get(task), path)
         if weights:
             name = part_name(task, path)

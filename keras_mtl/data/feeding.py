@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_mtl.checks import fraction, integer
 from keras_mtl.data import labels
+from keras_mtl.data.completion import completed
 from keras_mtl.data.mixing import task_batches
 from keras_mtl.data.query import (
     QueryArguments,
@@ -17,10 +18,10 @@ from keras_mtl.data.query import (
     unused_query,
 )
 from keras_mtl.data.sources import (
-    SupportQueryAdapter,
     as_dataset,
     can_shuffle,
     makes_batches,
+    with_query,
 )
 from keras_mtl.data.structures import without_none
 from keras_mtl.data.support_query import (
@@ -51,8 +52,12 @@ def training_arguments(model, weighter, fit, query) -> dict:
     if not can_shuffle(x):
         fit["shuffle"] = False
     x = fit["x"] = model.arrangement.own_rows(x, fit.pop("task", None))
+    kind = _kind(x)
     x, y, weights = labels.for_training(
-        model, x, fit["y"], fit["sample_weight"], fit.pop("class_weight")
+        model,
+        *(x, fit["y"], fit["sample_weight"]),
+        fit.pop("class_weight"),
+        shuffle=fit["shuffle"],
     )
     fit |= {"x": x, "y": y, "sample_weight": weights}
     query = query_in_use(weighter, x, query)
@@ -67,7 +72,7 @@ def training_arguments(model, weighter, fit, query) -> dict:
         x, query = _batches_of_arrays(model, fit, query, batch_size)
     elif query.split is not None:
         raise ValueError(
-            f"query_split splits arrays. Received: {_kind(x)}. Pass the query "
+            f"query_split splits arrays. Received: {kind}. Pass the query "
             "rows as query_data=..., arrays or a data set of their own."
         )
     nothing = dict.fromkeys(("y", "sample_weight", "batch_size"))
@@ -98,12 +103,12 @@ def _batches_of_arrays(model, fit, query, batch_size):
 
 def _with_query(model, fit, query, batch_size):
     size = _size("query_batch_size", query.batch_size, batch_size)
-    data = as_dataset(query.data)
+    data = as_dataset(completed(model, query.data)[0])
     if not isinstance(data, tf.data.Dataset):
         data = _batches(model, labels.of_batch(model, data), size, "cycle")
     support, steps = fit["x"], fit["steps_per_epoch"]
     if not isinstance(support, tf.data.Dataset):
-        data = SupportQueryAdapter(support, data, fit["shuffle"])
+        data = with_query(support, data, fit["shuffle"])
         return fit | {"shuffle": False, "x": data}
     if not steps:
         steps = int(support.cardinality())
@@ -131,6 +136,12 @@ def evaluation_data(
     return dataset.map(lambda x, _: (x,)), None, None
 
 
+def evaluation_batch(model, x, y, sample_weight):
+    """Returns one batch for `test_on_batch`, checked."""
+    x = model.arrangement.own_rows(x)
+    return labels.for_evaluation(model, x, y, sample_weight)
+
+
 def batch_with_query(model, batch, query_data, class_weight=None):
     """Returns one batch for `train_on_batch`, with its query batch."""
     batch = labels.of_batch(model, batch, class_weight)
@@ -146,7 +157,7 @@ def batch_with_query(model, batch, query_data, class_weight=None):
 def _validation(model, fit):
     data = fit["validation_data"]
     if not isinstance(data, tuple | list):
-        return data
+        return completed(model, data)[0]
     size = fit.get("validation_batch_size") or fit.get("batch_size")
     data = evaluation_data(
         model, *keras.utils.unpack_x_y_sample_weight(tuple(data)), size

@@ -7,33 +7,45 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.data.class_weights import by_class, refuse_plain
+from keras_mtl.data.completion import completed
 from keras_mtl.data.label_checks import check_labels
+from keras_mtl.data.sources import MappedBatches
 from keras_mtl.data.structures import is_concrete
 from keras_mtl.data.support_query import SupportQuery
 from keras_mtl.data.symbolic import symbolic
 
 
-def for_training(model, x, y, sample_weight, class_weight) -> tuple:
+def for_training(
+    model, x, y, sample_weight, class_weight, shuffle=False
+) -> tuple:
     """Returns inputs, labels and sample weights of `fit`, checked.
 
-    One warning names the tasks that have no labels.
+    One warning names the tasks that have no labels; a task whose labels are
+    given as `None` is left out on purpose.
 
     Raises:
         ValueError: If they do not fit the tasks, with task and remedy.
     """
     refuse_plain(model, class_weight)
-    absent = _absent(model, _labels_of(x) if y is None else y)
+    given = y
+    if y is None:
+        x, given = completed(model, x)
+        given = _labels_of(x) if given is None else given
+    absent = _absent(model, given)
+    meant = set(given) if isinstance(given, Mapping) else set()
     if y is None:
         if class_weight is not None:
-            x = _weighed_data_set(model, x, class_weight)
+            x = _weighed_batches(model, x, class_weight, shuffle)
     else:
         x, y, sample_weight = _checked(model, x, y, sample_weight, class_weight)
+        absent += model.arrangement.without_rows(x)
         model.arrangement.check_labelled(sample_weight, absent)
         sample_weight = model.arrangement.complete(y, sample_weight)
     model.absent_tasks = frozenset(absent)
-    if absent:
+    told = [task for task in absent if task not in meant]
+    if told:
         warnings.warn(
-            f"The tasks {absent} have no labels in this fit(): only the others "
+            f"The tasks {told} have no labels in this fit(): only the others "
             "are trained, and what all share with them.",
             stacklevel=4,
         )
@@ -43,7 +55,7 @@ def for_training(model, x, y, sample_weight, class_weight) -> tuple:
 def for_evaluation(model, x, y, sample_weight) -> tuple:
     """Returns the same of `evaluate` or `validation_data`."""
     if y is None:
-        return x, y, sample_weight
+        return completed(model, x)[0], y, sample_weight
     x, y, weights = _checked(model, x, y, sample_weight)
     return x, y, model.arrangement.complete(y, weights)
 
@@ -65,7 +77,14 @@ def _labels_of(x):
     spec = x.element_spec
     spec = spec.support if isinstance(spec, SupportQuery) else spec
     _, *rest = spec if isinstance(spec, tuple) else (spec,)
-    return rest[0] if rest else None
+    if not rest or not isinstance(rest[0], Mapping):
+        return rest[0] if rest else None
+    return {t: of if _is_there(of) else None for t, of in rest[0].items()}
+
+
+def _is_there(spec):
+    # TensorFlow has a specification of None, too.
+    return any(symbolic(s) is not None for s in keras.tree.flatten(spec))
 
 
 def _absent(model, y):
@@ -117,20 +136,19 @@ def _spec(leaf):
     return keras.KerasTensor((None, *known.shape[1:]), dtype)
 
 
-def _weighed_data_set(model, x, class_weight):
-    """Returns a data set whose rows are weighed by their classes."""
-    if not isinstance(x, tf.data.Dataset):
-        raise ValueError(
-            "Argument `class_weight` works with arrays and tf.data.Dataset. "
-            f"Received: x of type {type(x).__name__}. Yield sample weights "
-            "{task: weights} as the third part of each batch."
-        )
+def _weighed_batches(model, x, class_weight, shuffle):
+    """Returns batches whose rows are weighed by their classes."""
 
     def weigh(*batch):
         x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
         y, weights = model.arrangement.arrange(y, weights)
         return x, y, by_class(model, x, y, weights, class_weight)
 
-    if isinstance(x.element_spec, SupportQuery):
-        return x.map(lambda s, q: SupportQuery(weigh(*s), q))
-    return x.map(weigh, tf.data.AUTOTUNE)
+    def weighed(data):
+        if isinstance(data.element_spec, SupportQuery):
+            return data.map(lambda s, q: SupportQuery(weigh(*s), q))
+        return data.map(weigh, tf.data.AUTOTUNE)
+
+    if isinstance(x, tf.data.Dataset):
+        return weighed(x)
+    return MappedBatches(x, weighed, shuffle)

@@ -15,7 +15,7 @@ from keras_mtl.data.support_query import SupportQuery
 def makes_batches(data) -> bool:
     """Whether `data` are batches made in Python, neither arrays nor tf.data."""
     return (
-        isinstance(data, keras.utils.PyDataset)
+        isinstance(data, keras.utils.PyDataset | DataAdapter)
         or hasattr(data, "__next__")
         or is_torch_dataloader(data)
         or is_grain_dataset(data)
@@ -41,29 +41,24 @@ def as_dataset(data) -> tf.data.Dataset:
     return dataset
 
 
-class SupportQueryAdapter(DataAdapter):
-    """Batches made in Python, each with a query batch beside it.
+class MappedBatches(DataAdapter):
+    """Batches made in Python that pass through a `tf.data.Dataset`.
 
-    Workers and `on_epoch_end` of a `PyDataset` are those of Keras. The query
-    batches go on from one epoch to the next.
+    Workers and `on_epoch_end` of a `PyDataset` are those of Keras.
 
     Args:
-        support: `PyDataset`, generator or loader.
-        query: `tf.data.Dataset` of batches, not empty.
-        shuffle: Boolean, whether Keras is to shuffle the support batches.
+        source: `PyDataset`, generator, loader, or `DataAdapter`.
+        function: Function from a data set to another of the same length.
+        shuffle: Boolean, whether Keras is to shuffle the batches.
     """
 
-    def __init__(self, support, query, shuffle):
-        self._support = get_data_adapter(support, shuffle=shuffle)
-        batches = iter(query.repeat())
-        self._query = tf.data.Dataset.from_generator(
-            lambda: batches, output_signature=query.element_spec
-        )
+    def __init__(self, source, function, shuffle):
+        self._source = get_data_adapter(source, shuffle=shuffle)
+        self._function = function
 
     def get_tf_dataset(self):
-        """Returns the data set of `SupportQuery` elements."""
-        support = self._support.get_tf_dataset()
-        return tf.data.Dataset.zip(SupportQuery(support, self._query))
+        """Returns the data set."""
+        return self._function(self._source.get_tf_dataset())
 
     def get_numpy_iterator(self):
         """Returns an iterator over the same as arrays."""
@@ -78,19 +73,40 @@ class SupportQueryAdapter(DataAdapter):
         return self.get_numpy_iterator()
 
     def on_epoch_begin(self):
-        """Tells the support data that an epoch begins."""
-        self._support.on_epoch_begin()
+        """Tells the source that an epoch begins."""
+        self._source.on_epoch_begin()
 
     def on_epoch_end(self):
-        """Tells the support data that an epoch is over."""
-        self._support.on_epoch_end()
+        """Tells the source that an epoch is over."""
+        self._source.on_epoch_end()
 
     @property
     def num_batches(self):
-        """Number of support batches, `None` where it is not known."""
-        return self._support.num_batches
+        """Number of batches, `None` where it is not known."""
+        return self._source.num_batches
 
     @property
     def batch_size(self):
         """Not known."""
         return None
+
+
+def with_query(support, query, shuffle) -> MappedBatches:
+    """Returns batches made in Python, each with a query batch beside it.
+
+    The query batches go on from one epoch to the next.
+
+    Args:
+        support: `PyDataset`, generator, loader, or `DataAdapter`.
+        query: `tf.data.Dataset` of batches, not empty.
+        shuffle: Boolean, whether Keras is to shuffle the support batches.
+    """
+    batches = iter(query.repeat())
+    beside = tf.data.Dataset.from_generator(
+        lambda: batches, output_signature=query.element_spec
+    )
+    return MappedBatches(
+        support,
+        lambda data: tf.data.Dataset.zip(SupportQuery(data, beside)),
+        shuffle,
+    )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
+from keras_mtl.checks import check_tasks
 from keras_mtl.loss_parts import at_path, is_nested, outline
 from keras_mtl.masks import align
 
@@ -30,6 +31,42 @@ def _is_plain(tree):
     if isinstance(tree, list | tuple):
         return bool(tree) and all(map(_is_plain, tree))
     return isinstance(tree, int | float | str | bytes | np.generic)
+
+
+def by_task(names, y, sample_weight) -> tuple:
+    """Returns labels and weights by task; one array is of all tasks.
+
+    Args:
+        names: Tuple of strings, the tasks there are.
+        y: Dict from task name to labels, or `None`.
+        sample_weight: Dict from task name to weights, one array, or `None`.
+
+    Raises:
+        ValueError: If they are not named by task.
+    """
+    if y is None:
+        return y, sample_weight
+    names = list(names)
+    if not isinstance(y, Mapping):
+        raise ValueError(
+            "Labels must be a dict from task name to array. Received: "
+            f"{describe(y)}. Pass y={{task: labels}} for some or all of "
+            f"the tasks {names}."
+        )
+    check_tasks("label", y, names)
+    y = {task: as_structure(label) for task, label in y.items()}
+    y = {task: label for task, label in y.items() if label is not None}
+    weights = as_structure(sample_weight)
+    if isinstance(weights, list | tuple):
+        raise ValueError(
+            "Sample weights must be a dict from task name to array, or one "
+            f"array of a weight for each row. Received: {describe(weights)}"
+            f". Pass sample_weight={{task: weights}}. Tasks: {names}."
+        )
+    if weights is not None and not isinstance(weights, Mapping):
+        weights = dict.fromkeys(y, weights)
+    check_tasks("sample weight", weights or {}, names)
+    return y, weights and dict(weights)
 
 
 def nested_like(label, weight):

@@ -71,6 +71,8 @@ class TaskMetrics(CompileMetrics):
         """
         self._waiting, known = [], len(self._places)
         for task in self.output_names:
+            if outputs.get(task) is None and self._has_metrics(task):
+                self._waiting.append((task, ()))
             for path, output in leaves(outputs.get(task)):
                 if output is not None and (task, path) not in self._places:
                     self._add(task, path, labels.get(task), output)
@@ -78,6 +80,12 @@ class TaskMetrics(CompileMetrics):
             self._labelled = self.add_variable((len(self._places),), "zeros")
             _check_names(self.names(), self._losses.task_names)
         self.built = True
+
+    def _has_metrics(self, task):
+        return bool(
+            self._user_metrics.get(task)
+            or self._user_weighted_metrics.get(task)
+        )
 
     def _add(self, task, path, label, output):
         given = [

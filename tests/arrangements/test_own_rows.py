@@ -120,6 +120,39 @@ def test_fit_evaluate_and_predict(tmp_path):
     np.testing.assert_allclose(loaded.predict(x, verbose=0), own, rtol=1e-5)
 
 
+def test_class_weights_and_a_task_without_a_row():
+    """The weighted loss of each row by NumPy; the task is named once."""
+    model = compiled(stacked_model(), metrics=None, weighted_metrics=None)
+    x, y, weight = rows()
+    class_weight = {"tone": {0: 3.0}, "stars": {1: 0.5, 0: 2.0}}
+    factors = [{0: 3.0}, {}, {}, {1: 0.5, 0: 2.0}]
+    given = [
+        w * factors[k].get(int(label), 1.0)
+        for w, k, label in zip(weight, x["task"], y, strict=True)
+    ]
+    p = model.predict(x, verbose=0)[:, 0]
+    losses = -np.log(np.where(y == 1.0, p, 1.0 - p)) * given
+    received = [
+        model.train_on_batch(
+            *(x, y, weight), class_weight=class_weight, return_dict=True
+        )
+    ]
+    model = compiled(stacked_model(), metrics=None, weighted_metrics=None)
+    with pytest.warns(UserWarning, match=r"tasks \['class'\] have no labels"):
+        model.fit(*(x, y), sample_weight=weight, verbose=0, epochs=2)
+    data = tf.data.Dataset.from_tensors((x, y, weight))
+    model = compiled(stacked_model(), metrics=None, weighted_metrics=None)
+    with pytest.warns(UserWarning, match=r"tasks \['class'\] had no label"):
+        history = model.fit(data, verbose=0, class_weight=class_weight).history
+    received.append({name: of for name, (of,) in history.items()})
+    for logs in received:
+        for k, task in enumerate(NAMES):
+            own = (x["task"] == k) & (weight > 0)
+            if own.any():
+                expected = losses[own].sum() / own.sum()
+                assert logs[f"{task}_loss"] == pytest.approx(expected, rel=1e-4)
+
+
 def test_splits_hold_each_tasks_share():
     """Of 12 and 8 rows of each class: a quarter of each task and class."""
     model = compiled(stacked_model(), "meta_weighting")

@@ -47,15 +47,23 @@ def test_a_comparison_of_weighters_on_own_data(tmp_path):
     arguments = {
         **SMALL,
         "weighters": ["uniform", weighters.SLAW(momentum=0.5)],
-        "single_task": False,
+        "single_task": True,
         "seeds": 2,
         "metric": {"age": ["mae", "loss"], "tone": "accuracy"},
         "out": tmp_path / "runs",
     }
     found = keras_mtl.compare(make_model, DATA, **arguments)
-    assert found.methods == ("uniform", "slaw")
+    assert found.methods == ("stl", "uniform", "slaw")
     assert not found.troubles
-    assert len(found.cells) == 4
+    assert len(found.cells) == 6
+    for cell in found.of_method("stl").values():
+        assert {task: [*of] for task, of in cell.scores.items()} == {
+            "age": ["mae", "loss"],
+            "tone": ["accuracy"],
+        }
+        assert np.isfinite(
+            [v for of in cell.scores.values() for v in of.values()]
+        ).all()
     # The same run by hand: a plain fit, and the better of two epochs.
     keras.utils.set_random_seed(1)
     model = make_model(1)
