@@ -84,8 +84,9 @@ class Completion:
             self.labels = _union(self.labels, y)
             self._weights = _union(self._weights, weights or {})
             if separate:
-                rows = keras.tree.map_structure(_no_rows, x)
-                self._inputs = {**rows, **self._inputs}
+                for task, part in x.items():
+                    rows = keras.tree.map_structure(_no_rows, part)
+                    self._inputs.setdefault(task, rows)
         self._weighted = {t for t, w in self._weights.items() if w is not None}
         if not separate and any(self._lacking(y) for _, y, _ in batches):
             self._weighted = set(self.labels)
