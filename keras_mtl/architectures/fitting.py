@@ -29,7 +29,7 @@ def check_encoder(model):
                 f"same order. Received: {list(model.encoder.task_names)} and "
                 f"{list(model.task_names)}."
             )
-        model.encoder.stacked = True
+        model.encoder.stack()
         return
     check_tasks(
         *("representation", model.encoder.task_names, model.output_names),

@@ -53,11 +53,6 @@ class SoftmaxGate(keras.layers.Layer):
         if self.dropout:
             self._draws = keras.random.SeedGenerator()
 
-    @property
-    def simple(self) -> bool:
-        """Whether its logits are one product, which gates can share."""
-        return not self.hidden
-
     def bind(self, num_experts):
         """Sets the number of experts E, before the gate is built."""
         self.num_experts = num_experts
@@ -141,8 +136,6 @@ class SelectGate(keras.layers.Layer):
     Reference:
         - [Hazimeh et al., 2021](https://arxiv.org/abs/2106.03760)
     """
-
-    simple = False
 
     def __init__(
         self,

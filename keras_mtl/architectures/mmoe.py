@@ -5,7 +5,12 @@ from keras import ops
 
 from keras_mtl.architectures.cloning import clones
 from keras_mtl.architectures.experts import Experts
-from keras_mtl.architectures.gates import gate_config, gate_features
+from keras_mtl.architectures.gates import (
+    SoftmaxGate,
+    gate_config,
+    gate_features,
+)
+from keras_mtl.architectures.stacked_gates import StackedGates
 from keras_mtl.architectures.task_encoder import TaskEncoder
 
 
@@ -61,6 +66,29 @@ class MMoE(TaskEncoder):
         for copy in clones(self._gate, names):
             copy.bind(self.experts.num_experts)
             setattr(self, copy.name, copy)
+        self.gates = None
+
+    def stack(self):
+        """Puts gates that are one product each into one for all tasks."""
+        super().stack()
+        if self.built or self.gates is not None:
+            return
+        gates = [getattr(self, f"gate_{task}") for task in self.task_names]
+        alike = all(type(g) is SoftmaxGate and not g.hidden for g in gates)
+        if not alike:
+            return
+        for gate in gates:
+            delattr(self, gate.name)
+            self._tracker.untrack(gate)
+        self.gates = StackedGates.from_config(
+            {**self._gate["config"], "name": "gates"}
+        )
+        self.gates.bind(self.experts.num_experts, self.task_names)
+
+    @property
+    def stacked_layers(self) -> list:
+        """Layers whose variables have columns for each task."""
+        return [] if self.gates is None else [self.gates]
 
     def shared(self, inputs, training=None):
         """Returns the bank, and what the gates read where that is learned."""
@@ -73,15 +101,17 @@ class MMoE(TaskEncoder):
     def own(self, task, cut, inputs, training=None):
         """Returns a task's mixture."""
         bank, features = self._read(cut, inputs)
-        weights = getattr(self, f"gate_{task}")(features, training=training)
-        return mixture(weights, bank)
+        return mixture(self._weigh(task, features, training), bank)
 
     def own_all(self, cut, inputs, training=None):
         """Returns all mixtures, `(B, K, ..., U)`, in one product."""
         bank, features = self._read(cut, inputs)
-        gates = [getattr(self, f"gate_{task}") for task in self.task_names]
-        weights = all_gates(gates, features, training)
-        return mixture(weights, bank)
+        if self.gates is not None:
+            return mixture(self.gates(features, training=training), bank)
+        weights = [
+            self._weigh(task, features, training) for task in self.task_names
+        ]
+        return mixture(ops.stack(weights, axis=1), bank)
 
     def gate_weights(self, inputs) -> dict:
         """Returns how much each expert counts for each task.
@@ -95,9 +125,16 @@ class MMoE(TaskEncoder):
         parts, found = self.by_task(inputs), {}
         for task, part in parts.items():
             features = part if self.bottom is None else self.bottom(part)
-            gate = getattr(self, f"gate_{task}")
-            found[task] = gate(gate_features(features))
+            found[task] = self._weigh(task, gate_features(features))
         return found
+
+    def _weigh(self, task, features, training=None):
+        """Returns a task's `(B, E)` weights of the experts."""
+        if self.gates is None:
+            gate = getattr(self, f"gate_{task}")
+            return gate(features, training=training)
+        number = self.task_names.index(task)
+        return self.gates(features, training=training)[:, number]
 
     def _read(self, cut, inputs):
         if self.bottom is None:
@@ -138,22 +175,6 @@ def mixture(weights, bank):
     """
     tasks = "k" if len(weights.shape) == 3 else ""
     weights = ops.cast(weights, bank.dtype)
-    return ops.einsum(f"b{tasks}e,be...->b{tasks}...", weights, bank)
-
-
-def all_gates(gates, features, training):
-    """Returns `(B, K, E)` weights of gates over the same experts."""
-    if not all(gate.simple for gate in gates):
-        weights = [gate(features, training=training) for gate in gates]
-        return ops.stack(weights, axis=1)
-    for gate in gates:
-        if not gate.built:
-            gate.build(features.shape)
-            gate.built = True
-    kernel = ops.concatenate([gate.kernel for gate in gates], axis=1)
-    logits = ops.matmul(features, ops.cast(kernel, features.dtype))
-    if gates[0].bias is not None:
-        bias = ops.concatenate([gate.bias for gate in gates], axis=0)
-        logits = ops.add(logits, ops.cast(bias, logits.dtype))
-    logits = ops.reshape(logits, (-1, len(gates), gates[0].num_experts))
-    return gates[0].normalised(logits, training)
+    # By an ellipsis, the gradient would take ten times as long.
+    rest = "uvwxyz"[: len(bank.shape) - 2]
+    return ops.einsum(f"b{tasks}e,be{rest}->b{tasks}{rest}", weights, bank)

@@ -252,7 +252,8 @@ class Residual(keras.layers.Layer):
     def call(self, inputs):
         """Returns `(B, ..., U)` of `(B, E, ..., U)`."""
         weights = ops.cast(self.weights_of_experts, inputs.dtype)
-        return ops.einsum("e,be...->b...", weights, inputs)
+        rest = "uvwxyz"[: len(inputs.shape) - 2]
+        return ops.einsum(f"e,be{rest}->b{rest}", weights, inputs)
 
 
 def _bank(config, place, num_experts):

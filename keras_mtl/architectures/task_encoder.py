@@ -62,6 +62,8 @@ class TaskEncoder(keras.layers.Layer):
     Attributes:
         shares_features: Whether the cut is what a task discriminator should
             read.
+        stacked_layers: Layers above the cut whose variables have, on their
+            last axis, columns for each task, one task's after the other's.
 
     Call arguments:
         inputs: Inputs for all tasks, or a dict of them by task name.
@@ -78,6 +80,7 @@ class TaskEncoder(keras.layers.Layer):
 
     shares_features = False
     stacked = False
+    stacked_layers = ()
 
     def __init__(self, task_names, **kwargs):
         super().__init__(**kwargs)
@@ -93,6 +96,10 @@ class TaskEncoder(keras.layers.Layer):
     def can_stack(self) -> bool:
         """Whether it can give all representations in one tensor."""
         return type(self).own_all is not TaskEncoder.own_all
+
+    def stack(self):
+        """Makes it return all representations in one tensor."""
+        self.stacked = True
 
     def shared(self, inputs):
         """Returns the cut of inputs `(B, ...)`."""
@@ -187,13 +194,16 @@ class TaskEncoder(keras.layers.Layer):
         if self._example is None:
             return super().get_build_config()
         inputs = keras.tree.map_structure(_spec, self._example())
-        return {"inputs": keras.saving.serialize_keras_object(inputs)}
+        inputs = keras.saving.serialize_keras_object(inputs)
+        return {"inputs": inputs, "stacked": self.stacked}
 
     def build_from_config(self, config):
         """Builds all layers from `get_build_config()`."""
         if "inputs" not in config:
             super().build_from_config(config)
             return
+        if config.get("stacked"):
+            self.stack()
         inputs = keras.saving.deserialize_keras_object(config["inputs"])
         self._remember(inputs)
         self._build_for(inputs)

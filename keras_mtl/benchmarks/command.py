@@ -21,6 +21,8 @@ def bench(
             "text_cnn",
             "embedding",
             "experts",
+            "mmoe",
+            "ple",
         ],
         typer.Option(help="mlp: 2048-2000-100 with K binary heads."),
     ] = "mlp",
@@ -112,7 +114,10 @@ def bench(
                 block_seconds=block_seconds,
                 clock=clock,
                 memory=memory,
-                peers=_peers(work, threads) if peers else None,
+                peers={
+                    **(work.by_hand or {}),
+                    **(_peers(work, threads) if peers else {}),
+                },
                 name=work.name,
                 progress=status.update,
             )

@@ -47,15 +47,10 @@ def as_plain_keras(model, x) -> keras.Model:
 def _representations(model, inputs):
     if not model.has_task_encoder:
         return dict.fromkeys(model.task_names, model.encoder(inputs))
-    if not model.encoder.stacked:
-        return model.encoder(inputs)
-    one_by_one = getattr(model.encoder, "one_by_one", None)
-    if one_by_one is not None:
-        return one_by_one(inputs)
-    cut = model.encoder.shared(inputs)
-    return {
-        task: model.encoder.own(task, cut, inputs) for task in model.task_names
-    }
+    encoder = model.encoder
+    if encoder.stacked:  # A new one gives each task its own.
+        encoder = type(encoder).from_config(encoder.get_config())
+    return encoder(inputs)
 
 
 def as_plain_batch(model, batch):

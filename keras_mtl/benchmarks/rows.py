@@ -85,7 +85,7 @@ class WeighterRow:
         data = (
             SupportQuery(batch, batch) if reads_query(model.weighter) else batch
         )
-        return _endless(model, data)
+        return endless(model, data)
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class PlainKerasRow:
         """Returns a `KerasRunner`."""
         model, batch = self.blueprint.model(self.method), self.blueprint.batch
         plain = as_plain_keras(model, batch[0])
-        return _endless(plain, as_plain_batch(model, batch))
+        return endless(plain, as_plain_batch(model, batch))
 
 
 def weighter_rows(blueprint, uniform, others) -> dict[str, WeighterRow]:
@@ -127,5 +127,6 @@ def weighter_rows(blueprint, uniform, others) -> dict[str, WeighterRow]:
     return rows
 
 
-def _endless(model, data):
+def endless(model, data) -> KerasRunner:
+    """Returns a runner that trains on one batch, again and again."""
     return KerasRunner(model, tf.data.Dataset.from_tensors(data).repeat())

@@ -47,11 +47,12 @@ class Roles:
         self.shared = [v for v in self.variables if id(v) in self._shared]
         self.own = [v for v in self.variables if id(v) not in self._shared]
         self.trunk = [v for v in self.variables if id(v) in below - above]
-        heads = model.arrangement.head_layers.values()
+        heads = [*model.arrangement.head_layers.values()]
         if len(heads) < len(model.task_names):
             # Of stacked tasks, the variables that have a slice for each.
+            sliced = [*heads, *getattr(model.encoder, "stacked_layers", ())]
             below = below | above - {
-                id(v) for head in heads for v in head.trainable_variables
+                id(v) for layer in sliced for v in layer.trainable_variables
             }
         self.by_unit = [
             [v for v in self.own if id(v) in mine and id(v) not in below]

@@ -122,7 +122,11 @@ class StackedHeads(keras.layers.Layer):
         if task is not None:
             return self._own(inputs, ops.cast(task, "int32"))
         num_tasks = len(self.task_names)
-        if self.apart:
+        if self.apart and self.units == 1:
+            # Faster than a batched product with single columns.
+            products = ops.multiply(inputs, self.kernel[..., 0])
+            outputs = ops.sum(products, axis=-1)
+        elif self.apart:
             by_task = ops.transpose(inputs, (1, 0, 2))
             outputs = ops.matmul(by_task, self.kernel)
             outputs = ops.transpose(outputs, (1, 0, 2))

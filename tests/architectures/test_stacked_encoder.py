@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from keras_mtl import MultiTaskModel
-from keras_mtl.architectures import TaskEncoder
+from keras_mtl.architectures import MMoE, TaskEncoder
 from keras_mtl.gradients import TaskGradients, roles
 from keras_mtl.layers import StackedHeads
 
@@ -51,14 +51,26 @@ class Stacked(TaskEncoder):
         return {**super().get_config(), **names, **own}
 
 
-def build(dtype="float32", **arguments):
+def mmoe(names, learned=False):
+    """Returns the same, of gates in one variable."""
+    expert = layers.Dense(UNITS, "tanh")
+    bottom = layers.Dense(5, "tanh", name="bottom") if learned else None
+    return MMoE(names, expert, EXPERTS, bottom=bottom)
+
+
+def build(dtype="float32", make=Stacked, **arguments):
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(dtype)
-    model = MultiTaskModel(Stacked(NAMES, **arguments), StackedHeads(NAMES, 2))
+    model = MultiTaskModel(make(NAMES, **arguments), StackedHeads(NAMES, 2))
     model.compile("sgd", loss="mse", jit_compile=False, weighter="mgda")
     model(np.zeros((2, 6), dtype))
     keras.config.set_dtype_policy("float32")
     return model
+
+
+def low_of(cut):
+    """Returns what experts and gates read, of a cut that has it."""
+    return cut.tensors.get("low", cut.tensors.get("features"))
 
 
 def data(rows=7):
@@ -93,6 +105,8 @@ def exact_rows(model, x, y, sources):
         {"order": "bke,be...->bk..."},
         {"order": "matmul"},
         {"learned": True},
+        {"make": mmoe},
+        {"make": mmoe, "learned": True},
     ],
 )
 def test_gradients_are_those_of_a_tape_for_each_task(arguments):
@@ -104,18 +118,18 @@ def test_gradients_are_those_of_a_tape_for_each_task(arguments):
     pairs = list(
         zip(model.trainable_variables, exact.trainable_variables, strict=False)
     )
+    gates = model.encoder.stacked_layers or [
+        getattr(model.encoder, f"gate_{task}") for task in NAMES
+    ]
     own = {
         id(v)
-        for layer in (
-            model.heads,
-            *(getattr(model.encoder, f"gate_{task}") for task in NAMES),
-        )
+        for layer in (model.heads, *gates)
         for v in layer.trainable_variables
     }
     assert {id(v) for v in roles.head_variables(model)} == own
     scopes = {"representation": lambda cut: [cut.tensors]}
-    if model.encoder.learned:  # The lowest: the bank follows from it.
-        scopes["representation"] = lambda cut: [cut.tensors["low"]]
+    if arguments.get("learned"):  # The lowest: the bank follows from it.
+        scopes["representation"] = lambda cut: [low_of(cut)]
     for scope in ("shared", "all"):
         chosen = {id(v) for v in roles.scope_variables(model, scope)}
         chosen = [e for v, e in pairs if id(v) in chosen]
@@ -149,9 +163,10 @@ def test_gradients_are_those_of_a_tape_for_each_task(arguments):
             )
 
 
-def test_it_trains_and_is_saved_and_served(tmp_path):
+@pytest.mark.parametrize("make", [Stacked, mmoe])
+def test_it_trains_and_is_saved_and_served(make, tmp_path):
     """The step of `mgda` is that of its weights, and all files predict it."""
-    model, (x, y) = build(), data()
+    model, (x, y) = build(make=make), data()
     before = [np.array(v) for v in model.trainable_variables]
     model.fit(x, y, batch_size=len(x), verbose=0)
     weights = tf.constant(list(model.task_weights.values()))

@@ -15,7 +15,7 @@ TINY = {
     "experts": {"num_tasks": 3, "widths": (6, 5, 4), "num_experts": 2},
     "embedding": {"num_tasks": 3, "num_rows": 50, "dim": 4, "num_ids": 2},
 }
-TINY["stacked_experts"] = TINY["experts"]
+TINY["stacked_experts"] = TINY["mmoe"] = TINY["ple"] = TINY["experts"]
 
 
 @pytest.fixture(autouse=True)
@@ -69,9 +69,11 @@ def test_plain_keras_does_the_same(name):
         batch_size=4,
         repetitions=1,
         block_seconds=0.01,
+        peers=work.by_hand,
     )
     names = [row.name for row in result.rows]
-    assert names == ["uniform", "slaw", "plain keras"]
+    by_hand = [*(work.by_hand or {})]
+    assert names == ["uniform", "slaw", "plain keras", *by_hand]
 
 
 def test_the_graph_of_stacked_experts_hardly_grows_with_the_tasks():
@@ -81,10 +83,20 @@ def test_the_graph_of_stacked_experts_hardly_grows_with_the_tasks():
         sizes = {**TINY["stacked_experts"], "num_tasks": num_tasks}
         model, x, y = workloads.stacked_experts(
             **sizes, batch_size=4, jit_compile=False
-        )[1:]
+        )[1:4]
         model.compile("sgd", model.task_losses.loss, weighter="mgda")
         model.train_on_batch(x, y)
         step = tf.function(model.train_step, autograph=False)
         graph = step.get_concrete_function((x, y, None)).graph
-        numbers.append(len(graph.get_operations()))
+        operations = graph.get_operations()
+        numbers.append(len(operations))
+        # Inner products factor: nowhere stand all gradients at the experts.
+        shapes = {
+            tuple(o.shape)
+            for op in operations
+            for o in op.outputs
+            if o.shape.rank
+        }
+        assert (4, num_tasks, 4) in shapes
+        assert not shapes & {(num_tasks, 4, 2, 4), (4, num_tasks, 2, 4)}
     assert numbers[1] == numbers[0]

@@ -4,11 +4,15 @@ import functools
 import inspect
 
 from keras_mtl.benchmarks.workloads.embedding import embedding
-from keras_mtl.benchmarks.workloads.experts import experts
+from keras_mtl.benchmarks.workloads.experts import (
+    experts,
+    mmoe,
+    ple,
+    stacked_experts,
+)
 from keras_mtl.benchmarks.workloads.mlp import mlp
 from keras_mtl.benchmarks.workloads.resnet import resnet
 from keras_mtl.benchmarks.workloads.stacked import stacked
-from keras_mtl.benchmarks.workloads.stacked_experts import stacked_experts
 from keras_mtl.benchmarks.workloads.text_cnn import text_cnn
 from keras_mtl.benchmarks.workloads.three_tasks import SIZES, three_tasks
 from keras_mtl.benchmarks.workloads.workload import Workload
@@ -23,6 +27,8 @@ WORKLOADS = {
     "text_cnn": (text_cnn,),
     "embedding": (embedding,),
     "experts": (experts, stacked_experts),
+    "mmoe": (mmoe,),
+    "ple": (ple,),
 }
 
 
@@ -59,6 +65,8 @@ __all__ = [
     "experts",
     "makers",
     "mlp",
+    "mmoe",
+    "ple",
     "resnet",
     "stacked",
     "stacked_experts",

@@ -16,12 +16,15 @@ class Workload(NamedTuple):
         model: Compiled `MultiTaskModel`.
         x: Inputs, or a dict of inputs by task name.
         y: Dict from task name to labels, or stacked labels.
+        by_hand: Dict from label to a function that makes a runner of the
+            same, written without this package; or `None`.
     """
 
     name: str
     model: MultiTaskModel
     x: np.ndarray | dict[str, np.ndarray]
     y: dict[str, np.ndarray] | np.ndarray
+    by_hand: dict | None = None
 
 
 def binary(name, encoder, x, tasks, jit_compile) -> Workload:
