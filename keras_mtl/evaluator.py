@@ -1,5 +1,6 @@
 """Evaluating a model of many tasks, by Keras' own `evaluate` and `predict`."""
 
+from keras_mtl.callbacks.progress_line import with_line
 from keras_mtl.data import feeding
 from keras_mtl.logs import LoggingModel
 
@@ -10,6 +11,8 @@ class TaskEvaluator(LoggingModel):
     Arguments are those of `keras.Model`, in the same order; inputs and labels
     may be dicts by task name whose arrays differ in length.
     """
+
+    task_names: tuple[str, ...]
 
     def evaluate(
         self,
@@ -41,7 +44,7 @@ class TaskEvaluator(LoggingModel):
             verbose=verbose,
             sample_weight=sample_weight,
             steps=steps,
-            callbacks=callbacks,
+            callbacks=with_line(self.task_names, callbacks, verbose),
             return_dict=return_dict,
             **kwargs,
         )

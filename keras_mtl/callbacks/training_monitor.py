@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.callbacks.log_writer import LogWriter, writers_first
+from keras_mtl.callbacks.progress_line import with_line
 
 
 class TrainingMonitor(keras.callbacks.Callback):
@@ -138,7 +139,8 @@ def with_monitor(model, fit):
     # First: what saves the model saves the epochs finished too.
     if not isinstance(callbacks, keras.callbacks.CallbackList):
         given = writers_first(keras.tree.flatten(callbacks or []))
-        return [TrainingMonitor(given, validates), *given]
+        monitored = [TrainingMonitor(given, validates), *given]
+        return with_line(model.task_names, monitored, fit["verbose"])
     monitor = TrainingMonitor(callbacks.callbacks, validates)
     monitor.set_model(model)
     monitor.set_params(callbacks.params)
