@@ -4,6 +4,7 @@ The reports of the committed comparisons, and the reference of every weighter.
 """
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,8 @@ BASES = {"base", "wrapper"}
 
 
 def on_page_markdown(markdown, **kwargs):
-    """Puts in every class that the catalogue imports."""
+    """Leaves comments out, and puts in every class of the catalogue."""
+    markdown = re.sub(r"<!--.*?-->", "", markdown, flags=re.DOTALL)
     if "{{ weighters }}" not in markdown:
         return markdown
     entries = [
