@@ -5,7 +5,7 @@ BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 0
 
-.PHONY: demo test quick soak lint docs bench lowest clean
+.PHONY: demo test quick soak lint docs bench lowest latest dist clean
 
 demo: .venv/installed
 	$(BIN)/keras-mtl demo --out runs/demo
@@ -42,6 +42,24 @@ lowest: .venv-lowest/installed
 	.venv-lowest/bin/python -m pytest -n 2 --dist worksteal -q \
 		-m "not slow and not soak"
 
+# The same on the newest versions, release candidates of Keras included.
+latest: .venv-latest/installed
+	.venv-latest/bin/python -m pytest -n 2 --dist worksteal -q \
+		-m "not slow and not soak"
+
+# Wheel and sdist in dist/. The wheel is installed where no clone is, and runs
+# the demo and an example there.
+dist: .venv/installed-test
+	rm -rf dist build .venv-dist
+	$(BIN)/python -m build --outdir dist .
+	$(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/python -m pip install --quiet \
+		"$$(ls $(CURDIR)/dist/*.whl)[data,report]"
+	mkdir .venv-dist/outside
+	cd .venv-dist/outside && ../bin/keras-mtl demo --epochs 1 --out demo
+	cp examples/quickstart.py .venv-dist/outside
+	cd .venv-dist/outside && ../bin/python quickstart.py --smoke
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -57,6 +75,15 @@ lowest: .venv-lowest/installed
 	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	touch $@
 
+# Anew on each call: what was the newest yesterday may not be so today.
+.PHONY: .venv-latest/installed
+.venv-latest/installed:
+	$(PYTHON) -m venv --clear .venv-latest
+	.venv-latest/bin/python -m pip install --quiet --upgrade \
+		--editable ".[test]"
+	.venv-latest/bin/python -m pip install --quiet --upgrade --pre --no-deps \
+		keras
+
 .venv-lowest/installed: pyproject.toml constraints-lowest.txt
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --editable ".[test]" \
@@ -64,4 +91,4 @@ lowest: .venv-lowest/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-lowest build site *.egg-info
+	rm -rf .venv .venv-lowest .venv-latest .venv-dist build dist site *.egg-info
