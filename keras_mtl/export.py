@@ -1,7 +1,12 @@
 """SavedModels for serving, which load without this package."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
+
+# What Keras imports for a format.
+PACKAGES = {"onnx": "onnx tf2onnx", "openvino": "openvino"}
 
 
 def export_saved_model(
@@ -64,6 +69,20 @@ def export_saved_model(
 
         archive.add_endpoint(task, serve_task, [served])
     archive.write_out(filepath, verbose=verbose)
+
+
+@contextlib.contextmanager
+def needed_packages(format):
+    """Says what to install where Keras does not find a format's packages."""
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(
+            f"The export to the format {format!r} needs a package that is not "
+            f"installed. {error}. Try: pip install "
+            f"{PACKAGES.get(format, error.name or format)}. Or export a "
+            "SavedModel, the default, and convert it elsewhere."
+        ) from error
 
 
 def _named_specs(model, input_signature):

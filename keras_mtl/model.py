@@ -7,7 +7,7 @@ import keras
 from keras_mtl.architectures.fitting import check_discriminator, check_encoder
 from keras_mtl.architectures.task_encoder import TaskEncoder
 from keras_mtl.arrangements import arrangement
-from keras_mtl.export import export_saved_model
+from keras_mtl.export import export_saved_model, needed_packages
 from keras_mtl.functional import FunctionalGraph
 from keras_mtl.gradients import roles
 from keras_mtl.layers.stacked_heads import StackedHeads
@@ -234,7 +234,11 @@ class MultiTaskModel(StoredModel):
                 model whose inputs are not known; `preprocessing`, Keras layer
                 from `(B,)` strings to the model's inputs, such as an adapted
                 `keras.layers.TextVectorization`; `verbose`.
+
+        Raises:
+            ImportError: If another format needs a package that is missing.
         """
         if format != "tf_saved_model":
-            return super().export(filepath, format=format, **kwargs)
+            with needed_packages(format):
+                return super().export(str(filepath), format=format, **kwargs)
         return export_saved_model(self, filepath, **kwargs)

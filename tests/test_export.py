@@ -27,6 +27,23 @@ def test_a_model_that_was_never_called(tmp_path):
     for task in model.task_names:
         (value,) = served.signatures[task](features=tf.constant(x)).values()
         np.testing.assert_allclose(value, expected[task], rtol=1e-5)
+    archive = keras.export.ExportArchive()  # By hand, as of any Keras model.
+    archive.track(model)
+    archive.add_endpoint("call", model.call, [tf.TensorSpec((None, 4))])
+    archive.write_out(tmp_path / "archive", verbose=False)
+    served = tf.saved_model.load(tmp_path / "archive")
+    for task, value in served.call(x).items():
+        np.testing.assert_allclose(value, expected[task], rtol=1e-5)
+
+
+@pytest.mark.parametrize("format", ["onnx", "openvino"])
+def test_a_format_whose_packages_are_missing(tmp_path, monkeypatch, format):
+    model = make_model(2)
+    for name in ("onnx", "tf2onnx", "openvino"):
+        monkeypatch.setitem(sys.modules, name, None)
+    path = tmp_path / {"onnx": "x.onnx", "openvino": "x.xml"}[format]
+    with pytest.raises(ImportError, match=rf"install .*{format}.*SavedModel"):
+        model.export(path, format=format, verbose=False)
 
 
 def test_no_variable_of_the_weighter_or_the_optimizer(tmp_path):
