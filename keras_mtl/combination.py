@@ -17,12 +17,15 @@ class Combination(NamedTuple):
         rows: `(K, P)` float32, whose sum is the gradient of the scope's
             variables, instead of today's gradients by `shared`. Like all
             weights, `loss_weights` multiply them.
+        layers: `(layers, K)` float32, of the tasks' gradients of the scope's
+            shared variables, instead of `shared`; of each layer.
     """
 
     shared: tf.Tensor
     heads: tf.Tensor | None = None
     coordinates: tf.Tensor | None = None
     rows: tf.Tensor | None = None
+    layers: tf.Tensor | None = None
 
     def stopped(self):
         """Returns the same, through which no gradient passes."""

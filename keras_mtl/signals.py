@@ -91,6 +91,11 @@ def _gramian(sources):
     return gramian * sources.fixed[:, None] * sources.fixed
 
 
+def _gramian_by_layer(sources):
+    shares = sources.support.gramian_by_layer(sources.scope)
+    return shares * sources.fixed[:, None] * sources.fixed
+
+
 def _split_gramian(sources):
     gramian = sources.support.split_gramian(sources.scope)
     return gramian * sources.fixed[:, None] * sources.fixed
@@ -145,6 +150,15 @@ SIGNALS = {
         "the scope, and products layer by layer",
         "inner products of the tasks' gradients, each times c_k",
         _gramian,
+        SUPPORT,
+        of_gradients=True,
+    ),
+    "gramian_by_layer": Signal(
+        ("layer", "task", "task"),
+        BEFORE,
+        "that of `gramian`, which is found layer by layer",
+        "the terms whose sum is `gramian`, one for each layer of the scope",
+        _gramian_by_layer,
         SUPPORT,
         of_gradients=True,
     ),

@@ -54,6 +54,8 @@ class GradientsInFull:
             found |= self._by_coordinate(weights.coordinates)
         if weights.rows is not None:
             found |= self._by_rows(weights.rows, scope)
+        if weights.layers is not None:
+            found |= self._by_layer(weights.layers, scope)
         return found
 
     def _by_coordinate(self, coordinates):

@@ -2,7 +2,12 @@
 
 import tensorflow as tf
 
-from keras_mtl.gradients.triangle import Triangle
+from keras_mtl.gradients.triangle import (
+    Triangle,
+    inner_products,
+    mirrored,
+    products,
+)
 
 # Bytes that the features of all tasks may take before tasks are taken in
 # chunks, and those of a slice of them that is multiplied at once.
@@ -29,6 +34,7 @@ class LayerwiseGradients:
         self._cotangents = [*cotangents, *above.values()]
         self._num_tasks = int(self._cotangents[0].shape[0])
         self._kept, self._kept_widths = {}, {}
+        self._arrays = None
 
     def squared_norms(self):
         """Returns the `(K,)` squared norms."""
@@ -55,25 +61,42 @@ class LayerwiseGradients:
 
     def gramian(self):
         """Returns the `(K, K)` inner products."""
+        return tf.reduce_sum(self.shares(), axis=0)
+
+    def shares(self):
+        """Returns the `(parts, K, K)` inner products of each part."""
         triangles = self._triangles()
         per_task = sum(4 * part.num_elements for part in self.parts)
         number = -(-self._num_tasks * per_task // CHUNK_BYTES)
         if number <= 1:
-            return self._block(triangles, self._cotangents)
+            self._arrays = self._stacked_features(self._cotangents)
+            return self._block(triangles, self._arrays)
         chunk = -(-self._num_tasks // max(2, 2 * number))
         return self._in_chunks(triangles, chunk)
 
-    def by_variable(self):
-        """Returns `{id(variable): (K, K)}`, the share of each in `gramian`."""
-        arrays = self._stacked_features(self._cotangents)
-        found = {}
-        for part, triangle, pieces in zip(
-            self.parts, self._triangles(), arrays, strict=True
-        ):
-            slices = [piece.stack() for piece in pieces]
-            shares = [_products(triangle, piece, piece) for piece in slices]
-            found[_key(part)] = tf.add_n(shares)
-        return found
+    def combined(self, weights):
+        """Returns `{id(variable): gradient}`, the tasks' weighted sums.
+
+        Call it after `shares`, whose features are used again where they are
+        all at hand.
+
+        Args:
+            weights: List of `(K,)` tensors, one for each part.
+        """
+        if self._arrays is None:
+            totals = self._accumulated(tf.stack(weights, axis=1))
+        else:
+            totals = [
+                tf.concat(
+                    [tf.tensordot(w, piece.stack(), 1) for piece in pieces],
+                    axis=-1,
+                )
+                for w, pieces in zip(weights, self._arrays, strict=True)
+            ]
+        return {
+            _key(part): part.gradient(total)
+            for part, total in zip(self.parts, totals, strict=True)
+        }
 
     def keep(self):
         """Computes all features, for `products_with` to use later."""
@@ -108,7 +131,7 @@ class LayerwiseGradients:
                     left = left.stack()
                 if crossing is not None:
                     right = tf.matmul(crossing, right)
-                total += _inner(left, right)
+                total += inner_products(left, right)
         return total
 
     def _triangles(self):
@@ -134,39 +157,67 @@ class LayerwiseGradients:
         )
 
         def of_pair(pair):
-            rows = [tf.gather(c, pair[0]) for c in parted]
-            columns = [tf.gather(c, pair[1]) for c in parted]
+            rows, columns = (
+                self._stacked_features([tf.gather(c, side) for c in parted])
+                for side in tf.unstack(pair)
+            )
             return self._block(triangles, rows, columns)
 
+        count, size = len(self.parts), number * chunk
         blocks = tf.map_fn(
             of_pair,
             pairs,
-            fn_output_signature=tf.TensorSpec((chunk, chunk), tf.float32),
+            fn_output_signature=tf.TensorSpec((count, chunk, chunk)),
             parallel_iterations=1,
         )
-        grid = tf.scatter_nd(pairs, blocks, (number, number, chunk, chunk))
-        size = number * chunk
-        lower = tf.reshape(tf.transpose(grid, [0, 2, 1, 3]), (size, size))
-        lower = tf.linalg.band_part(lower, -1, 0)
-        gramian = lower + tf.transpose(lower)
-        gramian -= tf.linalg.diag(tf.linalg.diag_part(lower))
-        return gramian[: self._num_tasks, : self._num_tasks]
+        shape = (number, number, count, chunk, chunk)
+        grid = tf.transpose(
+            tf.scatter_nd(pairs, blocks, shape), (2, 0, 3, 1, 4)
+        )
+        gramian = mirrored(tf.reshape(grid, (count, size, size)))
+        return gramian[:, : self._num_tasks, : self._num_tasks]
 
     def _block(self, triangles, rows, columns=None):
-        """Returns the inner products of two chunks of tasks, or of one."""
-        mine = self._stacked_features(rows)
-        theirs = mine if columns is None else self._stacked_features(columns)
-        size = int(rows[0].shape[0])
-        total = tf.zeros((size, size))
-        for triangle, ours, other in zip(triangles, mine, theirs, strict=True):
+        """Returns the inner products of two chunks of tasks, or of one.
+
+        Of their features, as `_stacked_features` returns them.
+        """
+        shares, last = [], ()
+        theirs = rows if columns is None else columns
+        for triangle, ours, other in zip(triangles, rows, theirs, strict=True):
+            total = 0.0
             for left, right in zip(ours, other, strict=True):
                 # One after the other: all slices at once would need twice
                 # the memory of the features.
-                with tf.control_dependencies([total]):
+                with tf.control_dependencies(last):
                     left = left.stack()
                     right = left if columns is None else right.stack()
-                total += _products(triangle, left, right)
-        return total
+                total += products(triangle, left, right)
+                last = [total]
+            shares.append(total)
+        return tf.stack(shares)
+
+    def _accumulated(self, weights):
+        """Returns each part's sum of features, by weights `(K, parts)`."""
+
+        def of_task(task):
+            pulled = self._features(
+                [tf.gather(c, task) for c in self._cotangents]
+            )
+            factors = tf.unstack(tf.gather(weights, task))
+            return [w * f for w, f in zip(factors, pulled, strict=True)]
+
+        def body(task, totals):
+            pairs = zip(totals, of_task(task), strict=True)
+            return task + 1, [total + more for total, more in pairs]
+
+        return tf.while_loop(
+            lambda task, _: task < self._num_tasks,
+            body,
+            (1, of_task(0)),
+            parallel_iterations=1,
+            maximum_iterations=self._num_tasks - 1,
+        )[1]
 
     def _stacked_features(self, cotangents):
         """Returns for each part a list of slices of its features.
@@ -236,21 +287,6 @@ class LayerwiseGradients:
 
 def _key(part):
     return id(part.variable)
-
-
-def _products(triangle, left, right):
-    """Returns the inner products of two slices `(k, ..., N, u)`."""
-    if triangle is None:
-        return _inner(left, right)
-    product = _inner(left, triangle.matmul(right))
-    other = product if left is right else _inner(right, triangle.matmul(left))
-    return product + tf.transpose(other)
-
-
-def _inner(left, right):
-    size = left.shape[0]
-    left, right = (tf.reshape(t, [size, -1]) for t in (left, right))
-    return tf.matmul(left, right, transpose_b=True)
 
 
 def _widths(part, num_tasks):

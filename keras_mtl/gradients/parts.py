@@ -16,10 +16,11 @@ import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from keras_mtl.gradients.sparse import Numbering
-from keras_mtl.gradients.uses import USUAL_BATCH
+from keras_mtl.gradients.uses import PATCHES, USUAL_BATCH
 
 logger = logging.getLogger("keras_mtl")
 
@@ -53,6 +54,36 @@ class Part(NamedTuple):
         *groups, rows, width = self.shape
         rows = USUAL_BATCH if rows is None else rows
         return int(tf.TensorShape([*groups, rows, width]).num_elements())
+
+    def gradient(self, features):
+        """Returns the variable's gradient that has these features."""
+        variable = self.variable
+        if self.rows is not None:
+            return of_product(variable, self.layout, self.rows, features)
+        features = tf.cast(features, variable.dtype)
+        if self.numbering is None or self.numbering.is_direct:
+            return tf.reshape(features, variable.shape)
+        shape = tf.constant(list(variable.shape))
+        values = tf.reshape(features, [-1, *variable.shape[1:]])
+        return tf.IndexedSlices(values, self.numbering.rows(), shape)
+
+
+def of_product(variable, layout, rows, deltas):
+    """Returns the gradient of a matrix, from what its products have.
+
+    Args:
+        variable: The variable.
+        layout: That of its uses.
+        rows: `(N, I)` or `(E, N, I)`, what the matrix multiplies.
+        deltas: `(N, U)` or `(E, N, U)`, the gradient of the products.
+    """
+    gradient = tf.matmul(rows, deltas, transpose_a=True)
+    if layout != PATCHES:  # Which are in order.
+        rank = len(layout) // 2 - 1
+        shape, order = layout[:rank], layout[rank : 2 * rank]
+        gradient = tf.reshape(gradient, [shape[axis] for axis in order])
+        gradient = tf.transpose(gradient, np.argsort(order))
+    return tf.cast(tf.reshape(gradient, variable.shape), variable.dtype)
 
 
 def product_part(variable, uses) -> Part:

@@ -9,6 +9,7 @@ from keras_mtl import distribution
 from keras_mtl.architectures.fitting import check_separate
 from keras_mtl.data.symbolic import as_tensor
 from keras_mtl.gradients import roles
+from keras_mtl.gradients.by_layer import GradientsByLayer
 from keras_mtl.gradients.in_full import GradientsInFull
 from keras_mtl.gradients.local_losses import LocalLosses, global_totals
 from keras_mtl.gradients.passes import PassPerTask
@@ -22,7 +23,7 @@ from keras_mtl.gradients.uses import Uses
 from keras_mtl.separate import num_rows
 
 
-class TaskGradients(GradientsInFull):
+class TaskGradients(GradientsInFull, GradientsByLayer):
     """One forward pass, and the backward passes that are asked of it.
 
     Gradients stay local to the replica and are multiplied by the optimizer's
@@ -150,20 +151,6 @@ class TaskGradients(GradientsInFull):
         passes = None if other is None else other._passes
         total = self._passes.products(split.rest, passes, self._scopes(scope))
         return (total + split.products(theirs)) / scale
-
-    def gramians(self, scope):
-        """Returns `{variable's path: (K, K)}`, the shares in `gramian`.
-
-        Args:
-            scope: String, whose gradients; not those of the representation.
-        """
-        split = self._split(scope)
-        found = split.layerwise.by_variable() if split.layerwise else {}
-        variables = roles.scope_variables(self._model, scope)
-        others = [v for v in variables if id(v) not in found]
-        self._passes.pull(others)
-        found |= {id(v): self._passes.products([v]) for v in others}
-        return {v.path: found[id(v)] / self._scale**2 for v in variables}
 
     def norms(self, scope):
         """Returns the `(K,)` norms of the tasks' gradients."""

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from keras_mtl.gradients.parts import of_product
 from keras_mtl.gradients.row_order import has_rows, rows_stay_apart
 
 
@@ -15,11 +16,27 @@ class RowPart(NamedTuple):
         rows: `(N, I)` float32 rows, or a `Lookup`; `None` of a sum.
         deltas: `(N, U)` float32 cotangents, `N` a multiple of the batch; of a
             sum `(N, n)`, each row's gradient.
+        variable: `keras.Variable`.
+        layout: That of a product.
     """
 
     kind: str
     rows: Any
     deltas: tf.Tensor
+    variable: Any
+    layout: tuple = ()
+
+    def gradient(self, deltas):
+        """Returns the variable's gradient where these are the cotangents."""
+        variable = self.variable
+        if self.kind == "product":
+            return of_product(variable, self.layout, self.rows, deltas)
+        deltas = tf.cast(deltas, variable.dtype)
+        if self.kind == "sum":
+            return tf.reshape(tf.reduce_sum(deltas, 0), variable.shape)
+        shape = tf.constant(list(variable.shape))
+        values = tf.reshape(deltas, [-1, *variable.shape[1:]])
+        return tf.IndexedSlices(values, self.rows.indices, shape)
 
 
 class Lookup(NamedTuple):
@@ -79,18 +96,19 @@ def _row_part(variable, reached):
     if use.kind == "other":
         if use.per_row is None:
             return None
-        return RowPart("sum", None, tf.cast(use.per_row[1](delta), tf.float32))
+        deltas = tf.cast(use.per_row[1](delta), tf.float32)
+        return RowPart("sum", None, deltas, variable)
     if use.kind == "lookup":
         width = int(tf.TensorShape(variable.shape[1:]).num_elements())
         indices = tf.cast(use.operands(), tf.int32)
         deltas = tf.cast(tf.reshape(delta, [-1, width]), tf.float32)
-        return RowPart(
-            "lookup", Lookup(indices, int(variable.shape[0])), deltas
-        )
+        rows = Lookup(indices, int(variable.shape[0]))
+        return RowPart("lookup", rows, deltas, variable)
     groups, *sizes = use.sizes
     if groups is not None or None in sizes:
         return None
-    rows, deltas = use.operands(), use.matrix(delta)
-    return RowPart(
-        "product", tf.cast(rows, tf.float32), tf.cast(deltas, tf.float32)
+    rows, deltas = (
+        tf.cast(tensor, tf.float32)
+        for tensor in (use.operands(), use.matrix(delta))
     )
+    return RowPart("product", rows, deltas, variable, use.layout)

@@ -52,7 +52,7 @@ class RowwiseGradients:
     """
 
     def __init__(self, parts, tasks, num_tasks):
-        self._parts, self._tasks = parts, tasks
+        self.parts, self._tasks = parts, tasks
         self._num_tasks = num_tasks
 
     def keep(self):
@@ -68,24 +68,45 @@ class RowwiseGradients:
         Args:
             other: `RowwiseGradients`, whose tasks are the columns.
         """
-        total = tf.zeros((self._num_tasks,) * 2)
-        for mine, theirs in zip(self._parts, other._parts, strict=True):
+        return tf.add_n(self._shares_with(other))
+
+    def shares(self):
+        """Returns the `(parts, K, K)` inner products of each part."""
+        return tf.stack(self._shares_with(self))
+
+    def combined(self, weights):
+        """Returns `{id(variable): gradient}`, the tasks' weighted sums.
+
+        Args:
+            weights: List of `(K,)` tensors, one for each part.
+        """
+        found = {}
+        for part, of_task in zip(self.parts, weights, strict=True):
+            factors = tf.gather(of_task, self._repeated(part.deltas))
+            scaled = factors[:, None] * part.deltas
+            found[id(part.variable)] = part.gradient(scaled)
+        return found
+
+    def _shares_with(self, other):
+        shares = []
+        for mine, theirs in zip(self.parts, other.parts, strict=True):
             if mine.kind == "lookup":
-                total += self._of_lookups(mine, theirs, other)
+                share = self._of_lookups(mine, theirs, other)
             elif mine.kind == "product" and self._crosses(mine, theirs):
                 rows = tf.matmul(mine.rows, theirs.rows, transpose_b=True)
                 rows *= tf.matmul(mine.deltas, theirs.deltas, transpose_b=True)
-                total += self._sum_both(rows, other)
+                share = self._sum_both(rows, other)
             else:
                 left = self._gradients(mine)
                 right = left if self is other else other._gradients(theirs)
-                total += tf.matmul(left, right, transpose_b=True)
-        return total
+                share = tf.matmul(left, right, transpose_b=True)
+            shares.append(share)
+        return shares
 
     def squared_norms(self):
         """Returns the `(K,)` squared norms."""
         total = tf.zeros(self._num_tasks)
-        for part in self._parts:
+        for part in self.parts:
             if part.kind == "lookup" or self._crosses(part, part, norms=True):
                 alone = RowwiseGradients([part], self._tasks, self._num_tasks)
                 total += tf.linalg.diag_part(alone.gramian())

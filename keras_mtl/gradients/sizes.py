@@ -38,7 +38,17 @@ def scope_sizes(model, weighter) -> dict[str, int]:
 
 
 def scope_layers(model, scope) -> list[list]:
-    """Returns the variables of a scope, grouped by the layer that owns them."""
+    """Returns the variables of a scope, grouped by the layer that owns them.
+
+    Raises:
+        ValueError: If the scope is the representation.
+    """
+    if scope in ("representation", "auto"):
+        raise ValueError(
+            f"{type(model.weighter).__name__} weighs each layer by itself, and "
+            f"the representation has none: argument `scope` must be 'shared' "
+            f"or name layers. Received: scope={scope!r}"
+        )
     owner = {
         id(variable): id(layer)
         for layer in model._flatten_layers()

@@ -43,12 +43,13 @@ class Numbering:
             distinct ones, or the indices where the table has no more than N
             rows.
         size: Integer or int32 scalar above all numbers.
+        is_direct: Boolean, whether the numbers are the indices.
     """
 
     def __init__(self, indices, table_size):
         total = indices.shape[0]
-        self._direct = None not in (table_size, total) and table_size <= total
-        if self._direct:
+        self.is_direct = None not in (table_size, total) and table_size <= total
+        if self.is_direct:
             self.numbers, self.size = indices, int(table_size)
             return
         self.numbers = _ranks(indices)
@@ -57,16 +58,23 @@ class Numbering:
 
     def of(self, indices):
         """Returns the numbers of other indices; -1 for rows not read here."""
-        if self._direct:
+        if self.is_direct:
             return indices
-        distinct = tf.tensor_scatter_nd_update(
-            tf.fill([self.size], self._indices.dtype.max),
-            self.numbers[:, None],
-            self._indices,
-        )
+        distinct = self._distinct(self._indices.dtype.max)
         places = tf.minimum(tf.searchsorted(distinct, indices), self.size - 1)
         found = tf.gather(distinct, places) == indices
         return tf.where(found, places, -1)
+
+    def rows(self):
+        """Returns `(size,)` int32, the index of each number; 0 of no row."""
+        return tf.range(self.size) if self.is_direct else self._distinct(0)
+
+    def _distinct(self, other):
+        return tf.tensor_scatter_nd_update(
+            tf.fill([self.size], tf.cast(other, self._indices.dtype)),
+            self.numbers[:, None],
+            self._indices,
+        )
 
 
 def _ranks(indices):

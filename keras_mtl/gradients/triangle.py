@@ -31,14 +31,46 @@ class Triangle:
 
     def matmul(self, features):
         """Returns `L @ features` for features `(..., N, u)`."""
-        products = [
+        parts = [
             tf.matmul(block, features[..., : block.shape[-1], :])
             for block in self._blocks
         ]
-        return tf.concat(products, axis=-2)
+        return tf.concat(parts, axis=-2)
 
 
 def _halved(square):
     """Returns the lower triangle of a matrix, its diagonal halved."""
     half = 0.5 * tf.linalg.diag_part(square)
     return tf.linalg.set_diag(tf.linalg.band_part(square, -1, 0), half)
+
+
+def products(triangle, left, right):
+    """Returns the inner products of two slices `(k, ..., N, u)` of features.
+
+    Args:
+        triangle: `Triangle` of the rows, or `None` where inner products are
+            those of features.
+        left: Tensor, the slice of the tasks of each row.
+        right: That of each column.
+    """
+    if triangle is None:
+        return inner_products(left, right)
+    product = inner_products(left, triangle.matmul(right))
+    other = product
+    if left is not right:
+        other = inner_products(right, triangle.matmul(left))
+    return product + tf.transpose(other)
+
+
+def inner_products(left, right):
+    """Returns the inner products of two tensors `(k, ...)`, row by row."""
+    size = left.shape[0]
+    left, right = (tf.reshape(t, [size, -1]) for t in (left, right))
+    return tf.matmul(left, right, transpose_b=True)
+
+
+def mirrored(lower):
+    """Returns symmetric matrices `(..., n, n)` of which the lower part is."""
+    lower = tf.linalg.band_part(lower, -1, 0)
+    both = lower + tf.linalg.matrix_transpose(lower)
+    return both - tf.linalg.diag(tf.linalg.diag_part(lower))

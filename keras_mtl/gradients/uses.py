@@ -13,6 +13,8 @@ VIEWS = (
     *("ReadVariableOp", "Cast", "Identity"),
     *("ExpandDims", "Squeeze", "Reshape"),
 )
+# The layout of a convolution's kernel.
+PATCHES = ("conv",)
 # Rows that a batch of unknown size is taken to have.
 USUAL_BATCH = 256
 
@@ -155,7 +157,7 @@ def _uses_of_view(op, view, read):
                 functools.partial(_patches, op, fan_in),
                 lambda gradient: tf.reshape(gradient, [-1, units]),
                 (None, fan_in, units),
-                ("conv",),
+                PATCHES,
             )
         ]
     # A product of the variable with itself has no rows.

@@ -44,7 +44,9 @@ def signal_sequence(weighter, num_tasks, families=("random",) * 3):
 
 def model_sizes(num_tasks):
     """Returns the lengths of the axes that are not indexed by task."""
-    return dict(zip(MODEL_AXES, (2 * num_tasks + 3, 5, 3), strict=True))
+    # As many layers as tasks would pass for an axis of tasks.
+    sizes = (2 * num_tasks + 3, 5, num_tasks + 1)
+    return dict(zip(MODEL_AXES, sizes, strict=True))
 
 
 def without_task(signals, task):
@@ -95,7 +97,9 @@ def _value(name, num_tasks, step, family):
         losses = query_losses = np.ones(num_tasks)
         gradients = np.outer(1.0 + np.arange(num_tasks), gradients[0])
         query_gradients = other_half = gradients
+    layers = np.array_split(gradients, num_tasks + 1, axis=1)
     values = {
+        "gramian_by_layer": np.stack([part @ part.T for part in layers]),
         "gradients": gradients,
         "signed_gradients": gradients[:, :5],
         "split_gramian": gradients @ other_half.T,

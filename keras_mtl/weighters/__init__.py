@@ -36,6 +36,7 @@ from keras_mtl.weighters.log_losses import LogLosses
 from keras_mtl.weighters.meta_balance import MetaBalance
 from keras_mtl.weighters.meta_weighting import MetaWeighting
 from keras_mtl.weighters.mgda import MGDA
+from keras_mtl.weighters.moco import MoCo
 from keras_mtl.weighters.modo import MoDo
 from keras_mtl.weighters.moml import MOML
 from keras_mtl.weighters.nash_mtl import NashMTL
@@ -94,6 +95,7 @@ CATALOGUE = {
     "pcd": PCD,
     "gradient_similarity": GradientSimilarity,
     "modo": MoDo,
+    "moco": MoCo,
     "excess_mtl": ExcessMTL,
     "grad_drop": GradDrop,
     "meta_weighting": MetaWeighting,

@@ -54,6 +54,7 @@ class Weighter(keras.layers.Layer):
         scales_heads: Whether a task's weight scales its head's gradient too
             (loss weighting) or the shared parameters' gradient only.
         weighs_heads: Whether `call` returns two vectors.
+        weighs_finely: Whether it returns more than these: see `Combination`.
         task_weights: `(K,)` float32 variable, the latest weights of shared
             gradients. `None` before the number of tasks is known.
         task_names: Tuple of task names in head order, once in a model.
@@ -67,6 +68,7 @@ class Weighter(keras.layers.Layer):
 
     scales_heads = True
     weighs_heads = False
+    weighs_finely = False
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

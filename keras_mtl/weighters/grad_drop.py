@@ -56,6 +56,7 @@ class GradDrop(GradientWeighter):
     """
 
     default_scope = "representation"
+    weighs_finely = True
 
     def __init__(self, leak=0.0, seed=None, scope=None, **kwargs):
         super().__init__(scope=scope, **kwargs)

@@ -28,6 +28,9 @@ class Wrapper(Weighter):
 
     Args:
         weighter: `Weighter`, its name, or a config dict.
+
+    Raises:
+        ValueError: If the weighter has more than one weight for each task.
     """
 
     own_needs = ()
@@ -38,6 +41,8 @@ class Wrapper(Weighter):
         from keras_mtl.weighters import get
 
         self.weighter = get(weighter)
+        if self.weighter.weighs_finely:
+            raise self._too_fine()
 
     def __getattr__(self, name):
         """Returns an attribute that only the inner weighter has."""
@@ -120,12 +125,16 @@ class Wrapper(Weighter):
         weights = self.weighter.weigh(
             **{n: s for n, s in signals.items() if n in known}
         )
-        if weights.coordinates is not None or weights.rows is not None:
-            raise ValueError(
-                f"{type(self).__name__} changes one weight for each task, and "
-                f"{type(self.weighter).__name__} has more. Use it as it is."
-            )
+        if any(finer is not None for finer in weights[2:]):
+            raise self._too_fine()  # By an author who did not say so.
         return weights
+
+    def _too_fine(self):
+        name, inner = type(self).__name__, type(self.weighter).__name__
+        return ValueError(
+            f"{name} changes one weight for each task, and {inner} has more. "
+            f"Use {inner} without {name}, or choose another weighter."
+        )
 
     def call(self, **signals):
         """Returns the inner weighter's weights, changed."""

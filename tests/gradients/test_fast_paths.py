@@ -9,27 +9,52 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keras_mtl.combination import Combination
 from keras_mtl.gradients import TaskGradients, layerwise, roles
+from keras_mtl.gradients.sizes import scope_layers
 from keras_mtl.gradients.triangle import Triangle
 from keras_mtl.weighters import MGDA, GradNorm, MetaWeighting, PCGrad
 from tests.gradients.encoders import ENCODERS
-from tests.gradients.models import batch, build, jacobian
+from tests.gradients.models import TASKS, batch, build, jacobian
 
 SCOPES = ["representation", "last_shared_layer", "shared", "all"]
 ACROSS = SCOPES[1:]
 
 
-def measuring(model, data, query=None, scopes=SCOPES, **kwargs):
+def layer_weights(model):
+    """Returns weights `(layers, K)` of both signs for the shared layers."""
+    num_layers = len(scope_layers(model, "shared"))
+    grid = np.arange(num_layers * len(TASKS), dtype="float32")
+    return np.cos(grid).reshape(num_layers, len(TASKS))
+
+
+def by_layer(model, batch):
+    """Returns Gramians of the shared layers, and `{path: gradient}`.
+
+    The gradients are sums with `layer_weights`.
+    """
+    weights = Combination(None, layers=tf.constant(layer_weights(model)))
+    combined = batch.finely_combined(weights, "shared")
+    layers = scope_layers(model, "shared")
+    return batch.gramian_by_layer("shared"), {
+        v.path: combined[id(v)] for layer in layers for v in layer
+    }
+
+
+def measuring(model, data, query=None, scopes=SCOPES, layers=False, **kwargs):
     """Returns a compiled function that measures everything at once.
 
     It returns Gramian and norms of each scope and, with a query batch, the
-    inner products of its tasks' gradients and those of the first batch.
+    inner products of its tasks' gradients and those of the first batch. With
+    `layers`, among the first what `by_layer` returns.
     """
 
     @tf.function(autograph=False, **kwargs)
     def measure(data, query):
         support = TaskGradients(model, data, training=True, scope="all")
         found = {s: (support.gramian(s), support.norms(s)) for s in scopes}
+        if layers:
+            found["layers"] = by_layer(model, support)
         if query is None:
             return found, {}
         # Its own: what is kept has other forms than a Gramian.
@@ -85,10 +110,39 @@ def assert_same(actual, expected, tolerance=1e-4):
     np.testing.assert_allclose(norms**2, np.diag(expected), rtol=tolerance)
 
 
+def assert_layers(model, exact, found, rows):
+    """Compares what `by_layer` returns with the exact `(K, P)` gradients."""
+    shares, combined = found
+    gramian = sum(np.float64(share) for share in shares)
+    trace = np.trace(gramian)
+    np.testing.assert_allclose(gramian, rows @ rows.T, atol=1e-4 * trace)
+    variables = roles.scope_variables(exact, "shared")
+    ends = np.cumsum([np.prod(v.shape, dtype=int) for v in variables])
+    pieces = dict(
+        zip(map(id, variables), np.split(rows, ends[:-1], axis=1), strict=True)
+    )
+    names = iter(combined.items())
+    for share, weights, layer in zip(
+        *(shares, layer_weights(model), scope_layers(exact, "shared")),
+        strict=True,
+    ):
+        mine = np.concatenate([pieces[id(v)] for v in layer], axis=1)
+        np.testing.assert_allclose(share, mine @ mine.T, atol=1e-4 * trace)
+        for variable in layer:
+            path, received = next(names)
+            expected = weights @ pieces[id(variable)]
+            received = np.ravel(tf.convert_to_tensor(received))
+            size = np.linalg.norm(pieces[id(variable)]) + 1e-6 * trace**0.5
+            gap = np.linalg.norm(received - expected)
+            assert gap <= 1e-4 * size, (path, gap, size)
+
+
 def assert_exact(name, model, found, data, query):
     """Compares what `measuring` returns with float64 backward passes."""
     gramians, products = found
-    rows = exact_gradients(in_float64(name, model), data)
+    exact = in_float64(name, model)
+    rows = exact_gradients(exact, data)
+    assert_layers(model, exact, gramians.pop("layers"), rows("shared"))
     for scope, values in gramians.items():
         assert_same(values, rows(scope) @ rows(scope).T)
     # Anew: a training pass moves the averages of batch-norm.
@@ -105,7 +159,7 @@ def assert_exact(name, model, found, data, query):
 def test_all_agree_with_separate_backward_passes(name):
     """In every scope, and between two batches that differ in size."""
     model, data, query = build(name), batch(name), batch(name, 5, seed=2)
-    across = measuring(model, data, query)(data, query)
+    across = measuring(model, data, query, layers=True)(data, query)
     assert_exact(name, model, across, data, query)
 
 
@@ -124,13 +178,13 @@ def test_heads_that_start_with_no_product(name):
 def test_xla_agrees_and_batches_of_unknown_size(name):
     model, data, query = build(name), batch(name), batch(name, 5, seed=2)
     scopes = ["shared"]
-    compiled = measuring(model, data, query, scopes, jit_compile=True)
+    compiled = measuring(model, data, query, scopes, True, jit_compile=True)
     assert_exact(name, model, compiled(data, query), data, query)
     spec = keras.tree.map_structure(
         lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), data
     )
     signature = {"input_signature": [spec, spec]}
-    unknown = measuring(model, data, query, scopes, **signature)
+    unknown = measuring(model, data, query, scopes, True, **signature)
     assert_exact(name, model, unknown(data, query), data, query)
 
 
@@ -141,7 +195,7 @@ def test_chunks_of_tasks_and_slices_of_features(name, chunk_bytes, monkeypatch):
     monkeypatch.setattr(layerwise, "SLICE_BYTES", 2_000)
     model, data = build(name), batch(name, num_rows=40)
     query = batch(name, 33, seed=2)
-    across = measuring(model, data, query, ["shared"])(data, query)
+    across = measuring(model, data, query, ["shared"], True)(data, query)
     assert_exact(name, model, across, data, query)
 
 
