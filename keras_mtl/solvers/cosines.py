@@ -63,14 +63,16 @@ def task_gradients(gramian, present=None) -> TaskGradients:
     """Splits a Gramian into norms and cosines.
 
     Args:
-        gramian: `(K, K)`, `gramian[i, j] = <g[i], g[j]>`; K static.
+        gramian: `(K, K)`, `gramian[i, j] = <g[i], g[j]>`; K static. Or
+            `(n, K, K)`, of n Gramians, which all results then have as their
+            first axis but `present`.
         present: `(K,)`, 0 for a task whose entries are not to be read, or
             `None`.
 
     Returns:
         `TaskGradients`.
     """
-    size = gramian.shape[0]
+    size = gramian.shape[-1]
     gramian = tf.cast(tf.stop_gradient(gramian), tf.float64)
     if present is None:
         present = tf.ones(size, tf.float64)
@@ -79,7 +81,8 @@ def task_gradients(gramian, present=None) -> TaskGradients:
     moving = squares > 0.0
     norms = tf.sqrt(tf.where(moving, squares, 0.0))
     divisors = tf.where(moving, norms, 1.0)
-    both = moving[:, None] & moving
-    cosines = tf.where(both, gramian / divisors[:, None] / divisors, 0.0)
-    cosines = tf.linalg.set_diag(cosines, tf.ones(size, tf.float64))
+    both = moving[..., None] & moving[..., None, :]
+    cosines = gramian / divisors[..., None] / divisors[..., None, :]
+    cosines = tf.where(both, cosines, 0.0)
+    cosines = tf.linalg.set_diag(cosines, tf.ones_like(squares))
     return TaskGradients(norms, cosines, present, moving)

@@ -13,6 +13,7 @@ from keras_mtl.weighters.cagrad import CAGrad
 from keras_mtl.weighters.clipped import Clipped
 from keras_mtl.weighters.config import ConFIG
 from keras_mtl.weighters.constant import Constant
+from keras_mtl.weighters.cosmos import COSMOS
 from keras_mtl.weighters.cov_weighting import CoVWeighting
 from keras_mtl.weighters.db_mtl import DBMTL
 from keras_mtl.weighters.dual_proj import DualProj
@@ -41,6 +42,7 @@ from keras_mtl.weighters.modo import MoDo
 from keras_mtl.weighters.moml import MOML
 from keras_mtl.weighters.nash_mtl import NashMTL
 from keras_mtl.weighters.of_log_losses import OfLogLosses
+from keras_mtl.weighters.pbi import PBI
 from keras_mtl.weighters.pcd import PCD
 from keras_mtl.weighters.pcgrad import PCGrad
 from keras_mtl.weighters.relobralo import ReLoBRaLo
@@ -76,6 +78,8 @@ CATALOGUE = {
     "relobralo": ReLoBRaLo,
     "go4align": GO4Align,
     "famo": FAMO,
+    "cosmos": COSMOS,
+    "pbi": PBI,
     "gradnorm": GradNorm,
     "db_mtl": DBMTL,
     "meta_balance": MetaBalance,

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_mtl.checks import between
 from keras_mtl.solvers import task_gradients
 from keras_mtl.solvers.compiling import one_kernel
-from keras_mtl.weighters.base import GradientWeighter
+from keras_mtl.weighters.layerwise import LayerwiseWeighter
 from keras_mtl.weighters.random_draws import (
     add_random_state,
     checked_seed,
@@ -15,7 +15,7 @@ from keras_mtl.weighters.random_draws import (
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
-class GradVac(GradientWeighter):
+class GradVac(LayerwiseWeighter):
     """Weights of the sum of gradients turned to the angles that are usual.
 
     Each task's gradient is taken through the other tasks in random order, and
@@ -41,16 +41,21 @@ class GradVac(GradientWeighter):
             `get_config` returns.
         scope: String, whose gradients; see `GradientWeighter`. By default
             `"shared"`.
+        per_layer: Boolean. Whether each layer's gradients are turned by
+            themselves, in the same orders, to usual angles of their own.
 
     Call arguments:
         gramian: `(K, K)` float32, `gramian[i, j] = <g[i], g[j]>`, in squared
             loss per squared parameter. Positive semi-definite.
+        gramian_by_layer: `(layers, K, K)` float32, with `per_layer`, instead
+            of `gramian`: the terms whose sum it is.
         present: `(K,)` float32, 1 for a task with a label in the batch. An
             absent task has weight 0, and keeps its cosines.
 
     Returns:
         `(K,)` float32 weights of the published sum, none below 1: all 1 where
-        nothing is turned, hence without a fixed sum.
+        nothing is turned, hence without a fixed sum. With `per_layer` their
+        mean over the layers.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -58,9 +63,6 @@ class GradVac(GradientWeighter):
     Reference:
         - [Wang et al., 2021](https://arxiv.org/abs/2010.05874)
     """
-
-    scales_heads = False
-    default_scope = "shared"
 
     def __init__(
         self, momentum=0.5, shuffle=True, seed=None, scope=None, **kwargs
@@ -72,23 +74,28 @@ class GradVac(GradientWeighter):
 
     def build(self, gramian_shape):
         """Creates the average cosines and the random state."""
-        self.usual = self.add_state("usual", gramian_shape)
+        shape, first = (*self.layer_axis, *gramian_shape), len(self.layer_axis)
+        axes = (first, first + 1)
+        self.usual = self.add_state("usual", shape, task_axes=axes)
         add_random_state(self)
 
-    def call(self, gramian, present=None):
+    def call(self, gramian=None, gramian_by_layer=None, present=None):
         """Updates the average cosines and returns the weights."""
-        usual = tf.convert_to_tensor(self.usual)
+        gramian = self.given(gramian, gramian_by_layer)
+        orders = self._orders(gramian.shape[-1])
+        usual = tf.reshape(self.usual, gramian.shape)
         weights, usual = one_kernel(self._turned)(
-            gramian, present, self._orders(gramian.shape[0]), usual
+            gramian, present, orders, usual
         )
-        self.usual.assign(usual)
-        return weights
+        self.usual.assign(tf.reshape(usual, self.usual.shape))
+        return self.returned(weights)
 
     def _turned(self, gramian, present, orders, usual):
         gradients = task_gradients(gramian, present)
         cosines, moving = gradients.cosines, gradients.moving
-        size = cosines.shape[0]
-        own, one = tf.range(size), tf.eye(size, dtype=tf.float64)
+        layers, size, _ = cosines.shape
+        own = tf.range(size)
+        one = tf.eye(size, None, [layers], tf.float64)
 
         def meet(step, turned, products, squares, usual):
             # Row i: task i's gradient as a combination of unit gradients, and
@@ -96,25 +103,27 @@ class GradVac(GradientWeighter):
             others = tf.gather(orders, step, axis=1)
             at = tf.one_hot(others, size, dtype=tf.float64)
             length = tf.sqrt(tf.maximum(squares, 0.0))
-            inner = tf.gather(products, others, batch_dims=1)
+            inner = tf.reduce_sum(products * at, axis=2)
             cosine = tf.math.divide_no_nan(inner, length)
             cosine = tf.clip_by_value(cosine, -1.0, 1.0)
-            target = tf.gather(usual, others, batch_dims=1)
-            pair = (others != own) & moving & tf.gather(moving, others)
+            target = tf.reduce_sum(usual * at, axis=2)
+            other_moves = tf.gather(moving, others, axis=1)
+            pair = (others != own) & moving & other_moves
             # What brings the cosine to the target.
             tangent = tf.math.divide_no_nan(target, _sine(target))
             change = length * (tangent * _sine(cosine) - cosine)
             known = _sine(target) > 0.0
             change = tf.where(pair & (cosine < target) & known, change, 0.0)
             usual += tf.where(
-                (at > 0.0) & pair[:, None],
-                (1.0 - self.momentum) * (cosine - target)[:, None],
+                (at > 0.0) & pair[..., None],
+                (1.0 - self.momentum) * (cosine - target)[..., None],
                 0.0,
             )
             return (
                 step + 1,
-                turned + change[:, None] * at,
-                products + change[:, None] * tf.gather(cosines, others),
+                turned + change[..., None] * at,
+                products
+                + change[..., None] * tf.gather(cosines, others, axis=1),
                 squares + change * (2.0 * inner + change),
                 usual,
             )
@@ -126,7 +135,7 @@ class GradVac(GradientWeighter):
                 tf.constant(0),
                 one,
                 cosines,
-                tf.ones(size, tf.float64),
+                tf.ones((layers, size), tf.float64),
                 tf.cast(usual, tf.float64),
             ),
         )

@@ -2,11 +2,11 @@
 
 import tensorflow as tf
 
-from keras_mtl.checks import at_least
 from keras_mtl.solvers import task_gradients
 from keras_mtl.solvers.compiling import one_kernel
 from keras_mtl.weighters.base import GradientWeighter
 from keras_mtl.weighters.by_task import by_task, map_values
+from keras_mtl.weighters.preference import checked_preference
 
 
 class GramianWeighter(GradientWeighter):
@@ -62,7 +62,7 @@ class PreferenceWeighter(GramianWeighter):
     def __init__(self, preference=None, scope=None, **kwargs):
         super().__init__(scope=scope, **kwargs)
         if preference is not None:
-            preference = _checked(preference)
+            preference = checked_preference(preference)
         self.preference = preference
 
     def build(self, gramian_shape):
@@ -90,23 +90,3 @@ class PreferenceWeighter(GramianWeighter):
         """Returns the arguments to make this weighter again."""
         preference = map_values(lambda value: value, self.preference)
         return {**super().get_config(), "preference": preference}
-
-
-def _checked(preference):
-    if not isinstance(preference, (dict, list, tuple)):
-        raise ValueError(
-            "Argument `preference` must be a list, or a dict from task name "
-            f"to float. Received: preference={preference!r}"
-        )
-    preference = map_values(
-        lambda value: at_least("preference", value, 0.0), preference
-    )
-    values = preference
-    if isinstance(preference, dict):
-        values = preference.values()
-    if not any(values):
-        raise ValueError(
-            "Argument `preference` must be above 0 for at least one task. "
-            f"Received: preference={preference!r}"
-        )
-    return preference

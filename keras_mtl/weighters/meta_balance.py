@@ -6,13 +6,13 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.checks import between, finite
-from keras_mtl.weighters.base import GradientWeighter
+from keras_mtl.weighters.layerwise import LayerwiseWeighter
 from keras_mtl.weighters.presence import seen_tasks
 from keras_mtl.weighters.primary import checked_primary, primary_position
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
-class MetaBalance(GradientWeighter):
+class MetaBalance(LayerwiseWeighter):
     """Weights that bring auxiliary gradients near the main task's norm.
 
     The norms are moving averages over the steps. The main task's weight is 1,
@@ -32,14 +32,20 @@ class MetaBalance(GradientWeighter):
         momentum: Float, at least 0, below 1. Of the norms' moving averages.
         scope: String, whose gradients; see `GradientWeighter`. By default
             `"shared"`.
+        per_layer: Boolean. Whether the gradients of each layer are brought to
+            the main task's norm there, as published for each matrix. The
+            norms then count as often as `loss_weights` say.
 
     Call arguments:
         gradient_norms: `(K,)` float32, norm of each task's gradient.
+        gramian_by_layer: `(layers, K, K)` float32, with `per_layer`, instead
+            of `gradient_norms`: inner products of the gradients of each layer.
         present: `(K,)` float32, 1 for a task with a label in the batch. An
             absent task has weight 0 and keeps its average.
 
     Returns:
-        `(K,)` float32 weights, non-negative, without a fixed sum.
+        `(K,)` float32 weights, non-negative, without a fixed sum. With
+        `per_layer` their mean over the layers.
 
     Raises:
         ValueError: If an argument is out of range, or `primary` is no task.
@@ -48,8 +54,7 @@ class MetaBalance(GradientWeighter):
         - [He et al., 2022](https://arxiv.org/abs/2203.06801)
     """
 
-    scales_heads = False
-    default_scope = "shared"
+    signal = "gradient_norms"
 
     def __init__(
         self, primary=None, relax=0.7, momentum=0.9, scope=None, **kwargs
@@ -68,25 +73,31 @@ class MetaBalance(GradientWeighter):
         """Creates the averages, and the steps that they are made of."""
         self.main = primary_position(self, gradient_norms_shape[0])
         self.steps = self.add_state("steps", gradient_norms_shape)
-        self.averages = self.add_state("averages", gradient_norms_shape)
+        shape = (*self.layer_axis, *gradient_norms_shape)
+        axes = (len(self.layer_axis),)
+        self.averages = self.add_state("averages", shape, task_axes=axes)
 
-    def call(self, gradient_norms, present=None):
+    def call(self, gradient_norms=None, gramian_by_layer=None, present=None):
         """Updates the averages and returns the weights."""
-        seen = seen_tasks(gradient_norms, present)
+        given = self.given(gradient_norms, gramian_by_layer)
+        if self.per_layer:
+            squares = tf.linalg.diag_part(given)
+            given = tf.sqrt(tf.maximum(squares, 0.0))
+        seen = seen_tasks(given[0], present)
         steps = self.steps + tf.cast(seen, tf.float32)
-        moved = gradient_norms + self.momentum * (
-            self.averages - gradient_norms
-        )
-        averages = tf.where(seen, moved, self.averages)
+        before = tf.reshape(self.averages, given.shape)
+        moved = given + self.momentum * (before - given)
+        averages = tf.where(seen, moved, before)
         self.steps.assign(steps)
-        self.averages.assign(averages)
+        self.averages.assign(tf.reshape(averages, self.averages.shape))
         norms = self._corrected(averages, steps)
-        ratio = tf.math.divide_no_nan(norms[self.main], norms)
+        of_main = tf.gather(norms, [self.main], axis=1)
+        ratio = tf.math.divide_no_nan(of_main, norms)
         # Before the main task's first label there is nothing to come near.
         ratio = tf.where(steps[self.main] > 0.0, tf.minimum(ratio, 1e30), 1.0)
-        main = tf.one_hot(self.main, gradient_norms.shape[0]) > 0.0
+        main = tf.one_hot(self.main, given.shape[1]) > 0.0
         weights = tf.where(main, 1.0, self.relax * ratio + 1.0 - self.relax)
-        return tf.where(seen, weights, 0.0)
+        return self.returned(tf.where(seen, weights, 0.0))
 
     def _corrected(self, averages, steps):
         """Returns averages that begin at 0 as if they did not."""

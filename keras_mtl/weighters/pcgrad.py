@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.solvers.compiling import one_kernel
-from keras_mtl.weighters.base import GradientWeighter
+from keras_mtl.weighters.layerwise import LayerwiseWeighter
 from keras_mtl.weighters.random_draws import (
     add_random_state,
     checked_seed,
@@ -13,7 +13,7 @@ from keras_mtl.weighters.random_draws import (
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
-class PCGrad(GradientWeighter):
+class PCGrad(LayerwiseWeighter):
     """Weights of the sum of gradients freed from pairwise conflicts.
 
     Each task's gradient is taken through the other tasks in random order, and
@@ -34,16 +34,20 @@ class PCGrad(GradientWeighter):
             `get_config` returns.
         scope: String, whose gradients; see `GradientWeighter`. By default
             `"shared"`.
+        per_layer: Boolean. Whether each layer's gradients are freed of
+            conflicts by themselves, in the same orders.
 
     Call arguments:
         gramian: `(K, K)` float32, `gramian[i, j] = <g[i], g[j]>`, in squared
             loss per squared parameter. Positive semi-definite.
+        gramian_by_layer: `(layers, K, K)` float32, with `per_layer`, instead
+            of `gramian`: the terms whose sum it is.
         present: `(K,)` float32, 1 for a task with a label in the batch. An
             absent task has weight 0 and projects no other.
 
     Returns:
         `(K,)` float32 weights of the published sum: all 1 without conflicts,
-        hence without a fixed sum.
+        hence without a fixed sum. With `per_layer` their mean over the layers.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -51,9 +55,6 @@ class PCGrad(GradientWeighter):
     Reference:
         - [Yu et al., 2020](https://arxiv.org/abs/2001.06782)
     """
-
-    scales_heads = False
-    default_scope = "shared"
 
     def __init__(self, shuffle=True, seed=None, scope=None, **kwargs):
         super().__init__(scope=scope, **kwargs)
@@ -64,13 +65,16 @@ class PCGrad(GradientWeighter):
         """Creates the random state: the seed and the number of calls."""
         add_random_state(self)
 
-    def call(self, gramian, present=None):
+    def call(self, gramian=None, gramian_by_layer=None, present=None):
         """Returns the weights."""
-        orders = self._orders(gramian.shape[0])
-        return one_kernel(self._projected)(gramian, present, orders)
+        gramian = self.given(gramian, gramian_by_layer)
+        orders = self._orders(gramian.shape[-1])
+        return self.returned(
+            one_kernel(self._projected)(gramian, present, orders)
+        )
 
     def _projected(self, gramian, present, orders):
-        num_tasks = gramian.shape[0]
+        num_tasks = gramian.shape[-1]
         if present is not None:
             gramian *= present[:, None] * present
         # float64: what is a conflict shall not hang on the order of a sum.
@@ -81,21 +85,24 @@ class PCGrad(GradientWeighter):
         def meet(step, coefficients):
             # Row i: task i's gradient, as coefficients of all gradients.
             others = tf.gather(orders, step, axis=1)
-            inner = tf.reduce_sum(
-                coefficients * tf.gather(gramian, others), axis=1
-            )
+            columns = tf.gather(gramian, others, axis=1)
+            inner = tf.reduce_sum(coefficients * columns, axis=2)
             conflict = (inner < 0.0) & (others != own)
-            length = tf.math.divide_no_nan(inner, tf.gather(squares, others))
+            square = tf.gather(squares, others, axis=1)
+            length = tf.math.divide_no_nan(inner, square)
             length = tf.where(conflict, length, 0.0)
             onto = tf.one_hot(others, num_tasks, dtype=tf.float64)
-            return step + 1, coefficients - length[:, None] * onto
+            return step + 1, coefficients - length[..., None] * onto
 
         _, coefficients = tf.while_loop(
             lambda step, coefficients: step < num_tasks,
             meet,
-            (tf.constant(0), tf.eye(num_tasks, dtype=tf.float64)),
+            (
+                tf.constant(0),
+                tf.eye(num_tasks, None, gramian.shape[:1], tf.float64),
+            ),
         )
-        weights = tf.cast(tf.reduce_sum(coefficients, axis=0), tf.float32)
+        weights = tf.cast(tf.reduce_sum(coefficients, axis=1), tf.float32)
         return weights if present is None else present * weights
 
     def _orders(self, num_tasks):
