@@ -90,6 +90,7 @@ def compare(
     described = {
         "experiment": kind.name,
         "score": kind.score._asdict(),
+        "higher_is_better": kind.higher_is_better,
         "settings": shared,
         "search": search,
         "methods": methods,

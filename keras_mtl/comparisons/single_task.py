@@ -45,6 +45,12 @@ def train_single_tasks(experiment, out, callbacks, test=True) -> dict:
         by_task = {task: run["metrics"][key] for task, run in runs.items()}
         mean = statistics.mean(by_task.values())
         judged = {key: mean, f"{key}_by_task": by_task}
+        several = {
+            task: scores
+            for run in runs.values()
+            for task, scores in run["metrics"].get("scores", {}).items()
+        }
+        judged |= {"scores": several} if several else {}
     metrics = [run["metrics"] for run in runs.values()]
     validated = [m["validation_score"] for m in metrics]
     first = runs[tasks[0]]

@@ -37,14 +37,17 @@ def steps_per_epoch(support, batch_size, separate):
     return -(-(max(sizes) if separate else sizes[0]) // batch_size)
 
 
-def epoch_batches(data, batch_size, first_epoch, epochs, seed, separate):
+def epoch_batches(
+    data, batch_size, first_epoch, epochs, seed, separate, augment=None
+):
     """Makes the batches of the epochs from `first_epoch` on.
 
     Every batch is full. Query batches, and those of tasks with fewer rows, go
     on from one epoch to the next.
 
     Args:
-        data: `SupportQuery` of `(x, y)` or `(x, y, None)`; its query may be
+        data: `SupportQuery` of `(x, y)` or `(x, y, sample_weight)`, where the
+            weights are None or a dict, of some tasks or all; its query may be
             None.
         batch_size: Integer, rows of a batch; with separate inputs, of each
             task.
@@ -52,9 +55,12 @@ def epoch_batches(data, batch_size, first_epoch, epochs, seed, separate):
         epochs: Integer, number of epochs in all.
         seed: Integer.
         separate: Boolean, whether the tasks have inputs of their own.
+        augment: Function of a support batch and a seed, `(2,)` int32 that
+            differs from step to step, to another batch; or None.
 
     Returns:
-        `tf.data.Dataset` of `(x, y)` or of `SupportQuery`.
+        `tf.data.Dataset` of `(x, y)`, of `(x, y, sample_weight)` where there
+        are weights, or of `SupportQuery` of these.
     """
     steps = steps_per_epoch(data.support, batch_size, separate)
     sides = [_streams(side, separate) for side in data if side is not None]
@@ -74,9 +80,10 @@ def epoch_batches(data, batch_size, first_epoch, epochs, seed, separate):
         rows = tf.numpy_function(numbers, [epoch], [tf.int64] * len(sizes))
         shape = (steps, batch_size)
         rows = tuple(tf.ensure_shape(r, shape) for r in rows)
-        return tf.data.Dataset.from_tensor_slices(rows)
+        step = epoch * steps + tf.range(steps, dtype=tf.int64)
+        return tf.data.Dataset.from_tensor_slices((step, rows))
 
-    def gather(*rows):
+    def gather(step, rows):
         parts = [
             tf.nest.map_structure(lambda t, r=r: tf.gather(t, r), stream)
             for stream, r in zip(streams, rows, strict=True)
@@ -87,6 +94,10 @@ def epoch_batches(data, batch_size, first_epoch, epochs, seed, separate):
             for p in (parts[:first], parts[first:])
             if p
         ]
+        if augment is not None:
+            first_seed = tf.constant([seed, 0], tf.int32)
+            own_seed = tf.random.fold_in(first_seed, step)
+            batches[0] = augment(batches[0], own_seed)
         return SupportQuery(*batches) if len(batches) == 2 else batches[0]
 
     return (
@@ -98,12 +109,23 @@ def epoch_batches(data, batch_size, first_epoch, epochs, seed, separate):
 
 
 def _streams(side, separate):
-    """Returns one `(x, y)` for all tasks, or one for each task."""
-    x, y, *_ = side
-    whole = [(x[task], y[task]) for task in y] if separate else [(x, y)]
+    """Returns what all tasks have, or what each has; weights come last."""
+    x, y, weights = (*side, None)[:3]
+    if separate:
+        of = weights or {}
+        whole = [
+            (x[task], y[task], *([of[task]] if task in of else []))
+            for task in y
+        ]
+    else:
+        whole = [(x, y, *([weights] if weights else []))]
     return [tf.nest.map_structure(tf.convert_to_tensor, part) for part in whole]
 
 
 def _joined(parts, tasks):
     by_task = dict(zip(tasks, parts, strict=True))
-    return tuple({t: part[i] for t, part in by_task.items()} for i in (0, 1))
+    sides = [
+        {task: part[i] for task, part in by_task.items() if i < len(part)}
+        for i in (0, 1, 2)
+    ]
+    return tuple(side for side in sides if side)

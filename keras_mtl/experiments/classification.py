@@ -34,7 +34,15 @@ class ClassificationExperiment(Experiment):
 
 def accuracies(model, data, name):
     """Returns the accuracy of each task on the set `name`, and the mean."""
-    results = model.evaluate(*data, batch_size=256, verbose=0, return_dict=True)
+    x, y, weights = (*data, None)[:3]
+    results = model.evaluate(
+        x,
+        y,
+        batch_size=256,
+        sample_weight=weights,
+        verbose=0,
+        return_dict=True,
+    )
     by_task = {task: results[f"{task}_accuracy"] for task in model.task_names}
     return {
         f"{name}_accuracy": float(np.mean(list(by_task.values()))),

@@ -7,7 +7,6 @@ from keras_mtl.gradients.conflicts import ConflictMeter
 
 # Epochs whose losses are compared; later on, every tenth, and the last.
 LOSS_EPOCHS = (1, 2, 5)
-CONFLICT_ROWS = 64
 LOSS_ROWS = 1_000
 
 
@@ -17,14 +16,15 @@ class Diagnostics(keras.callbacks.Callback):
     They are measured as in inference and choose nothing.
 
     Args:
-        data: `SupportQuery` of arrays `(x, y, ...)`; losses are measured where
-            there is a query set.
-        test: `(x, y)`, the rows that stand for those not seen yet.
+        data: `SupportQuery` of `(x, y)` or `(x, y, sample_weight)`, arrays;
+            losses are measured where there is a query set.
+        test: The same of one set, the rows that stand for those not seen yet.
+        conflict_rows: Integer, rows on which conflicts are measured.
     """
 
-    def __init__(self, data, test):
+    def __init__(self, data, test, conflict_rows=64):
         super().__init__()
-        self._batch = _spread(data.support, CONFLICT_ROWS)
+        self._batch = _spread(data.support, conflict_rows)
         self._sets = {}
         if data.query is not None:
             self._sets = {
@@ -46,11 +46,16 @@ class Diagnostics(keras.callbacks.Callback):
         done = epoch + 1
         last = done == self.params["epochs"]
         due = done in LOSS_EPOCHS or done % 10 == 0 or last
-        for name, (x, y) in self._sets.items():
+        for name, (x, y, *weights) in self._sets.items():
             results = {}
             if due:
                 results = self.model.evaluate(
-                    x, y, batch_size=256, verbose=0, return_dict=True
+                    x,
+                    y,
+                    batch_size=256,
+                    sample_weight=weights[0] if weights else None,
+                    verbose=0,
+                    return_dict=True,
                 )
             unknown = float("nan")
             for task, labels in y.items():
@@ -62,11 +67,12 @@ class Diagnostics(keras.callbacks.Callback):
 
 
 def _spread(data, count) -> tuple:
-    """Returns `count` rows of `(x, y)` from all over it, as it has an order."""
-    x, y, *_ = data
+    """Returns `count` rows from all over it, as it has an order."""
+    x, y, *weights = data
+    given = [of for of in weights if of is not None]
 
     def some(rows):
         taken = np.linspace(0, len(rows) - 1, min(count, len(rows)))
         return rows[taken.astype(int)]
 
-    return keras.tree.map_structure(some, (x, y))
+    return keras.tree.map_structure(some, (x, y, *given))

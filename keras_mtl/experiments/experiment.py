@@ -13,7 +13,7 @@ SETS = ("train", "test", "validation")
 
 
 class Parts(NamedTuple):
-    """The data of an experiment, `(x, y)` each.
+    """The data of an experiment, `(x, y)` or `(x, y, sample_weight)` each.
 
     Attributes:
         train: Rows that train the model, query rows included.
@@ -96,6 +96,12 @@ class Experiment:
     monitor: ClassVar[str | None] = None
     # Values of its setting `architecture`, where it has one.
     architectures: ClassVar[tuple] = ()
+    # Rows of a batch that is not trained on, and those of which conflicts of
+    # gradients are measured.
+    evaluation_batch: ClassVar[int] = 256
+    conflict_rows: ClassVar[int] = 64
+    # Which way the metrics are better that `evaluate` returns as `scores`.
+    higher_is_better: ClassVar[dict] = {}
     # Arguments of weighters that this experiment sets.
     weighter_defaults: ClassVar[dict] = {}
 
@@ -153,12 +159,15 @@ class Experiment:
     def _of_tasks(self, data):
         if data is None:
             return None
-        return tuple(
-            {task: side[task] for task in self.tasks}
-            if isinstance(side, dict) and side.keys() == data[1].keys()
-            else side
-            for side in data
-        )
+        x, y, *weights = data
+        if isinstance(x, dict) and x.keys() == y.keys():
+            x = {task: x[task] for task in self.tasks}
+        weights = [
+            {task: of[task] for task in self.tasks if task in of} or None
+            for of in weights
+            if of
+        ]
+        return x, {task: y[task] for task in self.tasks}, *weights
 
     def _check_tasks(self, known):
         if self.tasks is None:
@@ -183,8 +192,23 @@ class Experiment:
         """Compiles the model with a new weighter."""
         raise NotImplementedError
 
+    def augment(self, batch, seed):
+        """Returns a training batch as it is to be seen in one step.
+
+        It must draw from `tf.random.stateless_*` alone, so that a run that was
+        killed goes on as it would have.
+
+        Args:
+            batch: `(x, y)` or `(x, y, sample_weight)`, dicts by task.
+            seed: `(2,)` int32 tensor, by `seed`, epoch and step.
+        """
+        return batch
+
     def evaluate(self, model, parts, task_weights) -> dict:
-        """Returns test metrics.
+        """Returns test metrics, `score.key` and `<key>_by_task` among them.
+
+        Where a task has several, they are `scores`, a dict from task name to a
+        dict from metric to value; `higher_is_better` then has each.
 
         Args:
             model: The trained model.

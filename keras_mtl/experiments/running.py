@@ -10,8 +10,6 @@ from keras_mtl.experiments.folder import METRICS, RunFolder
 from keras_mtl.experiments.recording import EpochSeeds, Recorder
 from keras_mtl.signals import reads_query
 
-VALIDATION_BATCH = 256
-
 
 def train(
     experiment,
@@ -122,9 +120,12 @@ def fit(experiment, model, parts, recorder, callbacks=(), diagnose=False):
         experiment.epochs,
         experiment.seed,
         experiment.separate,
+        experiment.augment,
     )
     # What they add to the logs is recorded.
-    measures = [Diagnostics(data, parts.test)] if diagnose else []
+    measures = []
+    if diagnose:
+        measures = [Diagnostics(data, parts.test, experiment.conflict_rows)]
     model.fit(
         batches,
         epochs=experiment.epochs,
@@ -133,7 +134,7 @@ def fit(experiment, model, parts, recorder, callbacks=(), diagnose=False):
             data.support, experiment.batch_size, experiment.separate
         ),
         validation_data=parts.validation,
-        validation_batch_size=VALIDATION_BATCH,
+        validation_batch_size=experiment.evaluation_batch,
         shuffle=False,  # The batches are shuffled.
         callbacks=[
             EpochSeeds(experiment.seed),

@@ -56,3 +56,35 @@ def test_going_on_gives_the_batches_that_were_left(first):
     for mine, theirs in zip(rest, whole[first * 3 :], strict=True):
         tf.nest.map_structure(np.testing.assert_array_equal, mine, theirs)
     np.testing.assert_array_equal(whole[0][0], whole[0][1]["b"])
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_weights_go_with_their_rows(separate):
+    x, y, _ = SEPARATE if separate else (*SHARED, None)
+    # Of one task, and with an axis more than labels.
+    data = (x, y, {"b": np.stack([y["b"], 2 * y["b"]], axis=1)})
+    query = data if separate else None
+    for batch in epoch_batches(SupportQuery(data, query), 4, 0, 1, 0, separate):
+        for _, labels, weights in batch if separate else [batch]:
+            assert set(weights) == {"b"}
+            expected = np.stack([labels["b"], 2 * labels["b"]], axis=1)
+            np.testing.assert_array_equal(weights["b"], expected)
+
+
+def test_augmentation_is_a_function_of_the_step():
+    def noisy(batch, seed):
+        x, y = batch
+        noise = tf.random.stateless_uniform([4], seed, dtype=tf.float64)
+        return x + noise, y
+
+    def noise(seed, first=0, augment=noisy):
+        data = SupportQuery(SHARED, SHARED)
+        batches = list(epoch_batches(data, 4, first, 3, seed, False, augment))
+        for _, (x, y) in batches:  # Query rows stay as they are.
+            np.testing.assert_array_equal(x, y["a"])
+        return np.stack([x.numpy() - y["a"].numpy() for (x, y), _ in batches])
+
+    drawn = noise(1)
+    assert len(np.unique(drawn.round(9))) == 9 * 4
+    np.testing.assert_array_equal(drawn[3:], noise(1, first=1))
+    assert (drawn != noise(2)).all()
