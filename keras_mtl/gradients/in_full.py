@@ -30,6 +30,19 @@ class GradientsInFull:
         ]
         return tf.concat(columns, axis=1) / self._scale
 
+    def _reaching(self, scope):
+        """Returns the variables of a scope, if each task reaches it."""
+        sources = roles.scope_variables(self._model, scope)
+        columns = self._passes.pull(sources, self._scopes(scope))
+        by_task = zip(*columns, strict=True)
+        for task, gradients in zip(
+            self._model.task_names, by_task, strict=True
+        ):
+            absent = isinstance(self.outputs, dict) and task not in self.outputs
+            if not absent and all(g is None for g in gradients):
+                raise ValueError(roles.unreached(task, scope))
+        return sources
+
     def signed_sums(self):
         """Returns the `(K, D)` gradients at the representation, summed.
 

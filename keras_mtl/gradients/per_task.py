@@ -257,12 +257,15 @@ class TaskGradients(GradientsInFull, GradientsByLayer):
         }
         missing = [v for v in variables if id(v) not in found]
         if at_leaves and missing:
-            trunk = missing  # Through what the heads read goes everything.
-            if self._own is None:
-                trunk = {id(v) for v in roles.of(self._model).trunk}
-                trunk = [v for v in missing if id(v) in trunk]
-            starts = self._leaves if self._own is None else at_leaves.starts
-            cotangents = at_leaves.combined(coefficients)
+            trunk = {id(v) for v in roles.of(self._model).trunk}
+            trunk = [v for v in missing if id(v) in trunk]
+            starts, pull = self._leaves, at_leaves.combined
+            if self._own is not None and not (
+                at_leaves.are_mixtures and len(trunk) == len(missing)
+            ):  # Through what the heads read goes everything.
+                trunk, starts = missing, at_leaves.starts
+                pull = at_leaves.at_starts
+            cotangents = pull(coefficients)
             pulled = local.through(starts, cotangents, trunk)
             found |= zip(map(id, trunk), pulled, strict=True)
             missing = [v for v in variables if id(v) not in found]
@@ -270,16 +273,3 @@ class TaskGradients(GradientsInFull, GradientsByLayer):
             pulled = local.of_objective(coefficients, missing)
             found |= zip(map(id, missing), pulled, strict=True)
         return found
-
-    def _reaching(self, scope):
-        """Returns the variables of a scope, if each task reaches it."""
-        sources = roles.scope_variables(self._model, scope)
-        columns = self._passes.pull(sources, self._scopes(scope))
-        by_task = zip(*columns, strict=True)
-        for task, gradients in zip(
-            self._model.task_names, by_task, strict=True
-        ):
-            absent = isinstance(self.outputs, dict) and task not in self.outputs
-            if not absent and all(g is None for g in gradients):
-                raise ValueError(roles.unreached(task, scope))
-        return sources

@@ -7,16 +7,17 @@ f[b, e]` of experts at the cut takes `g[b, k, e] δ[b, k]` to expert e, and
 
     <∇L_i, ∇L_j> = Σ_b (g gᵀ)[b, i, j] (δ δᵀ)[b, i, j]
 
-without the `(K, B, E, U)` tensor of all gradients.
+without the `(K, B, E, U)` tensor of all gradients. Heads of one unit start with
+a product by `w_k (U,)`, whose cotangent is a number `s[b, k]`: then
+`δ[b, k] = s[b, k] w_k`, and that is `<s_i g_i, s_j g_j> <w_i, w_j>`.
 """
 
 import functools
-from typing import NamedTuple
 
 import tensorflow as tf
 
-from keras_mtl.gradients.contractions import labels_of
 from keras_mtl.gradients.heads import HeadGradients
+from keras_mtl.gradients.mixtures import mixture_of, unit_products
 
 
 class StackedCutGradients:
@@ -30,13 +31,22 @@ class StackedCutGradients:
     """
 
     def __init__(self, leaves, own, variables, losses):
-        self.leaves, self.starts = leaves, [own]
+        self.leaves = leaves
         self._losses = losses
         # Before a backward pass, whose operations read the leaves, too.
-        self._mixtures = [_mixture(leaf, own) for leaf in leaves]
-        self._delta, *pulled = losses.of_sum([own, *variables])
+        self._mixtures = [mixture_of(leaf, own) for leaf in leaves]
+        products = unit_products(own)
+        start, matrix = (own, None) if products is None else products
+        self.starts = [start]
+        self._delta, *pulled = losses.of_sum([start, *variables])
         of_heads = dict(zip(map(id, variables), pulled, strict=True))
         self.heads = HeadGradients([of_heads], losses.num_tasks)
+        self._cotangents = Cotangents(self._delta, matrix)
+
+    @property
+    def are_mixtures(self) -> bool:
+        """Whether the tasks read the cut in mixtures alone."""
+        return None not in self._mixtures
 
     def gramian(self):
         """Returns the `(K, K)` inner products on this replica."""
@@ -48,10 +58,7 @@ class StackedCutGradients:
                 flat = _flat(stacked)
                 total += tf.matmul(flat, flat, transpose_b=True)
             else:
-                gates, delta = mixture.gates, tf.cast(self._delta, tf.float32)
-                crossed = tf.matmul(gates, gates, transpose_b=True)
-                crossed *= tf.matmul(delta, delta, transpose_b=True)
-                total += tf.reduce_sum(crossed, axis=0)
+                total += self._cotangents.gramian(mixture.gates)
         return total
 
     def squared_norms(self):
@@ -63,22 +70,31 @@ class StackedCutGradients:
             if mixture is None:
                 total += tf.reduce_sum(_flat(stacked) ** 2, 1)
             else:
-                delta = tf.cast(self._delta, tf.float32)
-                squares = tf.reduce_sum(mixture.gates**2, axis=2)
-                squares *= tf.reduce_sum(delta**2, axis=2)
-                total += tf.reduce_sum(squares, axis=0)
+                total += self._cotangents.squared_norms(mixture.gates)
         return total
 
     def combined(self, coefficients):
-        """Returns the weighted sum's gradient at the representations."""
-        delta = tf.cast(self._delta, tf.float32) * coefficients[:, None]
+        """Returns the weighted sum's gradients at the cut."""
+        others = iter(self._pull(coefficients))
+        return [
+            next(others)
+            if mixture is None
+            else mixture.summed(self._cotangents, coefficients)
+            for mixture in self._mixtures
+        ]
+
+    def at_starts(self, coefficients):
+        """Returns the weighted sum's gradient at `starts`, above the cut."""
+        delta = tf.cast(self._delta, tf.float32)
+        shape = [-1, *[1] * (delta.shape.rank - 2)]
+        delta *= tf.reshape(coefficients, shape)
         return [tf.cast(delta, self._delta.dtype)]
 
     @property
     def stacked(self):
         """List of `(K, ...)` tensors, each task's gradient of each leaf."""
         return [
-            others if mixture is None else mixture.pulled(self._delta)
+            others if mixture is None else mixture.pulled(self._cotangents)
             for mixture, others in zip(
                 self._mixtures, self._of_others, strict=True
             )
@@ -89,91 +105,70 @@ class StackedCutGradients:
         """The tasks' gradients of leaves that no product alone reads."""
         places = [n for n, m in enumerate(self._mixtures) if m is None]
         found = [None] * len(self.leaves)
-        sources = [self.leaves[n] for n in places]
-        rows = []
-        for task in range(self._losses.num_tasks if places else 0):
-            mine = tf.one_hot(task, self._losses.num_tasks)
-            rows.append(
-                self._losses.tape.gradient(
-                    self.starts, sources, output_gradients=self.combined(mine)
-                )
-            )
+        tasks = range(self._losses.num_tasks if places else 0)
+        rows = [
+            self._pull(tf.one_hot(task, self._losses.num_tasks))
+            for task in tasks
+        ]
         for place, column in zip(places, zip(*rows, strict=True), strict=False):
-            leaf = self.leaves[place]
-            found[place] = tf.stack(
-                [tf.zeros_like(leaf) if g is None else g for g in column]
-            )
+            found[place] = tf.stack(column)
         return found
 
+    def _pull(self, coefficients):
+        """Returns the weighted sum's gradients where no mixture is read."""
+        pairs = zip(self.leaves, self._mixtures, strict=True)
+        leaves = [leaf for leaf, mixture in pairs if mixture is None]
+        if not leaves:
+            return []
+        pulled = self._losses.tape.gradient(
+            self.starts, leaves, output_gradients=self.at_starts(coefficients)
+        )
+        return [
+            tf.zeros_like(leaf) if gradient is None else gradient
+            for leaf, gradient in zip(leaves, pulled, strict=True)
+        ]
 
-class Mixture(NamedTuple):
-    """How the representations are made of a leaf.
+
+class Cotangents:
+    """The cotangents `δ (B, K, U)` of all tasks' representations.
 
     Args:
-        gates: `(B, K, E)` float32.
-        leaf: The leaf, its axes those of `labels`.
-        labels: String of three letters: b, e and u in the leaf's order.
+        delta: `(B, K, U)`; or `(B, K)`, of products with `matrix`.
+        matrix: `(K, U)`, or `None`.
     """
 
-    gates: tf.Tensor
-    leaf: tf.Tensor
-    labels: str
+    def __init__(self, delta, matrix):
+        self.dtype = delta.dtype
+        self._delta = tf.cast(delta, tf.float32)
+        self._matrix = None if matrix is None else tf.cast(matrix, tf.float32)
 
-    def pulled(self, delta):
-        """Returns the tasks' gradients at the leaf, `(K, ...)`."""
-        gates = tf.cast(self.gates, delta.dtype)
-        equation = f"bke,bku->k{self.labels}"
-        return tf.cast(tf.einsum(equation, gates, delta), self.leaf.dtype)
+    def gramian(self, gates):
+        """Returns `(K, K)` inner products of `(K, B, E, U)` gradients."""
+        if self._matrix is None:
+            crossed = tf.matmul(gates, gates, transpose_b=True)
+            crossed *= tf.matmul(self._delta, self._delta, transpose_b=True)
+            return tf.reduce_sum(crossed, axis=0)
+        scaled = _flat(tf.transpose(gates * self._delta[..., None], [1, 0, 2]))
+        products = tf.matmul(scaled, scaled, transpose_b=True)
+        return products * tf.matmul(
+            self._matrix, self._matrix, transpose_b=True
+        )
 
+    def squared_norms(self, gates):
+        """Returns the `(K,)` squared norms of `(K, B, E, U)` gradients."""
+        squares = tf.reduce_sum(gates**2, axis=2)
+        if self._matrix is None:
+            squares *= tf.reduce_sum(self._delta**2, axis=2)
+            return tf.reduce_sum(squares, axis=0)
+        squares = tf.reduce_sum(squares * self._delta**2, axis=0)
+        return squares * tf.reduce_sum(self._matrix**2, axis=1)
 
-def _mixture(leaf, own):
-    """Returns the `Mixture` of a leaf that one product alone reads, or `None`.
-
-    The product must be the representations themselves.
-    """
-    if not tf.is_symbolic_tensor(leaf):
-        return None
-    tensor = leaf
-    while True:
-        consumers = tensor.consumers()
-        if len(consumers) != 1:
-            return None
-        (op,) = consumers
-        if op.type not in ("Cast", "Identity"):
-            break
-        (tensor,) = op.outputs
-    found = labels_of(op)
-    alone = sum(operand is tensor for operand in op.inputs) == 1
-    if not alone or found is None or not _is(own, op.outputs[0]):
-        return None
-    place = 0 if op.inputs[0] is tensor else 1
-    ours, theirs, result = found[place], found[1 - place], found[2]
-    if len(ours) != 3 or len(theirs) != 3 or len(result) != 3:
-        return None
-    batch, task, unit = result
-    experts = set(ours) - {batch, unit}
-    if len(experts) != 1 or set(ours) & {task}:
-        return None
-    (expert,) = experts
-    if set(theirs) != {batch, task, expert}:
-        return None
-    gates = op.inputs[1 - place]
-    if gates.shape[theirs.index(expert)] != tensor.shape[ours.index(expert)]:
-        return None  # Stretched along an axis of length 1.
-    gates = tf.einsum(f"{theirs}->{batch}{task}{expert}", gates)
-    names = {batch: "b", expert: "e", unit: "u"}
-    return Mixture(
-        tf.cast(gates, tf.float32), leaf, "".join(names[x] for x in ours)
-    )
-
-
-def _is(own, product):
-    """Whether a product arrives as `own`, unchanged."""
-    while own is not product:
-        if own.op.type not in ("Cast", "Identity"):
-            return False
-        (own,) = own.op.inputs
-    return True
+    def einsum(self, gates, result):
+        """Returns products with gates `bke`, arranged or summed as `result`."""
+        if self._matrix is None:
+            return tf.einsum(f"bke,bku->{result}", gates, self._delta)
+        gates = gates * self._delta[..., None]
+        return tf.einsum(f"bke,ku->{result}", gates, self._matrix)
 
 
 def _flat(tensor):

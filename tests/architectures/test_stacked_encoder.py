@@ -58,10 +58,10 @@ def mmoe(names, learned=False):
     return MMoE(names, expert, EXPERTS, bottom=bottom)
 
 
-def build(dtype="float32", make=Stacked, **arguments):
+def build(dtype="float32", make=Stacked, units=2, **arguments):
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(dtype)
-    model = MultiTaskModel(make(NAMES, **arguments), StackedHeads(NAMES, 2))
+    model = MultiTaskModel(make(NAMES, **arguments), StackedHeads(NAMES, units))
     model.compile("sgd", loss="mse", jit_compile=False, weighter="mgda")
     model(np.zeros((2, 6), dtype))
     keras.config.set_dtype_policy("float32")
@@ -73,10 +73,11 @@ def low_of(cut):
     return cut.tensors.get("low", cut.tensors.get("features"))
 
 
-def data(rows=7):
+def data(rows=7, units=2):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(rows, 6)).astype("float32")
-    return x, rng.normal(size=(rows, len(NAMES), 2)).astype("float32")
+    shape = (rows, len(NAMES), units) if units > 1 else (rows, len(NAMES))
+    return x, rng.normal(size=shape).astype("float32")
 
 
 def exact_rows(model, x, y, sources):
@@ -105,7 +106,8 @@ def exact_rows(model, x, y, sources):
         {"order": "bke,be...->bk..."},
         {"order": "matmul"},
         {"learned": True},
-        {"make": mmoe},
+        {"learned": True, "units": 1},
+        {"make": mmoe, "units": 1},
         {"make": mmoe, "learned": True},
     ],
 )
@@ -113,7 +115,7 @@ def test_gradients_are_those_of_a_tape_for_each_task(arguments):
     model, exact = build(**arguments), build("float64", **arguments)
     for mine, theirs in zip(exact.weights, model.weights, strict=False):
         mine.assign(tf.cast(theirs, mine.dtype))
-    x, y = data()
+    x, y = data(units=arguments.get("units", 2))
     wide = x.astype("float64"), y.astype("float64")
     pairs = list(
         zip(model.trainable_variables, exact.trainable_variables, strict=False)
