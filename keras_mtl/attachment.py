@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 
-from keras_mtl import distribution, optimizers
+from keras_mtl import compat, distribution, optimizers
 from keras_mtl.gradients.sizes import bind_to_scope
 
 
@@ -31,7 +31,7 @@ def attach(model, weighter):
     weighter.owner = weakref.ref(model)
     # Keras locks the tracker of a built layer, and `compile` turns tracking
     # off.
-    tracker = model._tracker
+    tracker = compat.tracker_of(model)
     tracker.unlock()
     if model.weighter is not None:
         tracker.untrack(model.weighter)

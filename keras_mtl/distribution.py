@@ -9,6 +9,7 @@ import functools
 import keras
 import tensorflow as tf
 
+from keras_mtl import compat
 from keras_mtl.precision import (
     inner_optimizer,
     is_dynamic,
@@ -135,7 +136,7 @@ def share_seed(strategy):
     Each shuffles all rows before it takes its own: other orders would leave
     rows out.
     """
-    if not strategy.extended._in_multi_worker_mode():
+    if not compat.has_several_workers(strategy):
         return
     seed = tf.random.uniform([], maxval=2**20, dtype=tf.int32)
     seed *= int(is_first_worker(strategy))
@@ -265,5 +266,5 @@ def _clip_globally(optimizer, gradients):
     share = scale / num_replicas()
     return [
         on_values(lambda v: v * share, g)
-        for g in inner._clip_gradients(unscaled)
+        for g in compat.clipped(inner, unscaled)
     ]

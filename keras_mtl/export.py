@@ -5,6 +5,8 @@ import contextlib
 import keras
 import tensorflow as tf
 
+from keras_mtl import compat
+
 # What Keras imports for a format.
 PACKAGES = {"onnx": "onnx tf2onnx", "openvino": "openvino"}
 
@@ -57,7 +59,7 @@ def export_saved_model(
 
     archive.add_endpoint("serve", serve, [served])
     for task in model.arrangement.signatures:
-        if hasattr(archive._tf_trackable, task):
+        if compat.is_exported_name_taken(archive, task):
             raise ValueError(
                 f"The task name {task!r} is taken in a SavedModel. Rename the "
                 "task to export the model."

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_mtl import compat
 from keras_mtl.checks import did_you_mean
 from keras_mtl.layers.select import Select
 from keras_mtl.separate import Cut
@@ -107,7 +108,8 @@ class FunctionalGraph:
         for node in self._nodes:
             layer = node.operation
             own = isinstance(layer, keras.layers.Layer) and any(
-                part._trainable_variables for part in layer._flatten_layers()
+                compat.own_trainable(part)
+                for part in compat.layers_within(layer)
             )
             if own or any(id(t) in found for t in _pulled(node)):
                 found |= {id(t) for t in node.outputs if _is_float(t)}
@@ -230,7 +232,7 @@ def named_outputs(model) -> dict:
             return dict(outputs)
     if isinstance(outputs, list | tuple | keras.KerasTensor):
         flat = keras.tree.flatten(outputs)
-        names = [tensor._keras_history.operation.name for tensor in flat]
+        names = [compat.made_by(tensor)[0].name for tensor in flat]
         if len(set(names)) == len(names):
             return dict(zip(names, flat, strict=True))
     raise ValueError(
@@ -247,8 +249,7 @@ def _inputs(model):
 
 
 def _node(tensor):
-    operation, number, _ = tensor._keras_history
-    return operation._inbound_nodes[number]
+    return compat.made_by(tensor)[1]
 
 
 def _sorted_nodes(tensors):

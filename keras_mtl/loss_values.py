@@ -2,8 +2,8 @@
 
 import keras
 import tensorflow as tf
-from keras.src.trainers.compile_utils import get_loss
 
+from keras_mtl import compat
 from keras_mtl.masks import align, masked, presence, weighted_sums
 from keras_mtl.masks import without_missing as present_only
 
@@ -41,7 +41,7 @@ def summed_loss(task, loss, label, output, weight) -> tuple:
     weight = presence(output, weight)
     if weight is not None:
         label = present_only(label, weight)
-    loss = get_loss(loss, label, output)
+    loss = compat.get_loss(loss, label, output)
     share = 1.0
     if _by_entry(loss, label, output, weight):
         if loss.reduction == "sum":
@@ -81,7 +81,7 @@ def _by_entry(loss, label, output, weight):
     """Whether each entry of a vector of labels has a weight of its own."""
     if weight is None or getattr(loss, "fn", None) not in BY_ENTRY:
         return False
-    if loss._fn_kwargs.get("axis", -1) != -1:
+    if compat.wrapped_arguments(loss).get("axis", -1) != -1:
         return False
     shapes = label.shape, output.shape, weight.shape
     ranks = {shape.rank for shape in shapes}
@@ -112,7 +112,7 @@ def _values(task, loss, label, output):
             f"labels or predictions. Received: {shapes}. {error}"
         ) from error
     # Where a class is to be ignored, say.
-    mask = getattr(values, "_keras_mask", None)
+    mask = compat.mask_of(values)
     return tf.cast(values, tf.float32), mask
 
 

@@ -2,12 +2,14 @@
 
 import tensorflow as tf
 
+from keras_mtl import compat
+
 
 def presence(output, weight):
     """Returns float32 sample weights with Keras' mask applied, or `None`."""
     if weight is not None:
         weight = tf.cast(weight, tf.float32)
-    return masked(weight, getattr(output, "_keras_mask", None))
+    return masked(weight, compat.mask_of(output))
 
 
 def masked(weight, mask):

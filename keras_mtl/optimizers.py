@@ -5,6 +5,7 @@ from collections import defaultdict
 import keras
 import tensorflow as tf
 
+from keras_mtl import compat
 from keras_mtl.precision import inner_optimizer, parts_of
 from keras_mtl.weighters.stored_state import reordered
 
@@ -26,14 +27,14 @@ def build(optimizer, variables, undecayed):
     """
     old = None
     if optimizer.built:
-        known = {id(v) for v in optimizer._trainable_variables}
+        known = {id(v) for v in compat.optimized_variables(optimizer)}
         if known == {id(v) for v in variables}:
             return optimizer
         old, optimizer = optimizer, _copy(optimizer)
     optimizer.build(variables)
     parts = parts_of(optimizer)
     for part, like in zip(parts, parts_of(old or optimizer), strict=False):
-        _exclude_from_weight_decay(part, variables, undecayed, like)
+        compat.leave_undecayed(part, variables, undecayed, like)
     if old is not None:
         _copy_state(old, optimizer)
     return optimizer
@@ -53,7 +54,7 @@ def learning_rate(optimizer, variables, asking) -> tf.Tensor:
     """
     (part, *others) = parts_of(optimizer)
     if others:
-        selected = inner_optimizer(optimizer)._optimizer_map
+        selected = compat.optimizer_map(inner_optimizer(optimizer))
         movers = {id(part): part for part in map(selected, variables())}
         if len(movers) > 1:
             names = [mover.name for mover in movers.values()]
@@ -86,20 +87,9 @@ def follow_tasks(optimizer, weighter):
                 slot.assign(reordered(value, positions))
 
 
-def _exclude_from_weight_decay(optimizer, variables, undecayed, like):
-    # Keras' own method forgets what the user excluded, and so does a config.
-    names = "_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"
-    excluded, pattern = (getattr(like, name, None) for name in names)
-    known = {optimizer._var_key(v) for v in variables}
-    keys = {optimizer._var_key(v) for v in undecayed}
-    setattr(optimizer, names[0], keys | (known & set(excluded or ())))
-    setattr(optimizer, names[1], pattern)
-    optimizer._exclude_from_weight_decay_cache = {}
-
-
 def _copy(optimizer):
     several = inner_optimizer(optimizer)
-    chosen = getattr(several, "_optimizer_map", None)
+    chosen = compat.optimizer_map(several)
     if callable(chosen) and not hasattr(chosen, "get_config"):
         raise ValueError(
             "The model's trainable variables are no longer those that its "

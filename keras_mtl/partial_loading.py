@@ -5,8 +5,7 @@ import pathlib
 import warnings
 import zipfile
 
-from keras.src.saving import saving_lib
-
+from keras_mtl import compat
 from keras_mtl.weighters.stored_state import merged, owner_of
 
 
@@ -27,7 +26,9 @@ def load(model, filepath) -> bool:
         saved = {n[5:] for n in store.h5_file if n.startswith("head_")}
         kept = [model.encoder, *(heads[task] for task in saved & set(heads))]
         # A part that stands in the model twice is saved once.
-        ids = {id(part) for layer in kept for part in layer._flatten_layers()}
+        ids = {
+            id(part) for layer in kept for part in compat.layers_within(layer)
+        }
         new = [t for t, h in heads.items() if id(h) not in ids and h.weights]
         old = sorted(saved - set(heads))
         state, values = _weighter_state(store), None
@@ -57,7 +58,7 @@ def load(model, filepath) -> bool:
             # Of other tasks, and reset in each epoch.
             skipped += [*model.metrics, model._loss_tracker]
             skipped.append(model._compile_metrics)
-    saving_lib.load_weights_only(model, filepath, objects_to_skip=skipped)
+    compat.load_weights_only(model, filepath, objects_to_skip=skipped)
     for variable, value in values or ():
         variable.assign(value)
     warnings.warn(
@@ -91,14 +92,12 @@ def _opened(filepath):
     if not pathlib.Path(name).is_file():
         yield None
     elif name.endswith(".weights.h5"):
-        store = saving_lib.H5IOStore(name, mode="r")
+        store = compat.weights_store(name)
         with contextlib.closing(store):
             yield store
     elif name.endswith(".keras"):
         with zipfile.ZipFile(name) as archive:
-            store = saving_lib.H5IOStore(
-                saving_lib._VARS_FNAME_H5, archive=archive, mode="r"
-            )
+            store = compat.weights_store(None, archive)
             with contextlib.closing(store):
                 yield store
     else:

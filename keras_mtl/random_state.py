@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_mtl import compat
+
 PREFIX = "random_state_of_"
 
 
@@ -51,7 +53,7 @@ def states(layer) -> list:
     """Returns each generator's state once, in the order of the layers."""
     found = {
         id(generator): generator.state
-        for part in layer._flatten_layers()
-        for generator in part._seed_generators
+        for part in compat.layers_within(layer)
+        for generator in compat.seed_generators(part)
     }
     return list(found.values())

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from keras_mtl import compat
 from keras_mtl.data.symbolic import symbolic
 
 
@@ -40,8 +41,9 @@ def are_separate(inputs, output_names, encoder, said=None) -> bool:
 def _input_names(encoder):
     """Returns the names of the inputs of a functional encoder."""
     inputs = getattr(encoder, "inputs", None) or []
-    if isinstance(getattr(encoder, "_inputs_struct", None), dict):
-        return set(encoder._inputs_struct)
+    structure = compat.input_structure(encoder)
+    if isinstance(structure, dict):
+        return set(structure)
     return {tensor.name for tensor in inputs} if len(inputs) > 1 else set()
 
 
@@ -100,8 +102,8 @@ def rows_share_a_state(encoder):
     """
     return any(
         layer.activity_regularizer is not None
-        or any("float" in v.dtype for v in layer._non_trainable_variables)
-        for layer in encoder._flatten_layers()
+        or any("float" in v.dtype for v in compat.own_non_trainable(layer))
+        for layer in compat.layers_within(encoder)
     )
 
 
@@ -220,9 +222,9 @@ def _own(tensor, is_prediction):
     if isinstance(tensor, keras.KerasTensor):
         return tensor
     own = tf.identity(tensor)
-    mask = getattr(tensor, "_keras_mask", None)
+    mask = compat.mask_of(tensor)
     if mask is not None:
-        own._keras_mask = mask
+        compat.set_mask(own, mask)
     logits = _logits(tensor)
     if is_prediction and logits is not None:
         own._keras_logits = tf.identity(logits)
@@ -239,9 +241,11 @@ def _part(tensor, sizes, task):
         return keras.KerasTensor((sizes[task], *tensor.shape[1:]), tensor.dtype)
     index = list(sizes).index(task)
     part = tf.split(tensor, list(sizes.values()), axis=0)[index]
-    mask = getattr(tensor, "_keras_mask", None)
+    mask = compat.mask_of(tensor)
     if mask is not None:
-        part._keras_mask = tf.split(mask, list(sizes.values()), axis=0)[index]
+        compat.set_mask(
+            part, tf.split(mask, list(sizes.values()), axis=0)[index]
+        )
     logits = _logits(tensor)
     if logits is not None:
         rows = list(sizes.values())

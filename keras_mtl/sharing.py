@@ -4,11 +4,8 @@ from collections import Counter
 from contextlib import nullcontext
 
 import keras
-from keras.src.backend.common import global_state
-from keras.src.saving.serialization_lib import (
-    ObjectSharingScope,
-    get_shared_object,
-)
+
+from keras_mtl import compat
 
 _ID = "shared_object_id"
 
@@ -29,7 +26,9 @@ def serialize(parts) -> dict:
             }
     counts = Counter(c[_ID] for c in _configs(configs) if _ID in c)
     layers = [p for p in _leaves(parts) if isinstance(p, keras.layers.Layer)]
-    known = {id(part) for layer in layers for part in layer._flatten_layers()}
+    known = {
+        id(part) for layer in layers for part in compat.layers_within(layer)
+    }
     for config in _configs(configs):
         # An object that is gone may have left its id to another one.
         if config.get(_ID) not in known or counts[config[_ID]] < 2:
@@ -72,9 +71,9 @@ def _count_on(graph):
     # has been called in the parts before.
     calls = {}
     for config in graph["layers"]:
-        layer = get_shared_object(config[_ID]) if _ID in config else None
+        layer = compat.get_shared_object(config[_ID]) if _ID in config else None
         if layer is not None:
-            calls[config["name"]] = len(layer._inbound_nodes)
+            calls[config["name"]] = compat.num_calls(layer)
     if not calls:
         return
     for end in ("input_layers", "output_layers"):
@@ -116,6 +115,6 @@ def _leaves(structure):
 def _scope():
     # Keras' own, while it saves or loads; leaving an inner one would end it.
     name = "shared_objects/id_to_obj_map"
-    if global_state.get_global_attribute(name) is not None:
+    if compat.is_scope_open(name):
         return nullcontext()
-    return ObjectSharingScope()
+    return compat.ObjectSharingScope()

@@ -5,7 +5,7 @@ import warnings
 import keras
 import tensorflow as tf
 
-from keras_mtl import distribution, optimizers
+from keras_mtl import compat, distribution, optimizers
 from keras_mtl.combination import Combination
 from keras_mtl.data.support_query import SupportQuery
 from keras_mtl.gradients import TaskGradients, roles
@@ -214,5 +214,5 @@ def _completes_update(optimizer):
     completes = tf.constant(True)
     for part in parts_of(optimizer):
         if steps := part.gradient_accumulation_steps:
-            completes &= tf.equal((part._iterations + 1) % steps, 0)
+            completes &= tf.equal((compat.iterations(part) + 1) % steps, 0)
     return completes

@@ -4,10 +4,8 @@ import inspect
 
 import keras
 import tensorflow as tf
-from keras.src import backend
-from keras.src.utils.tracking import no_automatic_dependency_tracking
 
-from keras_mtl import distribution, step, weighters
+from keras_mtl import compat, distribution, step, weighters
 from keras_mtl.architectures import TaskDiscriminator
 from keras_mtl.arrangements import NamedTasks, StackedTasks
 from keras_mtl.attachment import attach, build_optimizer, replaced
@@ -57,7 +55,7 @@ class TaskTrainer(TaskEvaluator):
         latest = tf.convert_to_tensor(self.weighter.task_weights).numpy()
         return dict(zip(self.task_names, latest.tolist(), strict=True))
 
-    @no_automatic_dependency_tracking
+    @compat.no_automatic_dependency_tracking
     def compile(
         self,
         optimizer="rmsprop",
@@ -284,7 +282,7 @@ class TaskTrainer(TaskEvaluator):
             like = next(iter(inputs.values()))
             inputs = {t: inputs.get(t, like) for t in self.output_names}
         self.remember_inputs(self.arrangement.take_ids(inputs)[0])
-        outputs = backend.compute_output_spec(self, inputs, training=False)
+        outputs = compat.compute_output_spec(self, inputs, training=False)
         self.built = True
         self.output_structure = outputs
         return outputs

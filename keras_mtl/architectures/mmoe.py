@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_mtl import compat
 from keras_mtl.architectures.cloning import clones
 from keras_mtl.architectures.experts import Experts
 from keras_mtl.architectures.gates import (
@@ -79,7 +80,7 @@ class MMoE(TaskEncoder):
             return
         for gate in gates:
             delattr(self, gate.name)
-            self._tracker.untrack(gate)
+            compat.tracker_of(self).untrack(gate)
         self.gates = StackedGates.from_config(
             {**self._gate["config"], "name": "gates"}
         )

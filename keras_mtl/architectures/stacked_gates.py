@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_mtl import compat
 from keras_mtl.architectures.gates import SoftmaxGate
 from keras_mtl.layers.initial_heads import initial_heads
 
@@ -57,14 +58,14 @@ class StackedGates(SoftmaxGate):
 
     def save_own_variables(self, store):
         """Saves each task's columns under its name."""
-        for variable in self._trainable_variables:
+        for variable in compat.own_trainable(self):
             columns = np.split(np.asarray(variable), len(self.task_names), -1)
             for task, part in zip(self.task_names, columns, strict=True):
                 store[f"{variable.name}_{task}"] = part
 
     def load_own_variables(self, store):
         """Loads the tasks' columns, in whatever order they were."""
-        for variable in self._trainable_variables:
+        for variable in compat.own_trainable(self):
             names = [f"{variable.name}_{task}" for task in self.task_names]
             missing = [name for name in names if name not in store]
             if missing:

@@ -3,8 +3,8 @@
 import inspect
 
 import keras
-from keras.src import backend
 
+from keras_mtl import compat
 from keras_mtl.separate import (
     alike,
     as_spec,
@@ -210,7 +210,7 @@ class TaskEncoder(keras.layers.Layer):
         self.built = True
 
     def _build_for(self, inputs):
-        backend.compute_output_spec(self.call, inputs)
+        compat.compute_output_spec(self.call, inputs)
 
     def _remember(self, inputs):
         if self._example is None:

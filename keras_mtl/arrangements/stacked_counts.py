@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from keras_mtl import compat
 from keras_mtl.arrangements.own_rows import RowLabels
 
 
@@ -68,9 +69,7 @@ def counts_of(metric) -> Counts | None:
         def area(*counts):
             return _AREAS[curve](method, *counts)
 
-        evenly = bool(metric._thresholds_distributed_evenly)
-        thresholds = tuple(map(float, metric._thresholds))
-        return Counts(thresholds, evenly, metric._from_logits, area)
+        return Counts(*compat.area_settings(metric), area)
     thresholds = tuple(map(float, metric.thresholds))
     if len(thresholds) > 1 or (metric.top_k, metric.class_id) != (None, None):
         raise ValueError(

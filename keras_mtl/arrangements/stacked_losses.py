@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 from keras import ops
-from keras.src.trainers.compile_utils import get_loss
 
+from keras_mtl import compat
 from keras_mtl.arrangements.own_rows import RowLabels, sum_by_task
 from keras_mtl.checks import check_tasks
 from keras_mtl.loss_weights import as_vector, fixed_weights
@@ -74,7 +74,7 @@ class StackedLosses:
         weight = per_task_weight(sample_weight, labels)
         if weight is not None:
             label = without_missing(label, weight)
-        loss = get_loss(self.loss, label, output)
+        loss = compat.get_loss(self.loss, label, output)
         shapes = f"labels {label.shape}, predictions {outputs.shape}"
         try:
             values = loss.call(
@@ -86,7 +86,7 @@ class StackedLosses:
                 f"their labels or predictions. Received: {shapes}. {error}"
             ) from error
         check_one_per_task("loss", loss.name, values, outputs, labels)
-        weight = masked(weight, getattr(values, "_keras_mask", None))
+        weight = masked(weight, compat.mask_of(values))
         values = tf.cast(values, tf.float32)
         if not isinstance(labels, RowLabels):
             found = weighted_sums(values, weight, loss.reduction, axis=0)

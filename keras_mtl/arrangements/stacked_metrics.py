@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
-from keras.src.trainers.compile_utils import get_metric
-from keras.src.utils.tracking import no_automatic_dependency_tracking
 
+from keras_mtl import compat
 from keras_mtl.arrangements.own_rows import RowLabels, sum_by_task
 from keras_mtl.arrangements.stacked_counts import counts_of, histogram_of
 from keras_mtl.arrangements.stacked_losses import (
@@ -37,7 +36,7 @@ class StackedMetrics(keras.metrics.Metric):
     """
 
     # The metrics given are read, but not updated: theirs is no state of ours.
-    @no_automatic_dependency_tracking
+    @compat.no_automatic_dependency_tracking
     def __init__(self, task_names, metrics, weighted_metrics):
         super().__init__(name="compile_metrics")
         self._task_names = task_names
@@ -64,7 +63,7 @@ class StackedMetrics(keras.metrics.Metric):
         label, output = per_task_axes(labels, outputs)
         names = []
         for given, weighted in self._given:
-            metric = get_metric(given, label, output)
+            metric = compat.get_metric(given, label, output)
             counts = counts_of(metric)
             function = _function(metric) if counts is None else None
             name = metric.name
@@ -200,7 +199,8 @@ def _function(metric):
             "from predict(). Received: "
             f"{type(metric).__name__}"
         )
-    function, arguments = metric._fn, metric._fn_kwargs
+    function = compat.wrapped_function(metric)
+    arguments = compat.wrapped_arguments(metric)
     if isinstance(function, keras.losses.Loss):
         function = function.call
     return lambda label, output: function(label, output, **arguments)

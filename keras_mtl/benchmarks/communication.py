@@ -5,6 +5,7 @@ import math
 import keras
 import numpy as np
 
+from keras_mtl import compat
 from keras_mtl.benchmarks.declaration import declaration
 from keras_mtl.gradients import roles
 from keras_mtl.signals import SIGNALS
@@ -74,7 +75,7 @@ def _task_gradients(model, inputs, scope):
     )
     tables = {
         id(layer.embeddings)
-        for layer in model._flatten_layers()
+        for layer in compat.layers_within(model)
         if isinstance(layer, keras.layers.Embedding)
     }
     heads = {id(v) for v in roles.head_variables(model)}

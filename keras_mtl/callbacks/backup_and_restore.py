@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 
+from keras_mtl import compat
 from keras_mtl.distribution import is_first_worker
 
 
@@ -33,11 +34,11 @@ class BackupAndRestore(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Loads the latest backup."""
-        self.model._initial_epoch = None
+        compat.set_initial_epoch(self.model, None)
         backups = self._backups()
         if backups:
             self.model.load_weights(backups[-1])
-            self.model._initial_epoch = int(backups[-1].name[6:14])
+            compat.set_initial_epoch(self.model, int(backups[-1].name[6:14]))
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves a backup, and deletes those before it."""
@@ -53,7 +54,7 @@ class BackupAndRestore(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         """Deletes the backup."""
-        self.model._initial_epoch = None  # Of the next `fit`, too.
+        compat.set_initial_epoch(self.model, None)  # Of the next `fit`, too.
         if self.delete and is_first_worker(self.model.distribute_strategy):
             for backup in self._backups():
                 backup.unlink()

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.trainers.compile_utils import get_loss
 
+from keras_mtl import compat
 from keras_mtl.checks import at_least, check_tasks
 from keras_mtl.data.structures import is_concrete
 from keras_mtl.loss_parts import at_path, part_name
@@ -108,4 +108,4 @@ def _object(loss):
     if loss is None or str(loss).lower() in ("crossentropy", "ce"):
         return None
     label = keras.KerasTensor((None,))
-    return get_loss(loss, label, label)
+    return compat.get_loss(loss, label, label)

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.trainers.compile_utils import get_loss
 
+from keras_mtl import compat
 from keras_mtl.data.structures import is_concrete
 from keras_mtl.loss_parts import part_name
 from keras_mtl.loss_values import OF_CLASS_NUMBERS, is_of_keras
@@ -112,11 +112,11 @@ def _check_values(name, label, weight, loss, output, owner):
     known = _known(loss, label, output)
     function = getattr(known, "fn", None)
     if function in OF_CLASS_NUMBERS and function is not CIRCLE:
-        classes = output.shape[known._fn_kwargs.get("axis", -1)]
+        classes = output.shape[compat.wrapped_arguments(known).get("axis", -1)]
         if classes is not None:
             expected = f"classes 0 to {classes - 1}"
             outside = (label < 0) | (label >= classes)
-            ignored = known._fn_kwargs.get("ignore_class")
+            ignored = compat.wrapped_arguments(known).get("ignore_class")
             if ignored is not None:
                 outside &= label != ignored
             bad = bad | outside
@@ -146,7 +146,7 @@ def _known(loss, label, output):
     if loss is None or output is None:
         return None
     spec = keras.KerasTensor((None, *label.shape[1:]))
-    return get_loss(loss, spec, output)
+    return compat.get_loss(loss, spec, output)
 
 
 def _copes(loss, label, row, output):

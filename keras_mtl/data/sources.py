@@ -2,23 +2,18 @@
 
 import keras
 import tensorflow as tf
-from keras.src.trainers.data_adapters import (
-    get_data_adapter,
-    is_grain_dataset,
-    is_torch_dataloader,
-)
-from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
+from keras_mtl import compat
 from keras_mtl.data.support_query import SupportQuery
 
 
 def makes_batches(data) -> bool:
     """Whether `data` are batches made in Python, neither arrays nor tf.data."""
     return (
-        isinstance(data, keras.utils.PyDataset | DataAdapter)
+        isinstance(data, keras.utils.PyDataset | compat.DataAdapter)
         or hasattr(data, "__next__")
-        or is_torch_dataloader(data)
-        or is_grain_dataset(data)
+        or compat.is_torch_dataloader(data)
+        or compat.is_grain_dataset(data)
     )
 
 
@@ -33,7 +28,7 @@ def as_dataset(data) -> tf.data.Dataset:
     """Returns batches made in Python as a `tf.data.Dataset`, Keras' way."""
     if not makes_batches(data):
         return data
-    adapter = get_data_adapter(data)
+    adapter = compat.get_data_adapter(data)
     dataset = adapter.get_tf_dataset()
     if adapter.num_batches is not None:
         counted = tf.data.experimental.assert_cardinality(adapter.num_batches)
@@ -41,7 +36,7 @@ def as_dataset(data) -> tf.data.Dataset:
     return dataset
 
 
-class MappedBatches(DataAdapter):
+class MappedBatches(compat.DataAdapter):
     """Batches made in Python that pass through a `tf.data.Dataset`.
 
     Workers and `on_epoch_end` of a `PyDataset` are those of Keras.
@@ -53,7 +48,7 @@ class MappedBatches(DataAdapter):
     """
 
     def __init__(self, source, function, shuffle):
-        self._source = get_data_adapter(source, shuffle=shuffle)
+        self._source = compat.get_data_adapter(source, shuffle=shuffle)
         self._function = function
 
     def get_tf_dataset(self):

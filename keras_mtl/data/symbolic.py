@@ -2,7 +2,6 @@
 
 import keras
 import tensorflow as tf
-from keras.src import backend
 
 
 def symbolic(leaf):
@@ -14,7 +13,7 @@ def symbolic(leaf):
     ragged = isinstance(leaf, tf.RaggedTensor | tf.RaggedTensorSpec)
     sparse = isinstance(leaf, tf.SparseTensor | tf.SparseTensorSpec)
     kind = {"ragged": ragged} if ragged else {"sparse": sparse}
-    dtype = backend.standardize_dtype(leaf.dtype)
+    dtype = keras.backend.standardize_dtype(leaf.dtype)
     return keras.KerasTensor(shape, dtype, **kind)
 
 

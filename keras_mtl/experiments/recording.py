@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_mtl import compat
+
 
 class EpochSeeds(keras.callbacks.Callback):
     """Makes dropout a function of seed and epoch.
@@ -23,7 +25,7 @@ class EpochSeeds(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Sets the state of every seed generator of the model."""
-        layers = self.model._flatten_layers()
+        layers = compat.layers_within(self.model)
         generators = [
             layer.seed_generator
             for layer in layers

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from keras_mtl import compat
+
 # Their results have no gradient, or none that could be other than 0.
 WITHOUT_GRADIENT = (
     *("StopGradient", "ZerosLike", "OnesLike", "Shape", "Size", "Rank"),
@@ -151,7 +153,7 @@ def _parents(tensor):
 def _arguments(tensor):
     """Returns the arguments of a call that one of its results reads."""
     op = tensor.op
-    body = op.graph._get_function(op.get_attr("f").name)
+    body = compat.called_function(op)
     if body is None:
         return list(op.inputs)
     graph = body.graph

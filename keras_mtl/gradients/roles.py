@@ -2,6 +2,7 @@
 
 import functools
 
+from keras_mtl import compat
 from keras_mtl.checks import did_you_mean
 from keras_mtl.gradients.reach import trace_reach
 
@@ -156,7 +157,7 @@ def task_scopes(model, scope) -> list[set]:
         return [set()] * len(roles.by_unit)
     if scope == "last_shared_layer":
         return roles.last_shared_layer(model)
-    layers = {layer.name: layer for layer in model._flatten_layers()}
+    layers = {layer.name: layer for layer in compat.layers_within(model)}
     names = (scope,) if isinstance(scope, str) else scope
     for name in names:
         if name not in layers:
@@ -229,7 +230,7 @@ def _task_variables(model):
 def _siblings(model):
     """Returns a dict from variable to all those of its layer, by `id`."""
     return {
-        id(variable): {id(v) for v in layer._trainable_variables}
-        for layer in model._flatten_layers()
-        for variable in layer._trainable_variables
+        id(variable): {id(v) for v in compat.own_trainable(layer)}
+        for layer in compat.layers_within(model)
+        for variable in compat.own_trainable(layer)
     }

@@ -2,6 +2,7 @@
 
 import math
 
+from keras_mtl import compat
 from keras_mtl.gradients import roles
 
 
@@ -51,8 +52,8 @@ def scope_layers(model, scope) -> list[list]:
         )
     owner = {
         id(variable): id(layer)
-        for layer in model._flatten_layers()
-        for variable in layer._trainable_variables
+        for layer in compat.layers_within(model)
+        for variable in compat.own_trainable(layer)
     }
     groups = {}
     for variable in roles.scope_variables(model, scope):

@@ -2,18 +2,14 @@
 
 import keras
 import tensorflow as tf
-from keras.src.metrics.confusion_metrics import (
-    SensitivitySpecificityBase,
-    _ConfusionMatrixConditionCount,
-)
-from keras.src.metrics.iou_metrics import _IoUBase
 
+from keras_mtl import compat
 from keras_mtl.loss_values import BY_ENTRY
 from keras_mtl.masks import align, squeezed
 
 CONFUSION = (
     *(keras.metrics.AUC, keras.metrics.Precision, keras.metrics.Recall),
-    *(SensitivitySpecificityBase, _ConfusionMatrixConditionCount),
+    *(compat.SensitivitySpecificityBase, compat.ConditionCount),
 )
 
 
@@ -52,7 +48,7 @@ def update_aligned(task, metric, label, output, weight, whole):
 
 def _aligned(task, metric, label, output, weight):
     weight = squeezed(weight, label)
-    if isinstance(metric, _IoUBase):
+    if isinstance(metric, compat.IoUBase):
         shape = tf.shape(label)
         like = label
         if not metric.sparse_y_true:
@@ -61,7 +57,7 @@ def _aligned(task, metric, label, output, weight):
         return label, output, tf.broadcast_to(align(weight, like, task), shape)
     if isinstance(metric, CONFUSION):
         return _of_entries(task, metric, label, output, weight)
-    function = getattr(metric, "_fn", None)
+    function = compat.wrapped_function(metric)
     function = getattr(function, "fn", function)
     if function is None or weight.shape.rank < 2:
         return label, output, weight
@@ -69,7 +65,9 @@ def _aligned(task, metric, label, output, weight):
     if entries and function in BY_ENTRY:
         # Their mean over the last axis would hide single labels.
         return label[..., None], output[..., None], weight
-    values = metric._fn(label, output, **metric._fn_kwargs)
+    values = compat.wrapped_function(metric)(
+        label, output, **compat.wrapped_arguments(metric)
+    )
     if values.shape.rank == weight.shape.rank - 1:
         # A row whose value is of all its labels counts if it has them all.
         weight = tf.reduce_min(weight, axis=-1)

@@ -4,14 +4,8 @@ import re
 
 import keras
 import tensorflow as tf
-from keras.src.trainers.compile_utils import (
-    CompileMetrics,
-    MetricsList,
-    get_loss,
-    get_metric,
-)
-from keras.src.utils.naming import to_snake_case
 
+from keras_mtl import compat
 from keras_mtl.checks import check_tasks
 from keras_mtl.logs import METRICS, as_row, means_over_tasks
 from keras_mtl.loss_parts import at_path, is_dict, leaves, part_name
@@ -23,7 +17,7 @@ from keras_mtl.metrics.alignment import update_aligned
 BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
 
 
-class TaskMetrics(CompileMetrics):
+class TaskMetrics(compat.CompileMetrics):
     """The metrics given to `compile`, by task name.
 
     Unlike Keras' own, `metrics` leave out rows whose label is missing, that
@@ -96,7 +90,7 @@ class TaskMetrics(CompileMetrics):
             return
         label = at_path(label, path)
         loss = self._loss(task, path, label, output)
-        self._ignored[task, path] = getattr(loss, "_fn_kwargs", {}).get(
+        self._ignored[task, path] = compat.wrapped_arguments(loss).get(
             "ignore_class"
         )
         if label is None:
@@ -110,11 +104,11 @@ class TaskMetrics(CompileMetrics):
             if takes_class_numbers(loss):
                 label = keras.KerasTensor(output.shape[:-1], "int32")
         name = part_name(task, path)
-        weighted = MetricsList([], output_name=name)
-        plain = MetricsList([], output_name=name)
+        weighted = compat.MetricsList([], output_name=name)
+        plain = compat.MetricsList([], output_name=name)
         for metrics, of in zip((plain, weighted), given, strict=True):
             for metric in of:
-                metrics.metrics.append(get_metric(metric, label, output))
+                metrics.metrics.append(compat.get_metric(metric, label, output))
         self._flat_metrics.append(plain)
         self._flat_weighted_metrics.append(weighted)
         self._places.append((task, path))
@@ -124,7 +118,7 @@ class TaskMetrics(CompileMetrics):
         loss = self._losses.loss_at(task, path)
         if loss is None:
             return None
-        return get_loss(loss, output if label is None else label, output)
+        return compat.get_loss(loss, output if label is None else label, output)
 
     def names(self) -> list[str]:
         """Returns the name of each metric, in the order of History."""
@@ -243,7 +237,7 @@ class TaskMetrics(CompileMetrics):
 
 def _own_name(metric):
     """Returns a metric's name without the number that Keras appends."""
-    name = to_snake_case(type(metric).__name__)
+    name = compat.to_snake_case(type(metric).__name__)
     return name if re.fullmatch(rf"{name}_\d+", metric.name) else metric.name
 
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_mtl import compat
 from keras_mtl.architectures.task_encoder import TaskEncoder
 from keras_mtl.model import MultiTaskModel
 from keras_mtl.testing.trial import ConformanceError
@@ -149,8 +150,8 @@ def close(received, expected, tolerance, what):
 
 def draws_or_counts(model):
     """Whether training differs from inference: dropout, or batch-norm."""
-    layers = model.encoder._flatten_layers()
+    layers = compat.layers_within(model.encoder)
     return any(
-        layer._seed_generators or layer._non_trainable_variables
+        compat.seed_generators(layer) or compat.own_non_trainable(layer)
         for layer in layers
     )

@@ -6,6 +6,7 @@ import inspect
 import keras
 import tensorflow as tf
 
+from keras_mtl import compat
 from keras_mtl.combination import Combination, combination
 from keras_mtl.precision import all_finite, keep_if, stays_finite
 from keras_mtl.signals import MODEL_AXES, SIGNALS
@@ -143,7 +144,7 @@ class Weighter(keras.layers.Layer):
                 synchronization="on_read",
                 name=name,
             )
-        self._track_variable(variable)
+        compat.track_variable(self, variable)
         self._axes[id(variable)] = task_axes
         return variable
 
@@ -252,7 +253,7 @@ class Weighter(keras.layers.Layer):
     def load_own_variables(self, store):
         """Loads the state of each task by its name."""
         order = saved_positions(self, store)
-        variables = self._trainable_variables + self._non_trainable_variables
+        variables = compat.own_variables(self)
         values = saved_values(self, store, variables)
         self.loaded_positions = order
         for variable, value in zip(variables, values, strict=True):

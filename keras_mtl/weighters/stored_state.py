@@ -5,6 +5,8 @@ import json
 import numpy as np
 import tensorflow as tf
 
+from keras_mtl import compat
+
 
 def describe(weighter, store):
     """Writes whose state it is: the class, and the tasks' names."""
@@ -80,10 +82,9 @@ def merged(weighter, store):
         another form.
     """
     saved, own = _read(store, "task_names"), list(weighter.task_names)
-    variables = weighter._trainable_variables
-    variables = variables + weighter._non_trainable_variables
+    variables = compat.own_variables(weighter)
     numbered = sorted(filter(str.isdigit, list(store.keys())), key=int)
-    is_alone = len(weighter._flatten_layers()) == 1
+    is_alone = len(compat.layers_within(weighter)) == 1
     if len(numbered) != len(variables) or not is_alone:
         return None
     common = [task for task in own if task in saved]
