@@ -174,6 +174,11 @@ def leave_undecayed(optimizer, variables, undecayed, like):
     optimizer._exclude_from_weight_decay_cache = {}
 
 
+def forget_values(progbar):
+    """Makes a progress bar show nothing but the values of its next update."""
+    progbar._values, progbar._values_order = {}, []
+
+
 def set_initial_epoch(model, epoch):
     """Makes the next `fit` begin at an epoch; None for the first."""
     model._initial_epoch = epoch

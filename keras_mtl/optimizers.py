@@ -1,6 +1,6 @@
 """Optimizers whose variables change when a weighter does."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import keras
 import tensorflow as tf
@@ -85,6 +85,34 @@ def follow_tasks(optimizer, weighter):
             if slot.name.startswith(prefix) and slot.shape == variable.shape:
                 value = tf.convert_to_tensor(slot).numpy()
                 slot.assign(reordered(value, positions))
+
+
+def slot_names(optimizer, names) -> list[str]:
+    """Returns what each variable of an optimizer belongs to, as a name.
+
+    Args:
+        optimizer: A built Keras optimizer.
+        names: List of pairs, a variable and its name, none of which is the
+            same as another.
+
+    Returns:
+        List of strings, no two alike: the variable's name and that of the
+        slot; or the optimizer's own, such as `"iteration"`.
+    """
+    owners = defaultdict(list)
+    for variable, name in names:
+        owners[variable.path.replace("/", "_") + "_"].append(name)
+    found, seen = [], Counter()
+    for slot in optimizer.variables:
+        number = seen[slot.name]
+        seen[slot.name] += 1
+        prefix = max(filter(slot.name.startswith, owners), key=len, default="")
+        if prefix and number < len(owners[prefix]):
+            # Slots of variables of one name keep the order of these.
+            found.append(f"{owners[prefix][number]}/{slot.name[len(prefix) :]}")
+        else:
+            found.append(f"{slot.name}/{number}")
+    return found
 
 
 def _copy(optimizer):

@@ -57,12 +57,15 @@ class StoredModel(TaskTrainer):
     def save_own_variables(self, store):
         """Saves the state of random layers, which Keras leaves out.
 
-        And the number of epochs finished, where the model is compiled.
+        And the number of epochs finished, where the model is compiled, and
+        which of its variables each slot of the optimizer belongs to.
         """
         super().save_own_variables(store)
         random_state.save(self._parts(), store)
         if self.compiled:
             store["epoch"] = self.epoch.numpy()
+            if self.optimizer.built:
+                partial_loading.describe_slots(self, store)
 
     def load_own_variables(self, store):
         """Loads what `save_own_variables` saved."""

@@ -160,6 +160,17 @@ def test_files(model, tmp_path):
     assert compat.is_exported_name_taken(archive, "variables")
 
 
+def test_a_progress_bar_forgets(capsys):
+    bar = keras.utils.Progbar(2, stateless_metrics=[])
+    bar.update(1, [("old", 1.0)])
+    compat.forget_values(bar)
+    capsys.readouterr()
+    bar.update(2, [("new", 2.0)])
+    line = capsys.readouterr().out
+    assert "new: 2.0" in line
+    assert "old" not in line
+
+
 def test_training(model, strategy):
     compat.set_initial_epoch(model, 2)
     history = model.fit(

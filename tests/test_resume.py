@@ -1,6 +1,7 @@
 """An interrupted run, saved and loaded, goes on bit for bit."""
 
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -113,22 +114,30 @@ def test_weights_saved_with_another_weighter(tmp_path):
         loaded.load_weights(path, skip_mismatch=True)
 
 
-@pytest.mark.parametrize("ending", ["keras", "weights.h5"])
+FEW, MANY = ("stars", "tone"), ("tone", "class", "stars")
+
+
 @pytest.mark.parametrize(
-    ("old", "new"),
+    ("old", "new", "name", "ending"),
     [
-        (("stars", "tone"), ("tone", "class", "stars")),
-        (("tone", "class", "stars"), ("stars", "tone")),
+        (FEW, MANY, "slaw", "weights.h5"),
+        (MANY, FEW, "slaw", "keras"),
+        (FEW, MANY, "smoothed", "keras"),
+        (MANY, FEW, "uncertainty", "weights.h5"),
     ],
 )
 def test_a_task_more_or_less_keeps_the_state_of_the_others(
-    tmp_path, old, new, ending
+    tmp_path, old, new, name, ending
 ):
+    """Heads, weighter, what is inside of it, and slots of the optimizer."""
     path = tmp_path / f"run.{ending}"
 
     def make(tasks, seed):
         losses = {task: LOSSES[task] for task in tasks}
-        return new_model("slaw", seed=seed, model={"tasks": tasks}, loss=losses)
+        weighter = weighters.Smoothed("slaw") if name == "smoothed" else name
+        return new_model(
+            weighter, seed=seed, model={"tasks": tasks}, loss=losses
+        )
 
     def one_step(model):
         x, y = make_data(12, 1)
@@ -138,10 +147,14 @@ def test_a_task_more_or_less_keeps_the_state_of_the_others(
     saved, loaded = make(old, 0), make(new, 5)
     one_step(saved)
     one_step(loaded)
+    one_step(loaded)
     fresh = read(loaded.weighter.variables)
+    fresh_slots = slots(loaded)
     own = read(loaded.heads["class"].weights) if "class" in new else ()
     (saved.save if ending == "keras" else saved.save_weights)(path)
-    with pytest.warns(UserWarning, match="head 'class'.*optimizer") as told:
+    message = r"head 'class'.*optimizer's state of \['class'"
+    message = message if "class" in new else "head 'class' of the file. All"
+    with pytest.warns(UserWarning, match=message) as told:
         loaded.load_weights(path)
     assert sum("Not loaded" in str(w.message) for w in told) == 1
     common = [task for task in new if task in old]
@@ -165,6 +178,14 @@ def test_a_task_more_or_less_keeps_the_state_of_the_others(
             assert after[place] == expected
     if "class" in new:
         np.testing.assert_equal(read(loaded.heads["class"].weights), own)
+    kept = slots(saved)
+    for slot, value in slots(loaded).items():
+        if "log_variance" in slot:
+            places = [saved.task_names.index(task) for task in new]
+            np.testing.assert_equal(value, kept[slot][places])
+        else:
+            theirs = fresh_slots if "class_head" in slot else kept
+            np.testing.assert_equal(value, theirs[slot], err_msg=slot)
     one_step(loaded)  # Goes on.
 
 
@@ -172,6 +193,8 @@ def slots(model):
     """Returns the optimizer's state by name, without the copy's number."""
     variables = model.optimizer.variables
     names = [v.path.partition("/")[2] for v in variables]
+    numbers = r"^multi_task_model_(\d+_)?|(?<=^uncertainty)_\d+"
+    names = [re.sub(numbers, "", name) for name in names]
     return dict(zip(names, read(variables), strict=True))
 
 

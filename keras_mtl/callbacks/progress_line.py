@@ -5,6 +5,8 @@ import math
 import keras
 import numpy as np
 
+from keras_mtl import compat
+
 # So many tasks have columns of their own on a line of a screen.
 MOST_TASKS = 6
 
@@ -47,7 +49,7 @@ class ProgressLine(keras.callbacks.ProgbarLogger):
     def _shown(self, logs):
         if self.progbar is not None:
             # The name of the worst task is part of a key, and may change.
-            self.progbar._values, self.progbar._values_order = {}, []
+            compat.forget_values(self.progbar)
         return shown(logs or {}, self._tasks, self._is_hidden)
 
     def _is_hidden(self, name):

@@ -70,45 +70,77 @@ def owner_of(store):
     return _read(store, "class_name"), _read(store, "task_names")
 
 
+def chain(weighter):
+    """Returns a weighter and those inside of it, from the outermost on."""
+    inside = getattr(weighter, "inside", tuple)
+    return [weighter, *inside()]
+
+
 def merged(weighter, store):
     """Returns what a state of other tasks gives those that both know.
 
     Args:
-        weighter: The `Weighter` that is to take it.
+        weighter: The `Weighter` that is to take it; one inside of it is left
+            out.
         store: Dict-like, as `load_own_variables` is given it.
 
     Returns:
         List of pairs, a variable and its value; None where the state has
         another form.
     """
-    saved, own = _read(store, "task_names"), list(weighter.task_names)
+    own = list(weighter.task_names)
+    saved = _read(store, "task_names") or own
     variables = compat.own_variables(weighter)
     numbered = sorted(filter(str.isdigit, list(store.keys())), key=int)
-    is_alone = len(compat.layers_within(weighter)) == 1
-    if len(numbered) != len(variables) or not is_alone:
+    known = len(compat.layers_within(weighter)) == len(chain(weighter))
+    if len(numbered) != len(variables) or not known:
         return None
-    common = [task for task in own if task in saved]
     pairs = []
     for variable, key in zip(variables, numbered, strict=True):
-        old = np.asarray(store[key])
-        new = tf.convert_to_tensor(variable).numpy().copy()
+        old, new = np.asarray(store[key]), current(variable)
         if old.ndim != new.ndim:
             return None
-        shapes = list(zip(old.shape, new.shape, strict=True))
-        known = weighter._axes.get(id(variable))
-        by_task = [
-            "float" in variable.dtype
-            and shape == (len(saved), len(own))
-            and (known is None or axis in known)
-            for axis, shape in enumerate(shapes)
-        ]
-        sizes = zip(shapes, by_task, strict=True)
-        if any(a != b and not named for (a, b), named in sizes):
-            continue
-        axes = list(zip(new.shape, by_task, strict=True))
-        new[_rows(axes, own, common)] = old[_rows(axes, saved, common)]
-        pairs.append((variable, new))
+        axes = weighter._axes.get(id(variable))
+        if "float" not in variable.dtype:
+            axes = ()
+        value = merged_by_task(old, new, saved, own, axes)
+        if value is not None:
+            pairs.append((variable, value))
     return pairs
+
+
+def current(variable) -> np.ndarray:
+    """Returns a copy of a variable's value."""
+    # Keras cannot convert a variable that is spread over replicas.
+    return tf.convert_to_tensor(variable).numpy().copy()
+
+
+def merged_by_task(old, new, saved, own, axes=None):
+    """Returns an array with the values of other tasks where both know them.
+
+    Args:
+        old: Array of the `saved` tasks.
+        new: Array of the `own` tasks.
+        saved: List of task names.
+        own: List of task names.
+        axes: Tuple of the axes that are indexed by task; by default, all that
+            have as many entries as there are tasks.
+
+    Returns:
+        Array, or `None` where the shapes differ by more than the tasks.
+    """
+    shapes = list(zip(old.shape, new.shape, strict=True))
+    named = [
+        shape == (len(saved), len(own)) and (axes is None or axis in axes)
+        for axis, shape in enumerate(shapes)
+    ]
+    pairs = zip(shapes, named, strict=True)
+    if any(a != b and not by_task for (a, b), by_task in pairs):
+        return None
+    common = [task for task in own if task in saved]
+    sizes = list(zip(new.shape, named, strict=True))
+    new[_rows(sizes, own, common)] = old[_rows(sizes, saved, common)]
+    return new
 
 
 def _rows(axes, tasks, common):
