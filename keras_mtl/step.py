@@ -81,20 +81,27 @@ class Step:
         )
         self._scope = self._needs = None
 
-    def forward(self, data, training=True):
-        """Returns the `TaskGradients` of a batch `(x, y, sample_weight)`."""
+    def forward(self, data, training=True, support=None):
+        """Returns the `TaskGradients` of a batch `(x, y, sample_weight)`.
+
+        Args:
+            data: The batch.
+            training: Boolean, passed to the layers.
+            support: `TaskGradients` of the batch that the update was made of,
+                where this one is read with it.
+        """
         batch = keras.utils.unpack_x_y_sample_weight(data)
         if self._needs is None:
             common = self._model.has_common_representation(batch[0])
             self._scope = resolve_scope(self._weighter, common)
             self._rest_if_nothing_is_shared()
             self._read_learning_rate()
+        late = support is not None and distribution.num_replicas() > 1
+        scale = self._scale
+        if late:  # Of sums, not means: they would leave the range of float16.
+            scale /= tf.maximum(support.totals.rows, 1.0)
         return TaskGradients(
-            self._model,
-            batch,
-            training=training,
-            scale=self._scale,
-            scope=self._scope,
+            *(self._model, batch, training, scale, self._scope, late)
         )
 
     def _rest_if_nothing_is_shared(self):
@@ -192,7 +199,7 @@ class Step:
             return
         query = again = None
         if data.query is not None:
-            query = self.forward(data.query, training=False)
+            query = self.forward(data.query, False, batch)
         if self._again is not None:
             again = self._again.run(lambda: self.forward(data.support))
         signals = self._measure(self._observes, batch, query, again)

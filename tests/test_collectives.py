@@ -9,9 +9,9 @@ from keras_mtl import MultiTaskModel
 from keras_mtl.gradients.packing import sum_of_columns
 
 # Totals of the losses, whether gradients are finite, the update, and what the
-# weighter reads: of the query batch, totals of its own.
+# weighter reads; of the query batch, its totals go with the gradients.
 SUMS = {"uniform": 3, "mgda": 4, "gradnorm": 4, "pcgrad": 4}
-SUMS |= {"meta_weighting": 5}
+SUMS |= {"meta_weighting": 4}
 
 
 def model_of(num_tasks, weighter):

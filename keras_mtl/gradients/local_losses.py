@@ -112,6 +112,45 @@ class Totals(NamedTuple):
     own: tf.Tensor
 
 
+class ReplicaSums:
+    """What replicas add up, alone or together with something else.
+
+    Args:
+        local: `(n,)` float32, of this replica.
+    """
+
+    def __init__(self, local):
+        self.local, self._summed = local, None
+
+    @property
+    def pending(self) -> bool:
+        """Whether they are still to be summed."""
+        return self._summed is None
+
+    def set(self, summed):
+        """Takes the sums that were sent with something else."""
+        self._summed = summed
+
+    def get(self):
+        """Returns the sums over all replicas."""
+        if self._summed is None:
+            self._summed = distribution.all_sum(self.local)
+        return self._summed
+
+
+def packed(local, rows, own):
+    """Returns the `ReplicaSums` that `Totals` are made of.
+
+    Args:
+        local: `TaskSums` or `PartSums` of this replica.
+        rows: Integer scalar, its number of rows.
+        own: Float scalar, its layers' own losses.
+    """
+    sums, counts = (tf.convert_to_tensor(v) for v in (local.sums, local.counts))
+    others = [tf.cast(rows, tf.float32), own / distribution.num_replicas()]
+    return ReplicaSums(tf.concat([sums, counts, others], axis=0))
+
+
 def global_totals(local, rows, own):
     """Returns this replica's losses, and what all have together.
 
@@ -124,27 +163,48 @@ def global_totals(local, rows, own):
         The differentiable values that `LocalLosses` takes, and `Totals`,
         without gradients.
     """
-    sums, counts = (tf.convert_to_tensor(v) for v in (local.sums, local.counts))
-    others = [tf.cast(rows, tf.float32), own / distribution.num_replicas()]
-    totals = distribution.all_sum(tf.concat([sums, counts, others], axis=0))
-    size = sums.shape[0]
-    sums, counts, others = tf.split(tf.stop_gradient(totals), [size, size, 2])
-    divided = tf.logical_and(counts > 0.0, local.divides)
-    denominators = tf.where(divided, counts, 1.0)
+    sums = packed(local, rows, own)
+    return divided(local, sums), totals_of(local, sums)
+
+
+def divided(local, sums):
+    """Returns this replica's losses, which `LocalLosses` take."""
+    divisors = denominators(local, sums)
     if isinstance(local.sums, list):
-        pairs = zip(local.sums, tf.unstack(denominators), strict=True)
+        pairs = zip(local.sums, tf.unstack(divisors), strict=True)
         values = [total / divisor for total, divisor in pairs]
     else:
-        values = [local.sums / denominators]
-    losses = part_losses = sums / denominators
+        values = [local.sums / divisors]
+    return _by_owner(values, local) if isinstance(local, PartSums) else values
+
+
+def undivided(local):
+    """Returns the same before the division, or `None` if it is none by task."""
+    if isinstance(local, PartSums):
+        return None
+    return local.sums if isinstance(local.sums, list) else [local.sums]
+
+
+def denominators(local, sums):
+    """Returns what the replicas' sums are divided by, `(P,)`."""
+    _, counts, _ = _split(local, sums)
+    return tf.where(tf.logical_and(counts > 0.0, local.divides), counts, 1.0)
+
+
+def totals_of(local, sums):
+    """Returns the `Totals`, without gradients."""
+    totals, counts, others = _split(local, sums)
+    losses = part_losses = totals / denominators(local, sums)
     present = tf.cast(counts > 0.0, tf.float32)
     if isinstance(local, PartSums):
-        values = _by_owner(values, local)
         losses = sum_of_parts(part_losses, local.owners, local.weights)
         present = tf.math.segment_max(present, local.owners)
-    return values, Totals(
-        part_losses, counts, losses, present, *tf.unstack(others)
-    )
+    return Totals(part_losses, counts, losses, present, *tf.unstack(others))
+
+
+def _split(local, sums):
+    size = tf.convert_to_tensor(local.sums).shape[0]
+    return tf.split(tf.stop_gradient(sums.get()), [size, size, 2])
 
 
 def _by_owner(values, local):

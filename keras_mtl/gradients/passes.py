@@ -12,13 +12,15 @@ class PassPerTask:
 
     Args:
         losses: `LocalLosses`.
+        sums: `ReplicaSums` of the batch, sent with the gradients if they are
+            pending.
 
     Attributes:
         at_hand: Dict from `id(source)` to the K gradients on this replica.
     """
 
-    def __init__(self, losses):
-        self._losses = losses
+    def __init__(self, losses, sums):
+        self._losses, self._sums = losses, sums
         self.at_hand, self._summed = {}, {}
 
     def pull(self, sources, scopes=None):
@@ -87,7 +89,11 @@ def _sum_over_replicas(batches, sources):
     columns = [batch.at_hand[id(source)] for batch, source in pairs]
     # Of a representation, each replica has other rows.
     if isinstance(pairs[0][1], keras.Variable):
+        late = [batch._sums for batch in batches if batch._sums.pending]
+        columns += [[sums.local] for sums in late]
         columns = sum_of_columns(columns)
+        for sums in reversed(late):
+            sums.set(columns.pop()[0])
     for (batch, source), column in zip(pairs, columns, strict=True):
         batch._summed[id(source)] = column
 

@@ -9,9 +9,10 @@ from keras_mtl import distribution
 from keras_mtl.architectures.fitting import check_separate
 from keras_mtl.data.symbolic import as_tensor
 from keras_mtl.gradients import roles
+from keras_mtl.gradients.batch_totals import BatchTotals
 from keras_mtl.gradients.by_layer import GradientsByLayer
 from keras_mtl.gradients.in_full import GradientsInFull
-from keras_mtl.gradients.local_losses import LocalLosses, global_totals
+from keras_mtl.gradients.local_losses import LocalLosses
 from keras_mtl.gradients.passes import PassPerTask
 from keras_mtl.gradients.representation import (
     RepresentationGradients,
@@ -23,7 +24,7 @@ from keras_mtl.gradients.uses import Uses
 from keras_mtl.separate import num_rows
 
 
-class TaskGradients(GradientsInFull, GradientsByLayer):
+class TaskGradients(BatchTotals, GradientsInFull, GradientsByLayer):
     """One forward pass, and the backward passes that are asked of it.
 
     Gradients stay local to the replica and are multiplied by the optimizer's
@@ -43,22 +44,22 @@ class TaskGradients(GradientsInFull, GradientsByLayer):
         scale: Float scalar, the optimizer's loss scale.
         scope: String, whose gradients of single tasks will be asked for, or
             `None`.
+        late: Boolean. Whether losses and numbers of labels are summed over
+            the replicas no earlier than `gramian(scope, other)`, with the
+            tasks' gradients.
 
-    Attributes:
+    Attributes, beside those of `BatchTotals`:
         outputs: Predictions, a dict by task name or stacked.
         labels: Labels, arranged alike.
         sample_weight: Weights, arranged alike, or `None`.
-        losses: `(K,)` float32, global mean loss of each task.
-        present: `(K,)` float32, 1 for a task with a label.
-        totals: `Totals`, losses and numbers of labels by part, and of rows.
         loss_weights: `(K,)` float32, those given to `compile`.
-        regularisation: Float scalar, the layers' own losses, the mean over
-            replicas, and the discriminator's, weighted.
         discriminator_loss: Float scalar, global and not weighted; 0 where
             none is trained.
     """
 
-    def __init__(self, model, batch, training, scale=1.0, scope=None):
+    def __init__(
+        self, model, batch, training, scale=1.0, scope=None, late=False
+    ):
         x, y, sample_weight = (
             keras.tree.map_structure(as_tensor, part) for part in batch
         )
@@ -85,26 +86,24 @@ class TaskGradients(GradientsInFull, GradientsByLayer):
             self._separate = model.is_separate(x)
             parts = x.values() if self._separate else [x]
             rows = sum(num_rows(keras.tree.flatten(p)[0]) for p in parts)
-            values, self.totals = global_totals(local, rows, own)
-            self.regularisation = self.totals.own
+            values = self.add_up(local, rows, own, late)
             self.discriminator_loss = tf.constant(0.0)
             if training and model.discriminator is not None:
                 check_separate(model, x)
                 found = model.discriminator.losses_of(shared)
                 self.discriminator_loss, adversarial = found
-                self.regularisation += tf.stop_gradient(adversarial)
+                self.adversarial = tf.stop_gradient(adversarial)
                 own += adversarial
             self._local = LocalLosses(
                 *(tape, values, len(model.task_names), own, scale),
                 distribution.num_replicas(),
                 None if model.has_task_encoder else model.arrangement.owners(x),
             )
-        self._passes = PassPerTask(self._local)
+        self._passes = PassPerTask(self._local, self.sums)
         self._tensors, self._leaves = cut.floating()
         self._own = cut.own if hasattr(cut.own, "shape") else None
         if self._uses is not None:
             self._uses.note(self._leaves)
-        self.losses, self.present = self.totals.losses, self.totals.present
 
     def combined(self, weights, variables, of_heads=None):
         """Returns this replica's share of the gradient of the objective.
@@ -150,7 +149,7 @@ class TaskGradients(GradientsInFull, GradientsByLayer):
         theirs = None if other is None else other._split(scope)
         passes = None if other is None else other._passes
         total = self._passes.products(split.rest, passes, self._scopes(scope))
-        return (total + split.products(theirs)) / scale
+        return self.divided_rows(total + split.products(theirs)) / scale
 
     def norms(self, scope):
         """Returns the `(K,)` norms of the tasks' gradients."""
