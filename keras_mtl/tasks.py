@@ -227,7 +227,15 @@ def _owners(parts):
 
 def sum_of_parts(losses, owners, weights) -> tf.Tensor:
     """Returns each task's weighted sum of the `(P,)` losses of its parts."""
-    return tf.math.segment_sum(losses * as_vector(weights), owners)
+    # XLA knows the unsorted kind only.
+    return tf.math.unsorted_segment_sum(
+        losses * as_vector(weights), owners, max(owners) + 1
+    )
+
+
+def largest_of_parts(values, owners) -> tf.Tensor:
+    """Returns each task's largest of the `(P,)` values of its parts."""
+    return tf.math.unsorted_segment_max(values, owners, max(owners) + 1)
 
 
 def check_nested(task, what, given, output):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from keras_mtl import distribution
-from keras_mtl.tasks import PartSums, sum_of_parts
+from keras_mtl.tasks import PartSums, largest_of_parts, sum_of_parts
 
 
 class LocalLosses:
@@ -198,7 +198,7 @@ def totals_of(local, sums):
     present = tf.cast(counts > 0.0, tf.float32)
     if isinstance(local, PartSums):
         losses = sum_of_parts(part_losses, local.owners, local.weights)
-        present = tf.math.segment_max(present, local.owners)
+        present = largest_of_parts(present, local.owners)
     return Totals(part_losses, counts, losses, present, *tf.unstack(others))
 
 

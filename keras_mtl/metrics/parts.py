@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_mtl.tasks import sum_of_parts
+from keras_mtl.tasks import largest_of_parts, sum_of_parts
 
 
 class Parts:
@@ -32,7 +32,7 @@ class Parts:
     def present(self, counts):
         """Returns `(K,)` booleans, whether a task has a label."""
         if self._owners is not None:
-            counts = tf.math.segment_max(counts, self._owners)
+            counts = largest_of_parts(counts, self._owners)
         return counts > 0.0
 
     def losses(self, sums, counts) -> list:
