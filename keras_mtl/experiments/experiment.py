@@ -10,6 +10,10 @@ from keras_mtl.experiments.identity import identity
 from keras_mtl.weighters import Weighter
 
 SETS = ("train", "test", "validation")
+# Of a setting that earlier runs did not have: their configuration is that of
+# its default, which is not written.
+LATER = {"later": True}
+QUERIES = ("split", "rotation", "validation")
 
 
 class Parts(NamedTuple):
@@ -78,6 +82,10 @@ class Experiment:
         learning_rate: Float, above 0.
         query_split: Float between 0 and 1, both excluded, share of each task's
             training rows that a bilevel weighter learns from.
+        query: String, which rows these are: `"split"`, the same in all epochs;
+            `"rotation"`, others in each epoch, so that all rows train; or
+            `"validation"`, the rows that choose the epoch, so that all
+            training rows train in every epoch.
         tasks: Tuple of names, to train some of the tasks only.
 
     Raises:
@@ -112,6 +120,7 @@ class Experiment:
     batch_size: int = 32
     learning_rate: float = 1e-3
     query_split: float = 0.1
+    query: str = dataclasses.field(default="split", metadata=LATER)
     tasks: tuple | None = None
 
     def __post_init__(self):
@@ -122,6 +131,7 @@ class Experiment:
             learning_rate=above("learning_rate", self.learning_rate, 0.0),
             query_split=fraction("query_split", self.query_split),
         )
+        one_of("query", self.query, QUERIES)
         self._check_tasks(self.all_tasks)
         classes = {c.__name__: n for n, c in weighters.CATALOGUE.items()}
         self._set(weighter=classes.get(self.weighter, self.weighter))
@@ -170,15 +180,18 @@ class Experiment:
         return x, {task: y[task] for task in self.tasks}, *weights
 
     def _check_tasks(self, known):
-        if self.tasks is None:
-            return
-        if not isinstance(self.tasks, list | tuple) or not self.tasks:
+        if self.tasks is not None:
+            self._check_names("tasks", self.tasks, known)
+
+    @staticmethod
+    def _check_names(argument, names, known):
+        if not isinstance(names, list | tuple) or not names:
             raise ValueError(
-                "Argument `tasks` must be names of tasks, at least one. "
-                f"Received: tasks={self.tasks!r}"
+                f"Argument `{argument}` must be names of tasks, at least one. "
+                f"Received: {argument}={names!r}"
             )
-        for task in self.tasks if known else ():
-            one_of("tasks", task, known)
+        for task in names if known else ():
+            one_of(argument, task, known)
 
     def load(self) -> Parts:
         """Returns the data of all tasks."""
@@ -229,6 +242,10 @@ class Experiment:
     def config(self) -> dict:
         """Returns all that decides the result, for JSON."""
         config = {"experiment": self.name, **dataclasses.asdict(self)}
+        for field in dataclasses.fields(self):
+            later = field.metadata.get("later")
+            if later and config[field.name] == field.default:
+                del config[field.name]
         for name, value in config.items():
             if isinstance(value, Path):
                 # The same file may have another path next time.

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_mtl.data import SupportQuery, support_query_split
+from keras_mtl.data.rotation import rotations
 from keras_mtl.experiments.batches import epoch_batches, steps_per_epoch
 from keras_mtl.experiments.diagnostics import Diagnostics
 from keras_mtl.experiments.folder import METRICS, RunFolder
@@ -106,13 +107,9 @@ def fit(experiment, model, parts, recorder, callbacks=(), diagnose=False):
     """
     if recorder.epochs_done >= experiment.epochs:
         return
-    data = SupportQuery(parts.train, None)
+    data, rotating = SupportQuery(parts.train, None), None
     if reads_query(model.weighter):
-        data = support_query_split(
-            *parts.train,
-            query_split=experiment.query_split,
-            seed=experiment.seed,
-        )
+        data, rotating = _with_query(experiment, parts)
     batches = epoch_batches(
         data,
         experiment.batch_size,
@@ -121,6 +118,7 @@ def fit(experiment, model, parts, recorder, callbacks=(), diagnose=False):
         experiment.seed,
         experiment.separate,
         experiment.augment,
+        rotating,
     )
     # What they add to the logs is recorded.
     measures = []
@@ -131,7 +129,7 @@ def fit(experiment, model, parts, recorder, callbacks=(), diagnose=False):
         epochs=experiment.epochs,
         initial_epoch=recorder.epochs_done,
         steps_per_epoch=steps_per_epoch(
-            data.support, experiment.batch_size, experiment.separate
+            data.support, experiment.batch_size, experiment.separate, rotating
         ),
         validation_data=parts.validation,
         validation_batch_size=experiment.evaluation_batch,
@@ -144,3 +142,23 @@ def fit(experiment, model, parts, recorder, callbacks=(), diagnose=False):
         ],
         verbose=0,
     )
+
+
+def _with_query(experiment, parts):
+    """Returns the `SupportQuery`, and the rotation of its support or None."""
+    if experiment.query == "validation":
+        if parts.validation is None:
+            raise ValueError(
+                f"The experiment {experiment.name!r} has no validation rows. "
+                "Pass query='split' or query='rotation'."
+            )
+        return SupportQuery(parts.train, parts.validation), None
+    share, seed = experiment.query_split, experiment.seed
+    if experiment.query == "split":
+        return support_query_split(
+            *parts.train, query_split=share, seed=seed
+        ), None
+    _, y, *weight = parts.train
+    separate = experiment.separate
+    rotating = rotations(y, *(weight or [None]), share, seed, separate)
+    return SupportQuery(parts.train, None), rotating

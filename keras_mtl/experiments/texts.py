@@ -9,7 +9,7 @@ import keras
 
 from keras_mtl import MultiTaskModel
 from keras_mtl.architectures import SharedPrivate, TaskDiscriminator
-from keras_mtl.checks import at_least, between, integer, one_of
+from keras_mtl.checks import at_least, between, integer, one_of, probability
 from keras_mtl.datasets.glove import PACKAGE, words_beside
 from keras_mtl.experiments.bert import (
     FEWEST_TOKENS,
@@ -18,12 +18,14 @@ from keras_mtl.experiments.bert import (
     bert_recipe,
 )
 from keras_mtl.experiments.classification import ClassificationExperiment
-from keras_mtl.experiments.experiment import Parts, existing
+from keras_mtl.experiments.differing import differing_tasks
+from keras_mtl.experiments.experiment import LATER, Parts, existing
 from keras_mtl.experiments.identity import checksum, identity
 from keras_mtl.experiments.text_encoders import (
     FEWEST_WORDS,
+    averaged_recipe,
+    encoded,
     text_cnn_recipe,
-    token_ids,
 )
 
 DEFAULT_PRESET = "bert_base_en"
@@ -40,7 +42,9 @@ class TextExperiment(ClassificationExperiment):
         data: Path of the archive of the texts; downloaded without it.
         glove: Path of GloVe vectors, or the name of their package; without it
             words start at random.
-        encoder: String, kind of encoder: `"text_cnn"` or `"bert"`.
+        encoder: String, kind of encoder: `"text_cnn"`, `"bert"`, or
+            `"averaged"`, a hidden layer on the mean of a text's GloVe vectors,
+            which stay as they are: seconds for a run.
         preset: String, the pretrained BERT, as in `bert_recipe`;
             `bert_base_en` by default.
         num_tokens: Integer, words (of BERT: tokens, at least 3) of a text that
@@ -67,12 +71,14 @@ class TextExperiment(ClassificationExperiment):
     # Settings that other encoders do not read.
     encoder_settings: ClassVar[dict] = {
         "text_cnn": ("glove", "vocabulary_size"),
+        "averaged": ("glove", "vocabulary_size"),
         "bert": ("preset",),
     }
     # Settings that depend on the encoder where they are not given; rows of all
     # tasks together.
     encoder_defaults: ClassVar[dict] = {
         "text_cnn": {"learning_rate": 1e-3, "rows": 256, "dropout": 0.5},
+        "averaged": {"learning_rate": 1e-3, "rows": 256, "dropout": 0.0},
         "bert": {"learning_rate": 2e-5, "rows": 32, "dropout": 0.1},
     }
 
@@ -88,6 +94,9 @@ class TextExperiment(ClassificationExperiment):
     architecture: str = "shared"
     discriminator: float = 0.0
     threshold: float | None = None
+    label_noise: float = dataclasses.field(default=0.0, metadata=LATER)
+    kept_rows: float = dataclasses.field(default=1.0, metadata=LATER)
+    differing: tuple | None = dataclasses.field(default=None, metadata=LATER)
 
     def __post_init__(self):
         one_of("encoder", self.encoder, self._recipes())
@@ -97,6 +106,7 @@ class TextExperiment(ClassificationExperiment):
         super().__post_init__()
         self._check_encoder()
         self._check_adversary()
+        self._check_differing()
         installed = str(self.glove) == PACKAGE
         self._set(
             data=existing("data", self.data),
@@ -105,6 +115,11 @@ class TextExperiment(ClassificationExperiment):
         self._glove_words()  # Raises if there are none.
 
     def _check_encoder(self):
+        if self.encoder == "averaged" and self.glove is None:
+            raise ValueError(
+                "The encoder 'averaged' is a mean of GloVe vectors. Pass "
+                f"glove=..., a file of them or {PACKAGE!r}."
+            )
         fewest_tokens = FEWEST_TOKENS if self.encoder == "bert" else 1
         self._set(
             num_tokens=integer("num_tokens", self.num_tokens, fewest_tokens),
@@ -118,8 +133,9 @@ class TextExperiment(ClassificationExperiment):
                 "Argument `preset` must be the name of a preset or the path "
                 f"of a folder, a string. Received: preset={self.preset!r}"
             )
-        for encoder, names in self.encoder_settings.items():
-            for name in names if encoder != self.encoder else ():
+        read = self.encoder_settings[self.encoder]
+        for names in self.encoder_settings.values():
+            for name in {*names}.difference(read):
                 default = self.__dataclass_fields__[name].default
                 if getattr(self, name) != default:
                     raise ValueError(
@@ -140,6 +156,24 @@ class TextExperiment(ClassificationExperiment):
                 "there is none. Pass discriminator=0.05 as well."
             )
 
+    def _check_differing(self):
+        noise = probability("label_noise", self.label_noise)
+        self._set(label_noise=noise)
+        self._set(kept_rows=at_least("kept_rows", self.kept_rows, 0.0))
+        if not 0.0 < self.kept_rows <= 1.0:
+            raise ValueError(
+                "Argument `kept_rows` must be above 0 and at most 1. "
+                f"Received: kept_rows={self.kept_rows!r}"
+            )
+        if self.differing is None:
+            return
+        self._check_names("differing", self.differing, self.all_tasks)
+        if not noise and self.kept_rows == 1.0:
+            raise ValueError(
+                "Argument `differing` has no effect without `label_noise` or "
+                "`kept_rows`. Leave it out."
+            )
+
     def load_texts(self, archive):
         """Returns `{set: {task: (texts, labels)}}`, split by the seed.
 
@@ -151,12 +185,20 @@ class TextExperiment(ClassificationExperiment):
     def load(self):
         """Reads the texts and turns them into token ids."""
         sets = self.load_texts(None if self.data is None else str(self.data))
+        sets = differing_tasks(
+            sets,
+            self.all_tasks[::2] if self.differing is None else self.differing,
+            self.label_noise,
+            self.kept_rows,
+            self.num_classes,
+            self.seed,
+        )
         texts = [text for texts, _ in sets["train"].values() for text in texts]
         recipe = self._recipes()[self.encoder](texts)
         parts = {
             name: (
                 {
-                    task: token_ids(recipe.preprocessing, texts.tolist())
+                    task: encoded(recipe.preprocessing, texts.tolist())
                     for task, (texts, _) in own.items()
                 },
                 {task: labels for task, (_, labels) in own.items()},
@@ -201,6 +243,13 @@ class TextExperiment(ClassificationExperiment):
                 self.vocabulary_size,
                 self.dropout,
                 self.seed,
+            ),
+            "averaged": lambda texts: averaged_recipe(
+                texts,
+                str(self.glove),
+                self.num_tokens,
+                self.vocabulary_size,
+                self.dropout,
             ),
             "bert": lambda texts: bert_recipe(
                 texts,
