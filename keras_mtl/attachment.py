@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from keras_mtl import compat, distribution, optimizers
 from keras_mtl.gradients.sizes import bind_to_scope
+from keras_mtl.optimizer_steps import check_form
+from keras_mtl.signals import differentiates_step
 
 
 def attach(model, weighter):
@@ -79,6 +81,8 @@ def build_optimizer(model):
     """
     bind_to_scope(model)
     distribution.check_optimizer(model.optimizer)
+    if differentiates_step(model.weighter):
+        check_form(model.optimizer, type(model.weighter).__name__)
     optimizer = optimizers.build(
         model.optimizer,
         model.trainable_variables,

@@ -54,8 +54,8 @@ def learning_rate(optimizer, variables, asking) -> tf.Tensor:
     """
     (part, *others) = parts_of(optimizer)
     if others:
-        selected = compat.optimizer_map(inner_optimizer(optimizer))
-        movers = {id(part): part for part in map(selected, variables())}
+        movers = [mover(optimizer, variable) for variable in variables()]
+        movers = {id(part): part for part in movers}
         if len(movers) > 1:
             names = [mover.name for mover in movers.values()]
             raise ValueError(
@@ -67,6 +67,14 @@ def learning_rate(optimizer, variables, asking) -> tf.Tensor:
         (part,) = movers.values()
     # A copy: a schedule moves on with the update.
     return tf.identity(tf.convert_to_tensor(part.learning_rate))
+
+
+def mover(optimizer, variable):
+    """Returns the optimizer that moves a variable: one of several, perhaps."""
+    (part, *others) = parts_of(optimizer)
+    if not others:
+        return part
+    return compat.optimizer_map(inner_optimizer(optimizer))(variable)
 
 
 def follow_tasks(optimizer, weighter):

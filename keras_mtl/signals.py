@@ -60,6 +60,7 @@ class Signal(NamedTuple):
         batches: Frozenset of `"support"`, `"query"` and `"support again"` (at
             the new parameters): whose losses or gradients are read.
         of_gradients: Boolean. Whether it is made of tasks' gradients.
+        of_step: Boolean. Whether it differentiates the optimizer's step.
     """
 
     axes: tuple[str, ...]
@@ -69,6 +70,7 @@ class Signal(NamedTuple):
     measure: Callable[[Sources], tf.Tensor]
     batches: frozenset[str] = frozenset()
     of_gradients: bool = False
+    of_step: bool = False
 
     def shape(self, num_tasks: int, sizes=None) -> tuple[int, ...]:
         """Returns the static shape for `num_tasks` tasks.
@@ -104,6 +106,10 @@ def _split_gramian(sources):
 def _query_support_gramian(sources):
     gramian = sources.query.gramian(sources.scope, sources.support)
     return gramian * sources.fixed
+
+
+def _query_loss_falls(sources):
+    return sources.query.falls(sources.scope, sources.support) * sources.fixed
 
 
 PER_TASK, PER_PAIR = ("task",), ("task", "task")
@@ -222,6 +228,19 @@ SIGNALS = {
         SUPPORT | QUERY,
         of_gradients=True,
     ),
+    "query_loss_falls": Signal(
+        PER_PAIR,
+        AFTER,
+        "as `query_support_gramian` by backward passes per task; of tables, "
+        "the optimizer's state in the rows at hand",
+        "row t, column j: by how much a unit more of task j's weight in the "
+        "update, as the optimizer makes it, lowers task t's query loss at the "
+        "new parameters; to first order, momentum's later steps left out",
+        _query_loss_falls,
+        SUPPORT | QUERY,
+        of_gradients=True,
+        of_step=True,
+    ),
     "learning_rate": Signal(
         (),
         AFTER,
@@ -258,6 +277,11 @@ def keeps_gradients(weighter) -> bool:
     """Whether `observe` reads the gradients that led to the update."""
     observed = [SIGNALS[name] for name in weighter.observes]
     return any(s.of_gradients and "support" in s.batches for s in observed)
+
+
+def differentiates_step(weighter) -> bool:
+    """Whether `observe` reads the derivative of the optimizer's step."""
+    return any(SIGNALS[name].of_step for name in weighter.observes)
 
 
 def resolve_scope(weighter, common: bool):

@@ -1,5 +1,6 @@
 """One training step: losses, signals, weights, update, observation."""
 
+import functools
 import warnings
 
 import keras
@@ -9,6 +10,7 @@ from keras_mtl import compat, distribution, optimizers
 from keras_mtl.combination import Combination
 from keras_mtl.data.support_query import SupportQuery
 from keras_mtl.gradients import TaskGradients, roles
+from keras_mtl.optimizer_steps import StepBefore
 from keras_mtl.precision import (
     all_finite,
     first_not_finite,
@@ -17,6 +19,7 @@ from keras_mtl.precision import (
     parts_of,
 )
 from keras_mtl.signals import (
+    differentiates_step,
     keeps_gradients,
     measure,
     reads_again,
@@ -165,11 +168,16 @@ class Step:
     def combine(self, batch, weights, own):
         """Returns the gradient of each trainable variable, or `None`."""
         if self._observes and keeps_gradients(self._weighter):
-            batch.keep(self._scope)
+            batch.keep(self._scope, differentiates_step(self._weighter))
         rest = [v for v in self._variables if id(v) not in own]
         pulled = batch.combined(weights.shared, rest, weights.heads)
         found = {id(v): g for v, g in zip(rest, pulled, strict=True)} | own
         found |= batch.finely_combined(weights, self._scope)
+        if self._observes and differentiates_step(self._weighter):
+            before = functools.partial(
+                StepBefore, self._optimizer, applied=found
+            )
+            batch.keep_step(self._scope, weights, before)
         return [found[id(v)] for v in self._variables]
 
     def first_not_finite(self, gradients):

@@ -14,14 +14,16 @@ class PassPerTask:
         losses: `LocalLosses`.
         sums: `ReplicaSums` of the batch, sent with the gradients if they are
             pending.
+        summed: Dict from `id(source)` to the K gradients of all replicas, of
+            the sources for which they are known.
 
     Attributes:
         at_hand: Dict from `id(source)` to the K gradients on this replica.
     """
 
-    def __init__(self, losses, sums):
+    def __init__(self, losses, sums, summed=None):
         self._losses, self._sums = losses, sums
-        self.at_hand, self._summed = {}, {}
+        self.at_hand, self._summed = {}, dict(summed or {})
 
     def pull(self, sources, scopes=None):
         """Returns for each source the K tasks' gradients on this replica.
@@ -83,9 +85,9 @@ def _sum_over_replicas(batches, sources):
     }
     if not pending:
         return
-    for batch in batches:
-        batch.pull(sources)
     pairs = list(pending.values())
+    for batch in {id(batch): batch for batch, _ in pairs}.values():
+        batch.pull(sources)
     columns = [batch.at_hand[id(source)] for batch, source in pairs]
     # Of a representation, each replica has other rows.
     if isinstance(pairs[0][1], keras.Variable):

@@ -10,6 +10,7 @@ from keras_mtl.architectures.fitting import check_separate
 from keras_mtl.data.symbolic import as_tensor
 from keras_mtl.gradients import roles
 from keras_mtl.gradients.batch_totals import BatchTotals
+from keras_mtl.gradients.between_batches import BetweenBatches
 from keras_mtl.gradients.by_layer import GradientsByLayer
 from keras_mtl.gradients.in_full import GradientsInFull
 from keras_mtl.gradients.local_losses import LocalLosses
@@ -24,7 +25,9 @@ from keras_mtl.gradients.uses import Uses
 from keras_mtl.separate import num_rows
 
 
-class TaskGradients(BatchTotals, GradientsInFull, GradientsByLayer):
+class TaskGradients(
+    BatchTotals, BetweenBatches, GradientsInFull, GradientsByLayer
+):
     """One forward pass, and the backward passes that are asked of it.
 
     Gradients stay local to the replica and are multiplied by the optimizer's
@@ -162,14 +165,6 @@ class TaskGradients(BatchTotals, GradientsInFull, GradientsByLayer):
             squares += split.squared_norms()
         # Rounding may leave less than nothing of a vanishing gradient.
         return tf.sqrt(tf.maximum(squares, 0.0)) / self._scale
-
-    def keep(self, scope):
-        """Computes what `gramian` takes of `other`, before an update."""
-        if scope == "representation":
-            return  # Refused by `gramian`.
-        split = self._split(scope, between_batches=True)
-        self._passes.pull(split.rest)
-        split.keep()
 
     @functools.cached_property
     def _representation_pass(self):

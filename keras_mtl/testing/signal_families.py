@@ -107,6 +107,7 @@ def _value(name, num_tasks, step, family):
         "query_losses": query_losses,
         "gradient_norms": np.linalg.norm(gradients, axis=1),
         "query_support_gramian": query_gradients @ gradients.T,
+        "query_loss_falls": 1e-3 * query_gradients @ gradients.T,
     }
     by_rank = {0: 1.0, 1: losses, 2: gradients @ gradients.T}
     value = values.get(name, by_rank.get(len(SIGNALS[name].axes)))

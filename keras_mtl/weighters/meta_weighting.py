@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_mtl.checks import above
+from keras_mtl.checks import above, one_of
 from keras_mtl.weighters.min_norm import MinNormWeighter
 
 
@@ -36,6 +36,12 @@ class MetaWeighting(MinNormWeighter):
             left as it is).
         scope: String, whose gradients; see `GradientWeighter`. By default
             `"all"`.
+        through: String, of which step the hypergradient is: `"sgd"`, as
+            published, learning rate times gradient, whatever the optimizer; or
+            `"optimizer"`, the step that it takes in truth: SGD with momentum,
+            Adam or AdamW, coordinate by coordinate from its state. What
+            momentum carries into later steps is left out. With shared inputs
+            this takes a backward pass per task.
         **kwargs: `max_iterations` and `tolerance`, as in `MinNormWeighter`.
 
     Call arguments:
@@ -45,6 +51,9 @@ class MetaWeighting(MinNormWeighter):
             and task j's support gradient at the old ones.
         learning_rate: Float32 scalar, for `observe`. The learning rate of the
             update.
+        query_loss_falls: `(K, K)` float32, for `observe`, in place of these
+            two with `through="optimizer"`. Row t, column j: by how much a unit
+            of task j's weight in the update lowers task t's query loss.
         present: `(K,)` float32, for `observe`. 1 for a task with a label in
             the query batch.
 
@@ -65,10 +74,25 @@ class MetaWeighting(MinNormWeighter):
 
     default_scope = "all"
 
-    def __init__(self, step_size=0.1, nonnegative=False, scope=None, **kwargs):
+    def __init__(
+        self,
+        step_size=0.1,
+        nonnegative=False,
+        scope=None,
+        through="sgd",
+        **kwargs,
+    ):
         super().__init__(scope=scope, **kwargs)
+        self.through = one_of("through", through, ("sgd", "optimizer"))
         self.step_size = above("step_size", step_size, 0.0)
         self.nonnegative = bool(nonnegative)
+
+    @property
+    def observes(self):
+        """Names of the signals to pass to `observe`."""
+        if self.through == "optimizer":
+            return ("query_loss_falls", "present")
+        return ("query_support_gramian", "learning_rate", "present")
 
     def build(self, losses_shape):
         """Creates the rounding rests of the weights and the solver's state."""
@@ -79,18 +103,30 @@ class MetaWeighting(MinNormWeighter):
         """Returns the weights, which only `observe` changes."""
         return tf.convert_to_tensor(self.task_weights)
 
-    def observe(self, query_support_gramian, learning_rate, present=None):
+    def observe(
+        self,
+        query_support_gramian=None,
+        learning_rate=None,
+        present=None,
+        query_loss_falls=None,
+    ):
         """Moves the weights and returns them."""
-        rows = query_support_gramian
+        rows, rate = query_support_gramian, learning_rate
+        if self.through == "optimizer":
+            rows, rate = query_loss_falls, 1.0
+        if rows is None or rate is None:
+            raise ValueError(
+                f"MetaWeighting(through={self.through!r}) observes the signals "
+                f"{list(self.observes)}, and one of them is missing."
+            )
         if present is not None:
             rows = tf.where(present[:, None] > 0.0, rows, 0.0)
-        # The minimiser is that of the hypergradients, -η/K times the rows,
+        # The minimiser is that of the hypergradients, -rate/K times the rows,
         # whose squares leave the range of float32.
         wide = tf.cast(rows, tf.float64)
         mixture = self.solve(tf.matmul(wide, wide, transpose_b=True), present)
         direction = tf.linalg.matvec(rows, mixture, transpose_a=True)
-        step = self.step_size * learning_rate / rows.shape[0] * direction
-        return self._add(step)
+        return self._add(self.step_size * rate / rows.shape[0] * direction)
 
     def _add(self, step):
         """Adds to the weights, and keeps what float32 rounds away.
@@ -108,5 +144,9 @@ class MetaWeighting(MinNormWeighter):
 
     def get_config(self):
         """Returns the arguments to make this weighter again."""
-        own = {"step_size": self.step_size, "nonnegative": self.nonnegative}
+        own = {
+            "step_size": self.step_size,
+            "nonnegative": self.nonnegative,
+            "through": self.through,
+        }
         return {**super().get_config(), **own}
