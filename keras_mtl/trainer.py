@@ -160,6 +160,7 @@ class TaskTrainer(TaskEvaluator):
         query_split=None,
         query_data=None,
         query_batch_size=None,
+        query_rotation=False,
         task=None,
     ):
         """Trains the model, as `keras.Model.fit` does.
@@ -182,6 +183,7 @@ class TaskTrainer(TaskEvaluator):
             query_data: Tuple of arrays, or batches as `x` may be.
             query_batch_size: Integer, rows of a query batch that arrays are
                 cut into; `batch_size` by default.
+            query_rotation: Boolean. Whether each epoch holds out others.
             task: For stacked heads, the task that each row of arrays belongs
                 to: integers or names, `(n,)`.
 
@@ -199,7 +201,9 @@ class TaskTrainer(TaskEvaluator):
         given.pop("self")
         weighter = weighters.get(weighter or self.weighter)
         distribution.share_seed(self.distribute_strategy)
-        query = QueryArguments(query_split, query_data, query_batch_size)
+        query = QueryArguments(
+            query_split, query_data, query_batch_size, query_rotation
+        )
         fit = feeding.training_arguments(self, weighter, given, query)
         fit["callbacks"] = with_monitor(self, fit)
         with replaced(self, weighter):

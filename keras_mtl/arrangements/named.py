@@ -6,13 +6,14 @@ import keras
 import numpy as np
 
 from keras_mtl.checks import task_name
+from keras_mtl.data.rotation import rotations
 from keras_mtl.data.structures import (
     by_task,
     multiplied,
     nested_like,
     without_none,
 )
-from keras_mtl.data.support_query import support_query_split
+from keras_mtl.data.support_query import check_rows, support_query_split
 from keras_mtl.loss_parts import (
     at_path,
     is_dict,
@@ -212,6 +213,13 @@ class NamedTasks:
         return support_query_split(
             x, y, sample_weight, query_split, separate=separate
         )
+
+    def rotations(self, x, y, sample_weight, query_split, separate):
+        """Returns the `Rotation` of each task's rows."""
+        for task, labels in y.items():
+            own = x[task] if separate else x
+            check_rows(task, own, labels, (sample_weight or {}).get(task))
+        return rotations(y, sample_weight, query_split, 0, separate)
 
 
 def unlabelled(task) -> str:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_mtl.data.rotation import Rotation, num_folds, rotations
 from keras_mtl.data.support_query import support_query_split
 
 KEYS = {"inputs", "task"}
@@ -121,6 +122,28 @@ def split_rows_by_task(arrays, task_names, query_split):
     labels = {task: y[numbers] for task, numbers in rows.items()}
     sides = support_query_split(rows, labels, weights, query_split=query_split)
     return [np.sort(np.concatenate(list(x.values()))) for x, *_ in sides]
+
+
+def rotation_by_task(arrays, task_names, query_split) -> Rotation:
+    """Returns the `Rotation` of all rows, each task's dealt out alone.
+
+    Args:
+        arrays: `(x, y, sample_weight)` with ids beside the inputs.
+        task_names: Tuple of K strings.
+        query_split: Float, one over the number of folds.
+    """
+    x, y, weight = arrays
+    y = np.asarray(y)
+    rows = _rows_of_tasks(x["task"], task_names)
+    weights = None
+    if weight is not None:
+        weights = {task: np.asarray(weight)[n] for task, n in rows.items()}
+    labels = {task: y[numbers] for task, numbers in rows.items()}
+    found = rotations(labels, weights, query_split, seed=0, separate=True)
+    folds = np.empty(len(y), "int64")
+    for task, numbers in rows.items():
+        folds[numbers] = found[task].numbers
+    return Rotation(folds, num_folds(query_split))
 
 
 def split_ends(tasks, task_names, share):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_mtl.arrangements.held_out import HeldOutRows
 from keras_mtl.arrangements.named import unlabelled
 from keras_mtl.arrangements.own_rows import (
     Owners,
@@ -14,7 +15,6 @@ from keras_mtl.arrangements.own_rows import (
     checked_ids,
     has_ids,
     split_ends,
-    split_rows_by_task,
     take_rows,
     without_rows,
 )
@@ -28,10 +28,9 @@ from keras_mtl.arrangements.stacked_checks import (
 from keras_mtl.arrangements.stacked_losses import StackedLosses
 from keras_mtl.arrangements.stacked_metrics import StackedMetrics
 from keras_mtl.arrangements.stacking import stack
-from keras_mtl.data.support_query import SupportQuery, support_query_split
 
 
-class StackedTasks:
+class StackedTasks(HeldOutRows):
     """Arrays `(B, K)` or `(B, K, units)`, as `StackedHeads` predict them.
 
     It answers what `NamedTasks` does.
@@ -259,32 +258,6 @@ class StackedTasks:
         for task, any_label in zip(self.task_names, labelled, strict=True):
             if not any_label and task not in absent:
                 raise ValueError(unlabelled(task))
-
-    def split(self, x, y, sample_weight, query_split, separate=False):
-        """Returns the `SupportQuery` of whole arrays.
-
-        All tasks alike, unless rows belong to one task each.
-        """
-        whole = (x, y, sample_weight)
-        if has_ids(x):
-            sides = split_rows_by_task(whole, self.task_names, query_split)
-            return SupportQuery(*(take_rows(whole, side) for side in sides))
-        y = np.asarray(y)
-        check_labels(self.heads, y.shape, y.dtype)
-        weights = None
-        if sample_weight is not None:
-            sample_weight = np.asarray(sample_weight)
-            rows = sample_weight.reshape(len(sample_weight), -1)
-            weights = self._columns(
-                np.broadcast_to(rows, (len(rows), len(self.task_names)))
-            )
-        numbers = np.arange(len(y))
-        sides = support_query_split(
-            numbers, self._columns(y), weights, query_split=query_split
-        )
-        return SupportQuery(
-            *(take_rows(whole, numbers) for numbers, *_ in sides)
-        )
 
     def _columns(self, array):
         columns = np.moveaxis(array, 1, 0)

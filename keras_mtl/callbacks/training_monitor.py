@@ -19,10 +19,12 @@ class TrainingMonitor(keras.callbacks.Callback):
     Args:
         others: Iterable of the callbacks that it stands beside.
         validates: Boolean, whether some epochs end with a validation.
+        rotation: `Epoch` of batches that depend on it, or `None`.
     """
 
-    def __init__(self, others=(), validates=False):
+    def __init__(self, others=(), validates=False, rotation=None):
         super().__init__()
+        self._rotation = rotation
         self._others, self._validates = list(others), validates
         self._told = self._told_unlabelled = False
 
@@ -31,6 +33,8 @@ class TrainingMonitor(keras.callbacks.Callback):
         # Goes on where another `fit` ended.
         finished = max(float(epoch), _value(self.model.epoch))
         self.model.epoch.assign(finished)
+        if self._rotation is not None:
+            self._rotation.number = int(finished)
         if hasattr(self.model.weighter, "reset_solver_state"):
             self.model.weighter.reset_solver_state()
         for callback in self._others:
@@ -43,7 +47,9 @@ class TrainingMonitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Warns of skipped steps, missing labels and a solver that gave up."""
         self.model.epoch.assign_add(1.0)
-        logs = logs or {}
+        logs = {} if logs is None else logs
+        if self._rotation is not None:
+            logs |= self._rotation.log()
         faults = self.model.epoch_faults
         tasks = self.model.task_names
         labelled = zip(tasks, faults.labelled, strict=True)
@@ -132,16 +138,17 @@ def with_monitor(model, fit):
 
     Args:
         model: `MultiTaskModel`.
-        fit: Dict of the arguments of `fit`.
+        fit: Dict of the arguments of `fit`, and `rotation`, taken out.
     """
+    rotation = fit.pop("rotation", None)
     callbacks, validates = fit["callbacks"], bool(fit["validation_split"])
     validates |= fit["validation_data"] is not None
     # First: what saves the model saves the epochs finished too.
     if not isinstance(callbacks, keras.callbacks.CallbackList):
         given = writers_first(keras.tree.flatten(callbacks or []))
-        monitored = [TrainingMonitor(given, validates), *given]
+        monitored = [TrainingMonitor(given, validates, rotation), *given]
         return with_line(model.task_names, monitored, fit["verbose"])
-    monitor = TrainingMonitor(callbacks.callbacks, validates)
+    monitor = TrainingMonitor(callbacks.callbacks, validates, rotation)
     monitor.set_model(model)
     monitor.set_params(callbacks.params)
     extended = copy.copy(callbacks)

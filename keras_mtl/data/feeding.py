@@ -17,6 +17,7 @@ from keras_mtl.data.query import (
     query_in_use,
     unused_query,
 )
+from keras_mtl.data.rotating import Sizes, rotating_batches
 from keras_mtl.data.sources import (
     as_dataset,
     can_shuffle,
@@ -70,6 +71,10 @@ def training_arguments(model, weighter, fit, query) -> dict:
     batch_size = _size("batch_size", fit["batch_size"], 32)
     if not isinstance(x, tf.data.Dataset) and not makes_batches(x):
         x, query = _batches_of_arrays(model, fit, query, batch_size)
+        if query.rotation:
+            # Its batches begin anew with each epoch, as many as are asked for.
+            fit |= {"shuffle": False, "steps_per_epoch": None}
+            query = QueryArguments()
     elif query.split is not None:
         raise ValueError(
             f"query_split splits arrays. Received: {kind}. Pass the query "
@@ -93,12 +98,25 @@ def _batches_of_arrays(model, fit, query, batch_size):
         arrays, held_out = _split_end(model, arrays, share)
         size = fit["validation_batch_size"] or batch_size
         fit["validation_data"] = _batches(model, held_out, size, "once")
+    if query.rotation:
+        return _rotating(model, arrays, fit, query, batch_size), query
     if query.split is not None:
         separate = model.is_separate(arrays[0])
         arrays, rows = model.arrangement.split(*arrays, query.split, separate)
         query = query._replace(data=rows)
     batches = _batches(model, arrays, batch_size, "cycle", fit["shuffle"])
     return batches, query
+
+
+def _rotating(model, arrays, fit, query, batch_size):
+    separate = model.is_separate(arrays[0])
+    rotating = model.arrangement.rotations(*arrays, query.split, separate)
+    size = _size("query_batch_size", query.batch_size, batch_size)
+    sizes = Sizes(batch_size, size, fit["steps_per_epoch"])
+    batches, fit["rotation"] = rotating_batches(
+        arrays, rotating, separate, sizes, fit["shuffle"]
+    )
+    return batches
 
 
 def _with_query(model, fit, query, batch_size):

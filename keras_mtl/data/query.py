@@ -17,24 +17,31 @@ class QueryArguments(NamedTuple):
         split: Float or `None`, share of each task's rows.
         data: Tuple of arrays, data set, batches made in Python, or `None`.
         batch_size: Integer or `None`, of arrays.
+        rotation: Boolean, whether `split` holds out other rows in each epoch.
     """
 
     split: float | None = None
     data: object = None
     batch_size: int | None = None
+    rotation: bool = False
 
 
 def query_in_use(weighter, x, query):
     """Returns the query arguments that the weighter learns from, checked."""
-    split, data, size = query
+    split, data, size, rotation = query
     if not reads_query(weighter):
-        if _has_query(x) or any(value is not None for value in query):
+        if _has_query(x) or query != QueryArguments():
             warnings.warn(unused_query(weighter), stacklevel=4)
         return QueryArguments()
     if split is not None and data is not None:
         raise ValueError("Pass query_split or query_data to fit(), not both.")
     if split is None and data is None and not _has_query(x):
         raise ValueError(no_query(weighter, "fit()"))
+    if rotation and split is None:
+        raise ValueError(
+            "query_rotation=True rotates the rows that query_split holds out. "
+            "Pass query_split=0.1 with it, and arrays."
+        )
     batched = isinstance(data, tf.data.Dataset) or makes_batches(data)
     if (batched or _has_query(x)) and size is not None:
         warnings.warn(
@@ -42,7 +49,8 @@ def query_in_use(weighter, x, query):
             "which has batches of its own.",
             stacklevel=4,
         )
-    return QueryArguments(split, data, None if _has_query(x) else size)
+    size = None if _has_query(x) else size
+    return QueryArguments(split, data, size, bool(rotation))
 
 
 def no_query(weighter, method) -> str:

@@ -36,13 +36,10 @@ class Rotation:
         numbers: `(n,)` integers from 0 to `num_folds - 1`, each row's fold.
         num_folds: Integer.
 
-    Attributes:
-        num_rows: Integer, n.
     """
 
     def __init__(self, numbers, num_folds):
-        self._numbers, self.num_folds = np.asarray(numbers), num_folds
-        self.num_rows = len(self._numbers)
+        self.numbers, self.num_folds = np.asarray(numbers), num_folds
 
     @classmethod
     def of_classes(cls, classes, num_folds, seed):
@@ -69,14 +66,14 @@ class Rotation:
 
     def epoch(self, number) -> Fold:
         """Returns the `Fold` of an epoch, counted from 0."""
-        held_out = self._numbers == number % self.num_folds
+        held_out = self.numbers == number % self.num_folds
         return Fold(np.flatnonzero(~held_out), np.flatnonzero(held_out))
 
     @property
     def most_support(self) -> int:
         """The most rows that train in an epoch."""
-        sizes = np.bincount(self._numbers, minlength=self.num_folds)
-        return int(self.num_rows - sizes.min())
+        sizes = np.bincount(self.numbers, minlength=self.num_folds)
+        return int(len(self.numbers) - sizes.min())
 
     def rows(self, number, count, query_count, seed) -> Fold:
         """Returns shuffled rows of an epoch, repeated where they end.
@@ -85,11 +82,17 @@ class Rotation:
             number: Integer, the epoch.
             count: Integer, how many support rows.
             query_count: Integer, how many query rows.
-            seed: List of integers.
+            seed: List of integers, or None for rows in order.
         """
         return Fold(
             *(
-                rows[_passes(len(rows), wanted, [*seed, number, side])]
+                rows[
+                    _passes(
+                        len(rows),
+                        wanted,
+                        None if seed is None else [*seed, number, side],
+                    )
+                ]
                 for side, (rows, wanted) in enumerate(
                     zip(self.epoch(number), (count, query_count), strict=True)
                 )
@@ -156,7 +159,9 @@ def rotations(y, sample_weight, query_split, seed, separate) -> dict:
 
 
 def _passes(num_rows, count, seed):
-    """Returns `count` positions: whole shuffled passes, the last cut short."""
+    """Returns `count` positions: whole passes, the last cut short."""
+    if seed is None:
+        return np.arange(count) % num_rows
     rng = np.random.default_rng(seed)
     passes = -(-count // num_rows)
     orders = [rng.permutation(num_rows) for _ in range(passes)]

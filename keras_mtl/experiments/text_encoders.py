@@ -14,8 +14,6 @@ from keras_mtl.layers import TextCNN
 FEWEST_WORDS = 3
 # Length of the words' vectors where no file gives them.
 EMBEDDING_DIM = 50
-# Units of the hidden layer on averaged vectors.
-HIDDEN_UNITS = 64
 # Texts that are encoded at a time.
 TEXTS_AT_ONCE = 1_024
 
@@ -90,7 +88,12 @@ def text_cnn_recipe(
 
 
 def averaged_recipe(
-    texts, glove, num_tokens=256, vocabulary_size=30_000, dropout=0.0
+    texts,
+    glove,
+    num_tokens=256,
+    vocabulary_size=30_000,
+    hidden_units=64,
+    dropout=0.0,
 ):
     """Returns the recipe of a hidden layer on averages of frozen GloVe vectors.
 
@@ -101,6 +104,7 @@ def averaged_recipe(
         glove: String, what `load_glove` takes.
         num_tokens: As in `text_cnn_recipe`.
         vocabulary_size: As in `text_cnn_recipe`.
+        hidden_units: Integer, of the hidden layer.
         dropout: Float in [0, 1), share of hidden units dropped while training.
 
     Returns:
@@ -116,7 +120,7 @@ def averaged_recipe(
 
     def make_encoder():
         inputs = keras.Input((matrix.shape[1],), name="average")
-        hidden = keras.layers.Dense(HIDDEN_UNITS, "relu", name="hidden")
+        hidden = keras.layers.Dense(hidden_units, "relu", name="hidden")
         outputs = keras.layers.Dropout(dropout)(hidden(inputs))
         return keras.Model(inputs, outputs, name="encoder")
 

