@@ -45,6 +45,11 @@ class Cell(NamedTuple):
             "weighter": method.weighter,
             "seed": self.seed,
         }
+        if method.arguments:
+            settings["weighter_arguments"] = {
+                **settings.get("weighter_arguments", {}),
+                **method.arguments,
+            }
         for name, value in self.sweep:
             if name in SETTINGS:
                 settings[name] = value

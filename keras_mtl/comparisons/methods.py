@@ -19,10 +19,12 @@ class Method(NamedTuple):
     Attributes:
         weighter: Name of a weighter.
         settings: Dict, further settings of the experiment.
+        arguments: Dict, arguments of the weighter.
     """
 
     weighter: str
     settings: dict = {}
+    arguments: dict = {}
 
 
 METHODS = {
@@ -39,6 +41,11 @@ METHODS = {
     "meta_weighting_rotation": Method("meta_weighting", {"query": "rotation"}),
     "meta_weighting_validation": Method(
         "meta_weighting", {"query": "validation"}
+    ),
+    "meta_weighting_optimizer": Method(
+        "meta_weighting",
+        {"query": "validation"},
+        {"through": "optimizer"},
     ),
     "mmoe": Method(BASELINE, {"architecture": "mmoe"}),
     "ple": Method(BASELINE, {"architecture": "ple"}),

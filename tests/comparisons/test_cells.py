@@ -64,6 +64,19 @@ def test_a_sweep_sets_what_it_names():
     assert common == {"epochs": 2, "weighter_arguments": {"project": True}}
 
 
+def test_a_method_may_set_arguments_of_its_weighter():
+    swept = Cell("meta_weighting_optimizer", 0, (("step_size", 0.5),))
+    assert swept.settings({}) == {
+        "weighter": "meta_weighting",
+        "weighter_arguments": {"through": "optimizer", "step_size": 0.5},
+        "query": "validation",
+        "seed": 0,
+    }
+    assert METHODS["meta_weighting_optimizer"].arguments == {
+        "through": "optimizer"
+    }
+
+
 def test_who_takes_a_parameter():
     assert takes("meta_weighting", "query_split")
     assert takes("slaw", "momentum")

@@ -115,9 +115,32 @@ def test_declares_its_signals():
     assert meta.scope == "all"
 
 
+def test_through_the_optimizer():
+    """What SGD of that rate makes of the gradients moves it alike."""
+    matrix = np.array([[2.0, 0.5], [-0.3, 1.0]])
+    published = MetaWeighting(step_size=0.5).observe(matrix, 0.01)
+    meta = MetaWeighting(step_size=0.5, through="optimizer")
+    assert meta.observes == ("query_loss_falls", "present")
+    moved = meta.observe(query_loss_falls=0.01 * matrix)
+    np.testing.assert_allclose(moved, published, rtol=1e-6)
+    again = MetaWeighting.from_config(meta.get_config())
+    assert again.through == "optimizer"
+    with pytest.raises(ValueError) as error:
+        again.observe(matrix, 0.01)
+    assert str(error.value) == (
+        "MetaWeighting(through='optimizer') observes the signals "
+        "['query_loss_falls', 'present'], and one of them is missing."
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            {"through": "adam"},
+            "Argument `through` must be one of ['sgd', 'optimizer']. "
+            "Received: through='adam'.",
+        ),
         (
             {"step_size": 0.0},
             "Argument `step_size` must be greater than 0. "
