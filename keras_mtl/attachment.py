@@ -7,8 +7,7 @@ import tensorflow as tf
 
 from keras_mtl import compat, distribution, optimizers
 from keras_mtl.gradients.sizes import bind_to_scope
-from keras_mtl.optimizer_steps import check_form
-from keras_mtl.signals import differentiates_step
+from keras_mtl.optimizer_steps import check_form, differentiates_step
 
 
 def attach(model, weighter):

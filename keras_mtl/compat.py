@@ -145,6 +145,17 @@ def optimizer_map(optimizer):
     return getattr(optimizer, "_optimizer_map", None)
 
 
+def adam_moments(optimizer, variable) -> tuple:
+    """Returns a variable's averages: gradient, its square, the largest one.
+
+    The last is None without `amsgrad`.
+    """
+    place = optimizer._get_variable_index(variable)
+    lists = [optimizer._momentums, optimizer._velocities]
+    lists += [optimizer._velocity_hats] if optimizer.amsgrad else []
+    return (*(slots[place] for slots in lists), None)[:3]
+
+
 def iterations(optimizer):
     """Returns the variable that counts micro-batches."""
     return optimizer._iterations

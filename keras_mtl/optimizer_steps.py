@@ -9,8 +9,10 @@ import functools
 import keras
 import tensorflow as tf
 
+from keras_mtl import compat
 from keras_mtl.optimizers import mover
 from keras_mtl.precision import on_values, parts_of
+from keras_mtl.signals import SIGNALS
 
 # Settings that make a coordinate's step depend on others, or on other steps.
 COUPLING = (
@@ -19,6 +21,11 @@ COUPLING = (
     "clipvalue",
     "ema_overwrite_frequency",
 )
+
+
+def differentiates_step(weighter) -> bool:
+    """Whether `observe` reads the derivative of the optimizer's step."""
+    return any(SIGNALS[name].of_step for name in weighter.observes)
 
 
 def check_form(optimizer, asking):
@@ -150,10 +157,8 @@ class AdamForm:
 
     def __init__(self, part, variable):
         self._part = part
-        place = part._get_variable_index(variable)
-        self._moment = part._momentums[place]
-        self._square = part._velocities[place]
-        self._most = part._velocity_hats[place] if part.amsgrad else None
+        moments = compat.adam_moments(part, variable)
+        self._moment, self._square, self._most = moments
         step = tf.cast(part.iterations + 1, tf.float32)
         bias = [1.0 - tf.pow(beta, step) for beta in (part.beta_1, part.beta_2)]
         self._rate = _copy(part.learning_rate) * tf.sqrt(bias[1]) / bias[0]

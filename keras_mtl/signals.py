@@ -108,10 +108,6 @@ def _query_support_gramian(sources):
     return gramian * sources.fixed
 
 
-def _query_loss_falls(sources):
-    return sources.query.falls(sources.scope, sources.support) * sources.fixed
-
-
 PER_TASK, PER_PAIR = ("task",), ("task", "task")
 # Axes whose length the model says: what its scope has of these.
 MODEL_AXES = ("number", "coordinate", "layer")
@@ -231,12 +227,11 @@ SIGNALS = {
     "query_loss_falls": Signal(
         PER_PAIR,
         AFTER,
-        "as `query_support_gramian` by backward passes per task; of tables, "
-        "the optimizer's state in the rows at hand",
+        "a backward pass per task on the support and on the query batch",
         "row t, column j: by how much a unit more of task j's weight in the "
         "update, as the optimizer makes it, lowers task t's query loss at the "
-        "new parameters; to first order, momentum's later steps left out",
-        _query_loss_falls,
+        "new parameters; momentum's later steps are left out",
+        lambda s: s.query.falls(s.scope, s.support) * s.fixed,
         SUPPORT | QUERY,
         of_gradients=True,
         of_step=True,
@@ -277,11 +272,6 @@ def keeps_gradients(weighter) -> bool:
     """Whether `observe` reads the gradients that led to the update."""
     observed = [SIGNALS[name] for name in weighter.observes]
     return any(s.of_gradients and "support" in s.batches for s in observed)
-
-
-def differentiates_step(weighter) -> bool:
-    """Whether `observe` reads the derivative of the optimizer's step."""
-    return any(SIGNALS[name].of_step for name in weighter.observes)
 
 
 def resolve_scope(weighter, common: bool):

@@ -10,7 +10,7 @@ from keras_mtl import compat, distribution, optimizers
 from keras_mtl.combination import Combination
 from keras_mtl.data.support_query import SupportQuery
 from keras_mtl.gradients import TaskGradients, roles
-from keras_mtl.optimizer_steps import StepBefore
+from keras_mtl.optimizer_steps import StepBefore, differentiates_step
 from keras_mtl.precision import (
     all_finite,
     first_not_finite,
@@ -19,7 +19,6 @@ from keras_mtl.precision import (
     parts_of,
 )
 from keras_mtl.signals import (
-    differentiates_step,
     keeps_gradients,
     measure,
     reads_again,

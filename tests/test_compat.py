@@ -116,6 +116,15 @@ def test_optimizers(model):
     (clipped,) = compat.clipped(clipping, [tf.constant([3.0, -0.1])])
     np.testing.assert_allclose(clipped, [0.5, -0.1])
     assert compat.optimizer_map(optimizer) is None
+    adam = keras.optimizers.Adam(0.1, 0.5, 0.75, amsgrad=True)
+    pair = [keras.Variable([1.0]), keras.Variable([2.0])]
+    adam.build(pair)
+    adam.apply([tf.constant([4.0]), tf.constant([8.0])], pair)
+    found = [float(v.numpy()[0]) for v in compat.adam_moments(adam, pair[1])]
+    assert found == [0.5 * 8.0, 0.25 * 64.0, 0.25 * 64.0]
+    plain = keras.optimizers.Adam()
+    plain.build(pair)
+    assert compat.adam_moments(plain, pair[0])[2] is None
     decaying = keras.optimizers.AdamW(1e-9, weight_decay=0.5)
     kernel, bias = (keras.Variable([1.0], name=n) for n in ("kernel", "bias"))
     decaying.build([kernel, bias])

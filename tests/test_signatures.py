@@ -36,8 +36,11 @@ def test_arguments_are_those_of_keras(method, own):
 
 
 def test_fit_takes_the_arguments_of_keras_and_its_own_by_name():
-    own = ("weighter", "query_split", "query_data", "query_batch_size", "task")
-    expected = parameters(keras.Model, "fit") + [(name, None) for name in own]
+    own = dict.fromkeys(
+        ("weighter", "query_split", "query_data", "query_batch_size")
+    )
+    own |= {"query_rotation": False, "task": None}
+    expected = [*parameters(keras.Model, "fit"), *own.items()]
     assert parameters(MultiTaskModel, "fit") == expected
     model, (x, y) = new_model(), make_data()
     with pytest.raises(TypeError, match="multiple values for argument"):
