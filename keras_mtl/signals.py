@@ -60,7 +60,7 @@ class Signal(NamedTuple):
         batches: Frozenset of `"support"`, `"query"` and `"support again"` (at
             the new parameters): whose losses or gradients are read.
         of_gradients: Boolean. Whether it is made of tasks' gradients.
-        of_step: Boolean. Whether it differentiates the optimizer's step.
+        of_step: Boolean. Whether it is of the optimizer's own step.
     """
 
     axes: tuple[str, ...]
@@ -101,11 +101,6 @@ def _gramian_by_layer(sources):
 def _split_gramian(sources):
     gramian = sources.support.split_gramian(sources.scope)
     return gramian * sources.fixed[:, None] * sources.fixed
-
-
-def _query_support_gramian(sources):
-    gramian = sources.query.gramian(sources.scope, sources.support)
-    return gramian * sources.fixed
 
 
 PER_TASK, PER_PAIR = ("task",), ("task", "task")
@@ -220,7 +215,7 @@ SIGNALS = {
         "separate inputs, a backward pass per task over its own rows",
         "row t, column j: inner product of task t's query gradient at the new "
         "parameters and c_j times task j's support gradient at the old ones",
-        _query_support_gramian,
+        lambda s: s.query.gramian(s.scope, s.support) * s.fixed,
         SUPPORT | QUERY,
         of_gradients=True,
     ),
@@ -228,9 +223,8 @@ SIGNALS = {
         PER_PAIR,
         AFTER,
         "a backward pass per task on the support and on the query batch",
-        "row t, column j: by how much a unit more of task j's weight in the "
-        "update, as the optimizer makes it, lowers task t's query loss at the "
-        "new parameters; momentum's later steps are left out",
+        "row t, column j: by how much a unit more of task j's weight lowers "
+        "task t's query loss, through the step that the optimizer made",
         lambda s: s.query.falls(s.scope, s.support) * s.fixed,
         SUPPORT | QUERY,
         of_gradients=True,

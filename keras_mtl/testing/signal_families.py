@@ -110,5 +110,5 @@ def _value(name, num_tasks, step, family):
         "query_loss_falls": 1e-3 * query_gradients @ gradients.T,
     }
     by_rank = {0: 1.0, 1: losses, 2: gradients @ gradients.T}
-    value = values.get(name, by_rank.get(len(SIGNALS[name].axes)))
+    value = values.get(name, by_rank.get(len(SIGNALS[name].axes), 0.0))
     return value * (0.0 if family == "zero" else _SCALES.get(family, 1.0))
