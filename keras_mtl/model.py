@@ -174,7 +174,7 @@ class MultiTaskModel(StoredModel):
         predictions = () if self.graph is None else self.graph.predictions
         if self.has_task_encoder:
             parts, cut, cuts = self._encode_by_task(inputs, training, apart)
-            if self.encoder.stacked:
+            if self.encoder.stacked or not self.is_separate(inputs):
                 cut = cut._replace(own=parts)
         elif by_task:
             check_alike(inputs)

@@ -179,8 +179,8 @@ class Cut(NamedTuple):
         tensors: Structure of tensors, as they were computed.
         copies: The same, copies that do not follow from each other: a
             gradient at one is not also that through another.
-        own: `(B, K, U)`, what stacked tasks make of the copies; empty where
-            heads read these, or each its own tensor.
+        own: `(B, K, U)`, what stacked tasks make of the copies, or a dict of
+            what each makes of them; empty where heads read these.
     """
 
     tensors: Any

@@ -8,7 +8,7 @@ from keras_mtl.gradients.contractions import labels_of
 
 
 class Mixture(NamedTuple):
-    """How the representations are made of a leaf.
+    """How the tasks' representations are made of a leaf.
 
     Args:
         gates: `(B, K, E)` float32.
@@ -83,6 +83,55 @@ def _is(own, product):
     return True
 
 
+def mixture_of_each(leaf, own):
+    """Returns the `Mixture` of a leaf that each task reads in one product.
+
+    Args:
+        leaf: Tensor of the cut.
+        own: List of K tensors, the tasks' representations.
+    """
+    if not tf.is_symbolic_tensor(leaf):
+        return None
+    readers = _readers(leaf)
+    if len(readers) != len(own):
+        return None
+    gates, labels = [], set()
+    for mine in own:
+        found = [r for r in readers if _is(mine, r[1].outputs[0])]
+        weights = _weights(*found[0]) if len(found) == 1 else None
+        if weights is None:
+            return None
+        gates.append(weights[0])
+        labels.add(weights[1])
+    if len(labels) > 1:
+        return None
+    gates = tf.cast(tf.stack(gates, axis=1), tf.float32)
+    return Mixture(gates, leaf, *labels)
+
+
+def _weights(tensor, op):
+    """Returns the `(B, E)` weights of a mixture, and the labels of the leaf."""
+    found = labels_of(op)
+    if found is None or sum(t is tensor for t in op.inputs) != 1:
+        return None
+    place = 0 if op.inputs[0] is tensor else 1
+    ours, theirs, result = found[place], found[1 - place], found[2]
+    if len(ours) != 3 or len(theirs) != 2 or len(result) != 2:
+        return None
+    batch, unit = result
+    experts = set(ours) - set(result)
+    if len(experts) != 1 or set(theirs) != {batch, *experts}:
+        return None
+    (expert,) = experts
+    gates = op.inputs[1 - place]
+    if gates.shape[theirs.index(expert)] != tensor.shape[ours.index(expert)]:
+        return None  # Stretched along an axis of length 1.
+    if theirs != batch + expert:
+        gates = tf.transpose(gates)
+    names = {batch: "b", expert: "e", unit: "u"}
+    return gates, "".join(names[x] for x in ours)
+
+
 def unit_products(own):
     """Returns the products `(B, K)` that heads of one unit start with.
 
@@ -116,11 +165,16 @@ def _only_reader(tensor):
 
     The operation is `None` if there is none, or more than one.
     """
-    while True:
-        consumers = tensor.consumers()
-        if len(consumers) != 1:
-            return tensor, None
-        (op,) = consumers
-        if op.type not in ("Cast", "Identity"):
-            return tensor, op
-        (tensor,) = op.outputs
+    readers = _readers(tensor)
+    return readers[0] if len(readers) == 1 else (tensor, None)
+
+
+def _readers(tensor):
+    """Returns the operations that read a tensor, each with what it reads."""
+    found = []
+    for op in tensor.consumers():
+        if op.type in ("Cast", "Identity"):
+            found += _readers(op.outputs[0])
+        else:
+            found.append((tensor, op))
+    return found

@@ -14,6 +14,7 @@ from keras_mtl.gradients.between_batches import BetweenBatches
 from keras_mtl.gradients.by_layer import GradientsByLayer
 from keras_mtl.gradients.in_full import GradientsInFull
 from keras_mtl.gradients.local_losses import LocalLosses
+from keras_mtl.gradients.own_cut import OwnCutGradients
 from keras_mtl.gradients.passes import PassPerTask
 from keras_mtl.gradients.representation import (
     RepresentationGradients,
@@ -105,6 +106,9 @@ class TaskGradients(
         self._passes = PassPerTask(self._local, self.sums)
         self._tensors, self._leaves = cut.floating()
         self._own = cut.own if hasattr(cut.own, "shape") else None
+        if isinstance(cut.own, dict):
+            own = [cut.own[task] for task in model.task_names]
+            self._own = own if all(map(tf.is_tensor, own)) else None
         if self._uses is not None:
             self._uses.note(self._leaves)
 
@@ -254,7 +258,7 @@ class TaskGradients(
             trunk = {id(v) for v in roles.of(self._model).trunk}
             trunk = [v for v in missing if id(v) in trunk]
             starts, pull = self._leaves, at_leaves.combined
-            if self._own is not None and not (
+            if isinstance(at_leaves, OwnCutGradients) and not (
                 at_leaves.are_mixtures and len(trunk) == len(missing)
             ):  # Through what the heads read goes everything.
                 trunk, starts = missing, at_leaves.starts

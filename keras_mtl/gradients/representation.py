@@ -3,8 +3,8 @@
 import tensorflow as tf
 
 from keras_mtl.gradients.heads import HeadGradients
+from keras_mtl.gradients.own_cut import of_each, of_stacked
 from keras_mtl.gradients.owned import OwnedGradients
-from keras_mtl.gradients.stacked_cut import StackedCutGradients
 
 
 def representation_pass(losses, leaves, heads, uses, own=None):
@@ -17,17 +17,21 @@ def representation_pass(losses, leaves, heads, uses, own=None):
             for all stacked heads.
         uses: `Uses` of the variables, or `None`.
         own: `(B, K, U)` representations, what stacked tasks make of the
-            leaves; `None` where they read the leaves themselves.
+            leaves, or list of K of them; `None` where they read the leaves
+            themselves.
 
     Returns:
         `OwnedGradients` where tasks read parts of their own,
-        `StackedCutGradients` where one tensor holds what they read,
+        `OwnCutGradients` where each has a representation of its own,
         `LinearHeadGradients` where that is cheaper, or
         `RepresentationGradients`.
     """
     if own is not None:
-        (variables,) = heads
-        return StackedCutGradients(leaves, own, variables, losses)
+        if not isinstance(own, list):
+            (variables,) = heads
+            return of_stacked(leaves, own, variables, losses)
+        if uses and (found := of_each(leaves, own, heads, losses)):
+            return found
     if losses.owners is not None:
         (variables,) = heads
         pulled = losses.of_sum([*leaves, *variables])

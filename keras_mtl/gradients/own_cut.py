@@ -1,8 +1,9 @@
-"""The tasks' gradients at a cut, where one tensor holds what each makes of it.
+"""The tasks' gradients at a cut, through representations of their own.
 
-Task k reads slice k of the representations `(B, K, U)` alone. So one pass over
-the heads leaves all their cotangents `δ (B, K, U)`, and a weighted sum of the
-tasks goes on from there as one pass. A mixture `r[b, k] = Σ_e g[b, k, e]
+Where one tensor `(B, K, U)` holds them, task k reads slice k alone: one pass
+over the heads leaves all their cotangents `δ (B, K, U)`, and a weighted sum of
+the tasks goes on from there as one pass. Else each head has a pass, which ends
+at its own representation. A mixture `r[b, k] = Σ_e g[b, k, e]
 f[b, e]` of experts at the cut takes `g[b, k, e] δ[b, k]` to expert e, and
 
     <∇L_i, ∇L_j> = Σ_b (g gᵀ)[b, i, j] (δ δᵀ)[b, i, j]
@@ -17,11 +18,15 @@ import functools
 import tensorflow as tf
 
 from keras_mtl.gradients.heads import HeadGradients
-from keras_mtl.gradients.mixtures import mixture_of, unit_products
+from keras_mtl.gradients.mixtures import (
+    mixture_of,
+    mixture_of_each,
+    unit_products,
+)
 
 
-class StackedCutGradients:
-    """Each task's gradient at the cut, from one pass over all heads.
+def of_stacked(leaves, own, variables, losses):
+    """Returns the `OwnCutGradients` of stacked heads.
 
     Args:
         leaves: List of tensors, the cut.
@@ -29,19 +34,65 @@ class StackedCutGradients:
         variables: List of the variables of the stacked heads.
         losses: `LocalLosses`.
     """
+    # Before a backward pass, whose operations read the leaves, too.
+    mixtures = [mixture_of(leaf, own) for leaf in leaves]
+    products = unit_products(own)
+    start, matrix = (own, None) if products is None else products
+    delta, *pulled = losses.of_sum([start, *variables])
+    of_heads = dict(zip(map(id, variables), pulled, strict=True))
+    return OwnCutGradients(
+        *(leaves, mixtures, [start], [delta], Cotangents(delta, matrix)),
+        HeadGradients([of_heads], losses.num_tasks),
+        losses,
+    )
 
-    def __init__(self, leaves, own, variables, losses):
-        self.leaves = leaves
-        self._losses = losses
-        # Before a backward pass, whose operations read the leaves, too.
-        self._mixtures = [mixture_of(leaf, own) for leaf in leaves]
-        products = unit_products(own)
-        start, matrix = (own, None) if products is None else products
-        self.starts = [start]
-        self._delta, *pulled = losses.of_sum([start, *variables])
-        of_heads = dict(zip(map(id, variables), pulled, strict=True))
-        self.heads = HeadGradients([of_heads], losses.num_tasks)
-        self._cotangents = Cotangents(self._delta, matrix)
+
+def of_each(leaves, own, heads, losses):
+    """Returns those of a head for each task, `None` if none reads a mixture.
+
+    Args:
+        leaves: List of tensors, the cut.
+        own: List of K tensors, the tasks' representations.
+        heads: List of K lists of variables.
+        losses: `LocalLosses`.
+    """
+    mixtures = [mixture_of_each(leaf, own) for leaf in leaves]
+    if not any(mixtures):
+        return None
+    deltas, of_heads = [], []
+    for task, (start, mine) in enumerate(zip(own, heads, strict=True)):
+        delta, *pulled = losses.of_task(task, [start, *mine])
+        deltas.append(delta)
+        of_heads.append(dict(zip(map(id, mine), pulled, strict=True)))
+    if any(delta is None for delta in deltas):
+        return None
+    return OwnCutGradients(
+        *(leaves, mixtures, own, deltas),
+        Cotangents(tf.stack(deltas, axis=1), None),
+        HeadGradients(of_heads, losses.num_tasks),
+        losses,
+    )
+
+
+class OwnCutGradients:
+    """Each task's gradient at the cut, through a representation of its own.
+
+    Args:
+        leaves: List of tensors, the cut.
+        mixtures: List of as many `Mixture` or `None`.
+        starts: List of tensors that the heads read, for all tasks or each.
+        deltas: List of as many gradients of the tasks' sum.
+        cotangents: `Cotangents` of all tasks.
+        heads: `HeadGradients`.
+        losses: `LocalLosses`.
+    """
+
+    def __init__(
+        self, leaves, mixtures, starts, deltas, cotangents, heads, losses
+    ):
+        self.leaves, self.starts, self.heads = leaves, starts, heads
+        self._mixtures, self._deltas = mixtures, deltas
+        self._cotangents, self._losses = cotangents, losses
 
     @property
     def are_mixtures(self) -> bool:
@@ -85,10 +136,16 @@ class StackedCutGradients:
 
     def at_starts(self, coefficients):
         """Returns the weighted sum's gradient at `starts`, above the cut."""
-        delta = tf.cast(self._delta, tf.float32)
-        shape = [-1, *[1] * (delta.shape.rank - 2)]
-        delta *= tf.reshape(coefficients, shape)
-        return [tf.cast(delta, self._delta.dtype)]
+        if len(self._deltas) > 1:
+            factors = tf.unstack(coefficients)
+        else:
+            (delta,) = self._deltas
+            shape = [-1, *[1] * (delta.shape.rank - 2)]
+            factors = [tf.reshape(coefficients, shape)]
+        return [
+            tf.cast(tf.cast(delta, tf.float32) * factor, delta.dtype)
+            for delta, factor in zip(self._deltas, factors, strict=True)
+        ]
 
     @property
     def stacked(self):
@@ -138,7 +195,6 @@ class Cotangents:
     """
 
     def __init__(self, delta, matrix):
-        self.dtype = delta.dtype
         self._delta = tf.cast(delta, tf.float32)
         self._matrix = None if matrix is None else tf.cast(matrix, tf.float32)
 
