@@ -1,13 +1,16 @@
-"""A weighter whose compiled step serves all checks.
+"""A weighter whose graph serves all checks.
 
 Tracing costs more than the steps of a check: there is one trace for each
-weighter and number of tasks.
+weighter and number of tasks. Solvers are left uncompiled in it, since to
+compile them costs more than all else: one check does, of the whole step.
 """
 
 import functools
 
 import tensorflow as tf
 
+from keras_mtl.solvers.compiling import plain_kernels
+from keras_mtl.testing.signal_families import signal_sequence
 from keras_mtl.testing.trial import advance, fresh, history, read
 
 
@@ -15,6 +18,17 @@ from keras_mtl.testing.trial import advance, fresh, history, read
 def compiled(make, num_tasks):
     """Returns the `CompiledWeighter` of a factory, the same at each call."""
     return CompiledWeighter(make, num_tasks)
+
+
+@functools.lru_cache(maxsize=8)
+def eager(make, num_tasks):
+    """Returns a weighter, its signals of three steps, and its history.
+
+    The same at each call, with a weighter after these steps.
+    """
+    weighter = fresh(make, num_tasks)
+    sequence = signal_sequence(weighter, num_tasks)
+    return weighter, sequence, history(weighter, sequence)
 
 
 class CompiledWeighter:
@@ -42,7 +56,8 @@ class CompiledWeighter:
 
     def _advance(self, signals):
         self.num_traces += 1
-        return advance(self.weighter, signals)
+        with plain_kernels():
+            return advance(self.weighter, signals)
 
     def _step(self, signals):
         if self.failure is None:

@@ -110,5 +110,7 @@ def _value(name, num_tasks, step, family):
         "query_loss_falls": 1e-3 * query_gradients @ gradients.T,
     }
     by_rank = {0: 1.0, 1: losses, 2: gradients @ gradients.T}
-    value = values.get(name, by_rank.get(len(SIGNALS[name].axes), 0.0))
+    if name not in values:
+        values[name] = by_rank[len(SIGNALS[name].axes)]
+    value = values[name]
     return value * (0.0 if family == "zero" else _SCALES.get(family, 1.0))

@@ -8,6 +8,7 @@ import warnings
 
 import keras
 
+from keras_mtl.testing.compiled import eager
 from keras_mtl.testing.signal_families import signal_sequence
 from keras_mtl.testing.trial import (
     ConformanceError,
@@ -36,8 +37,6 @@ def check_config(make, num_tasks):
         "deserialize": lambda: deserialize(serialize(weighter), custom_objects),
         "JSON": lambda: deserialize(through_json, custom_objects),
     }
-    sequence = signal_sequence(weighter, num_tasks)
-    expected = history(weighter, sequence)
     for way, rebuild in rebuilds.items():
         received = rebuild().get_config()
         if json.dumps(received) != json.dumps(config):
@@ -45,9 +44,10 @@ def check_config(make, num_tasks):
                 f"expected the config {config} after {way}; received "
                 f"{received}. Return each argument as `__init__` takes it."
             )
+    _, sequence, expected = eager(make, num_tasks)
     expect_same(
-        history(fresh(rebuilds["JSON"], num_tasks), sequence),
-        expected,
+        history(fresh(rebuilds["JSON"], num_tasks), sequence[:2]),
+        expected[:2],
         "This was the weighter from JSON. Return each argument as `__init__` "
         "takes it.",
     )
@@ -56,8 +56,8 @@ def check_config(make, num_tasks):
 def check_saving(make, num_tasks):
     """Saved and loaded between two steps, it goes on bit for bit."""
     weighter = fresh(make, num_tasks)
-    sequence = signal_sequence(weighter, num_tasks, ["random"] * 5)
-    early, late = sequence[:3], sequence[3:]
+    sequence = signal_sequence(weighter, num_tasks, ["random"] * 4)
+    early, late = sequence[:2], sequence[2:]
     history(weighter, early)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # Keras hands its variables to h5py in a way that NumPy 2 deprecates.
