@@ -49,6 +49,8 @@ METHODS = {
     ),
     "mmoe": Method(BASELINE, {"architecture": "mmoe"}),
     "ple": Method(BASELINE, {"architecture": "ple"}),
+    "mtan": Method(BASELINE, {"architecture": "mtan"}),
+    "cross_stitch": Method(BASELINE, {"architecture": "cross_stitch"}),
     # MTRegression alone knows the scales of its tasks.
     "ideal_constant": Method("ideal_constant"),
 }

@@ -27,6 +27,7 @@ def experiment_class(name):
     from keras_mtl.experiments.digits import DigitsExperiment
     from keras_mtl.experiments.mmoe_tasks import MMoETasksExperiment
     from keras_mtl.experiments.mtregression import MTRegressionExperiment
+    from keras_mtl.experiments.nyuv2 import NYUv2Experiment
     from keras_mtl.experiments.sentiment import SentimentExperiment
     from keras_mtl.experiments.topics import TopicsExperiment
 
@@ -38,6 +39,7 @@ def experiment_class(name):
             SentimentExperiment,
             DigitsExperiment,
             MMoETasksExperiment,
+            NYUv2Experiment,
         )
     }
     return known[one_of("experiment", name, known)]
