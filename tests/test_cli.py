@@ -118,12 +118,12 @@ def test_the_nearest_experiment_is_named(tmp_path, command):
     assert result.exit_code == 1
     assert one_line(result.stderr) == (
         "Error: Argument `experiment` must be one of ['mtregression', "
-        "'topics', 'sentiment', 'demo', 'mmoe_tasks']. Received: "
+        "'topics', 'sentiment', 'demo', 'mmoe_tasks', 'nyuv2']. Received: "
         "experiment='topic'. Did you mean 'topics'?"
     )
     assert not out.exists()
     names = ("topics", "sentiment", "mtregression", "demo", "mmoe_tasks")
-    for name in names:
+    for name in (*names, "nyuv2"):
         assert re.search(rf"\b{name}\b", run(command, "--help").output)
 
 

@@ -11,9 +11,9 @@ def experiment_class(name):
     """Returns the class of the experiment `name`.
 
     Args:
-        name: String, `"mtregression"`, `"topics"`, `"sentiment"`, `"demo"` or
-            `"mmoe_tasks"`; or `"my_project.module:Class"`, a subclass of
-            `Experiment` of your own, which then bears this name.
+        name: String, `"mtregression"`, `"topics"`, `"sentiment"`, `"demo"`,
+            `"mmoe_tasks"` or `"nyuv2"`; or `"my_project.module:Class"`, a
+            subclass of `Experiment` of your own, which then bears this name.
 
     Raises:
         ValueError: If there is no such experiment.

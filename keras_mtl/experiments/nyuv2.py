@@ -146,22 +146,11 @@ class NYUv2Experiment(Experiment):
         """Reads the data set; says how constant predictions score."""
         found = load_nyuv2(self.data, self.size)
         every = slice(0, self.num_pictures)
-        train, test = (
-            keras.tree.map_structure(lambda part: part[every], side)
-            for side in (found.train, found.test)
-        )
-        constant = constant_predictions(*train[1:], len(CLASSES))
-        scores = DenseScores(len(CLASSES))
-        x, y, present = test
-        for task, labels in y.items():
-            said = np.broadcast_to(
-                constant[task], (*labels.shape[:3], CHANNELS[task])
-            )
-            scores.add(task, labels, said, present[task])
+        train, test = (_rows(of, every) for of in (found.train, found.test))
         facts = {
             "normals": "derived" if found.derived else "given",
-            "pictures": {"train": len(train[0]), "test": len(x)},
-            "constants": {"constant at each pixel": scores.result()},
+            "pictures": {"train": len(train[0]), "test": len(test[0])},
+            "constants": {"constant at each pixel": _constants(train, test)},
         }
         train, validation = self._split(train)
         return Parts(train, test, validation, facts)
@@ -264,6 +253,27 @@ class NYUv2Experiment(Experiment):
     def export(self, model, parts, folder):
         """Draws some test pictures, and what the model says of them."""
         dense_pictures.write(folder / dense_pictures.NAME, model, parts.test)
+
+
+def _constants(train, test):
+    """Returns how the best constants of the training pictures score."""
+    _, y, present = train
+    constant = constant_predictions(y, present, len(CLASSES))
+    _, y, present = test
+    scores = DenseScores(len(CLASSES))
+    for task, labels in y.items():
+        shape = (*labels.shape[:3], CHANNELS[task])
+        said = np.broadcast_to(constant[task], shape)
+        scores.add(task, labels, said, present[task])
+    return scores.result()
+
+
+def _rows(data, rows):
+    """Returns rows of `(x, y, sample_weight)`."""
+    x, *by_task = data
+    return x[rows], *(
+        {task: part[rows] for task, part in of.items()} for of in by_task
+    )
 
 
 def _path(data):
