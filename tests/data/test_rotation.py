@@ -98,7 +98,7 @@ def test_batches_of_experiments():
     def batches(first):
         return [
             *epoch_batches(
-                data, 4, first, 6, 3, True, rotating
+                data, 4, first, 6, 3, True, rotating=rotating
             ).as_numpy_iterator()
         ]
 
