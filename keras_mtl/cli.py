@@ -8,7 +8,7 @@ import typer
 
 from keras_mtl.benchmarks.command import bench
 from keras_mtl.benchmarks.scaling_command import scaling
-from keras_mtl.checks import need
+from keras_mtl.checks import need, one_of
 from keras_mtl.comparisons.command import compare
 from keras_mtl.comparisons.report.command import report
 from keras_mtl.terminal import (
@@ -127,6 +127,33 @@ def train(
         console.print("This run is finished; nothing to do.")
     console.print_json(json.dumps(metrics))
     console.print(f"Written to {out}", markup=False, soft_wrap=True)
+
+
+@command
+def figure(
+    name: Annotated[
+        str, typer.Argument(help="slaw-norms: figure 3 of SLAW's paper.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of points and picture.")],
+    trials: Annotated[
+        int, typer.Option(help="Runs, each of which is a point.")
+    ] = 120,
+    steps: Annotated[int, typer.Option(help="Of the longest run.")] = 1_000,
+    settings: SettingsOption = None,
+):
+    """Draw a figure of a paper; a second call goes on where it was."""
+    one_of("name", name, ("slaw-norms",))
+    need("figure", ("matplotlib",), "report")
+    from keras_mtl.experiments.slaw_norms import run_trials
+    from keras_mtl.experiments.slaw_norms_figure import PICTURE, caption, draw
+
+    with interruptible(out, "The same command goes on."):
+        found = run_trials(
+            *(out, trials, steps, console.print), **with_settings({}, settings)
+        )
+    draw(found, out / PICTURE)
+    console.print(caption(found), markup=False)
+    console.print(f"Written to {out / PICTURE}", markup=False, soft_wrap=True)
 
 
 @command

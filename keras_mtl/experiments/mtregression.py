@@ -64,13 +64,13 @@ class MTRegressionExperiment(Experiment):
             hidden = keras.layers.Dense(
                 100,
                 activation="tanh",
-                kernel_initializer=_orthogonal(),
+                kernel_initializer=orthogonal(),
                 name=f"dense_{number}",
             )(hidden)
         encoder = keras.Model(inputs, hidden, name="encoder")
         heads = {
             task: keras.layers.Dense(
-                NUM_OUTPUTS, kernel_initializer=_orthogonal(), name=task
+                NUM_OUTPUTS, kernel_initializer=orthogonal(), name=task
             )
             for task in parts.train[1]
         }
@@ -135,9 +135,14 @@ def weight_errors(task_weights):
     return np.mean((weights - ideal) ** 2, axis=1)
 
 
-def _orthogonal():
+def orthogonal(seed=None):
+    """Returns a new initializer of kernels.
+
+    Args:
+        seed: Integer, or None for a random one.
+    """
     # The gain of the authors' code; at 1 training is far from done at its end.
-    return keras.initializers.Orthogonal(gain=math.sqrt(2.0))
+    return keras.initializers.Orthogonal(gain=math.sqrt(2.0), seed=seed)
 
 
 def _normalised_loss(predictions, labels, sigma):
