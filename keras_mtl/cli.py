@@ -90,11 +90,17 @@ def train(
     ] = False,
 ):
     """Train one experiment with one weighter."""
-    from keras_mtl.experiments import make_experiment
+    from keras_mtl.experiments import architectures_of, make_experiment
     from keras_mtl.experiments.progress import EpochProgress
     from keras_mtl.experiments.running import train as run
     from keras_mtl.experiments.workers import train_with_workers
 
+    architectures = architectures_of(experiment, encoder)
+    if len(architectures) > 1:
+        raise ValueError(
+            f"A run has one encoder. Received: {architectures}. Use "
+            "`keras-mtl compare` for several."
+        )
     given = {
         "weighter": weighter,
         "weighter_arguments": parsed_object(
@@ -107,7 +113,8 @@ def train(
         "seed": seed,
         "data": data,
         "glove": glove,
-        "encoder": encoder,
+        "encoder": None if architectures else encoder,
+        "architecture": architectures[0] if architectures else None,
         "preset": preset,
         "num_tokens": num_tokens,
     }

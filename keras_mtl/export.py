@@ -22,7 +22,8 @@ def export_saved_model(
         input_signature: Structure of `keras.InputSpec` or `tf.TensorSpec`;
             needed only where the model does not know its inputs.
         preprocessing: Keras layer from `(B,)` strings to the model's inputs.
-            With it, the signatures take strings, named `text`.
+            With it, the signatures take strings, named `text`. Or a functional
+            model: they take what it takes, by the names of its inputs.
         verbose: Boolean, whether to print the signatures.
 
     Raises:
@@ -44,12 +45,17 @@ def export_saved_model(
             preprocessing(tf.constant(["a text"]))
         archive.track(preprocessing)
         served = tf.TensorSpec((None,), tf.string, name="text")
+        if getattr(preprocessing, "inputs", None):
+            served = _specs(preprocessing.input)
 
     # A function of its own: the signatures call it, and trace no head again.
     @tf.function(autograph=False, reduce_retracing=True)
     def predict(inputs):
         if preprocessing is not None:
-            inputs = preprocessing(inputs)
+            own = keras.tree.pack_sequence_as(
+                served, keras.tree.flatten(inputs)
+            )
+            inputs = preprocessing(own)
         # TensorFlow wraps a dict; a functional encoder wants the plain one.
         plain = keras.tree.pack_sequence_as(specs, keras.tree.flatten(inputs))
         return model(plain, training=False)

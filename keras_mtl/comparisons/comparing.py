@@ -6,7 +6,11 @@ from pathlib import Path
 from keras_mtl.checks import integer
 from keras_mtl.comparisons.cells import parse_sweeps, plain_values, plan
 from keras_mtl.comparisons.folder import ComparisonFolder
-from keras_mtl.comparisons.methods import METHODS, check_methods
+from keras_mtl.comparisons.methods import (
+    METHODS,
+    check_methods,
+    with_architectures,
+)
 from keras_mtl.comparisons.progress import ComparisonProgress
 from keras_mtl.comparisons.running import ExperimentJob, run_jobs
 from keras_mtl.comparisons.search import (
@@ -31,6 +35,7 @@ def compare(
     search=False,
     jobs=1,
     threads=None,
+    architectures=(),
 ):
     """Runs every method with every seed; what is done is not done again.
 
@@ -47,6 +52,8 @@ def compare(
         jobs: Integer, number of processes.
         threads: Integer, threads of each; by default they share the
             processor.
+        architectures: List of the experiment's architectures, each to run
+            with each of the methods that are weighters, `uniform` by default.
 
     Returns:
         `(folder, cells, failed)`: the `ComparisonFolder`, the cells asked for,
@@ -62,6 +69,8 @@ def compare(
         threads = max(1, (os.cpu_count() or 1) // jobs)
     integer("threads", threads, 1)
     kind = experiment_class(experiment)
+    if architectures:
+        methods = with_architectures(methods, architectures, kind)
     methods = check_methods(methods, kind)
     sweeps = parse_sweeps(sweeps, methods)
     given = dict(settings or {})

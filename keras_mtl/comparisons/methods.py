@@ -55,6 +55,52 @@ METHODS = {
     "ideal_constant": Method("ideal_constant"),
 }
 
+# Between an architecture and a weighter.
+AND = "+"
+
+
+def method_of(name) -> Method:
+    """Returns a method by its name, which may be `architecture+weighter`."""
+    if name in METHODS:
+        return METHODS[name]
+    architecture, _, plain = name.partition(AND)
+    method, own = METHODS[plain], {"architecture": architecture}
+    return method._replace(settings={**method.settings, **own})
+
+
+def with_architectures(names, architectures, experiment) -> list[str]:
+    """Returns the names of weighters times architectures.
+
+    Single tasks, and methods that have an architecture, stand for themselves.
+    With the experiment's own architecture, a method has the weighter's name
+    alone; with another one and equal weights, the architecture's.
+
+    Args:
+        names: List of strings, methods; equal weights where empty.
+        architectures: List of strings, those of the experiment.
+        experiment: Class of an experiment.
+    """
+    own = experiment.__dataclass_fields__["architecture"].default
+    found = []
+    for name in names or [BASELINE]:
+        alone = name == SINGLE_TASK or AND in name or name in architectures
+        if alone or "architecture" in METHODS.get(name, Method("")).settings:
+            found.append(name)
+            continue
+        found += [
+            name if architecture == own else f"{architecture}{AND}{name}"
+            for architecture in architectures
+        ]
+    return [_short(name) for name in found]
+
+
+def _short(name):
+    """Returns the name of an architecture with equal weights."""
+    architecture, _, weighter = name.partition(AND)
+    known = METHODS.get(architecture, Method(""))
+    plain = known == Method(BASELINE, {"architecture": architecture})
+    return architecture if weighter == BASELINE and plain else name
+
 
 def methods_for(experiment) -> dict[str, Method]:
     """Returns the methods that an experiment can run.
@@ -86,7 +132,13 @@ def check_methods(names, experiment) -> list[str]:
     """
     known = methods_for(experiment)
     for name in names:
-        if name in known:
+        architecture, _, weighter = name.partition(AND)
+        if name in known or (
+            architecture in experiment.architectures
+            and weighter in known
+            and "architecture" not in known[weighter].settings
+            and weighter != SINGLE_TASK
+        ):
             continue
         if name in METHODS:
             raise ValueError(
@@ -95,14 +147,15 @@ def check_methods(names, experiment) -> list[str]:
             )
         raise ValueError(
             f"Unknown method {name!r}.{did_you_mean(name, known)} "
-            f"Methods: {list(known)}"
+            f"Methods: {list(known)}, and architecture{AND}weighter with the "
+            f"architectures {list(experiment.architectures)}"
         )
-    return list(dict.fromkeys(names)) or list(known)
+    return list(dict.fromkeys(map(_short, names))) or list(known)
 
 
 def takes(name, parameter) -> bool:
     """Whether a sweep over `parameter` says anything about a method."""
-    weighter = METHODS[name].weighter
+    weighter = method_of(name).weighter
     if weighter not in (*CATALOGUE, *ALIASES):
         return False
     weighter = weighters.get(weighter)

@@ -4,6 +4,8 @@ Importing this package registers the builders: `tfds.load("mt_regression")`.
 It needs the extra: `pip install "keras_mtl[data]"`.
 """
 
+from keras_mtl.datasets.census import Census as Census
+from keras_mtl.datasets.census import load_census as load_census
 from keras_mtl.datasets.digits import overlaid_digits as overlaid_digits
 from keras_mtl.datasets.mt_regression import MTRegression as MTRegression
 from keras_mtl.datasets.sentiment import Sentiment as Sentiment

@@ -61,7 +61,7 @@ def prepared(make):
     return make()
 
 
-def read_members(path, wanted, url):
+def read_members(path, wanted, url, max_bytes=MAX_MEMBER_BYTES):
     """Yields the wanted files of an archive.
 
     Members are read one after the other; nothing is written to disk. Sizes
@@ -72,6 +72,7 @@ def read_members(path, wanted, url):
         wanted: Function that takes the parts of a file's path, a tuple of
             strings, and returns whether to read it.
         url: String, where the archive is to be had, for messages.
+        max_bytes: Integer, bytes of a member at most.
 
     Yields:
         `(parts, content)`, tuple of strings and bytes, in the order of the
@@ -87,7 +88,7 @@ def read_members(path, wanted, url):
         archive = _Archive(file, path, url)
         for number, member in enumerate(archive.members()):
             total += member.size
-            parts = _safe_parts(member, number, total, path, url)
+            parts = _safe_parts(member, number, total, path, url, max_bytes)
             if member.isfile() and wanted(parts):
                 yield parts, archive.content(member)
 
@@ -213,7 +214,7 @@ def manual_archive(dl_manager, names):
     return found[0] if found else None
 
 
-def _safe_parts(member, number, total, path, url):
+def _safe_parts(member, number, total, path, url, max_bytes):
     """Returns the parts of a member's path, or raises on one to distrust."""
     # Windows' rules know both kinds of slashes, and drives.
     name = PureWindowsPath(member.name)
@@ -227,8 +228,8 @@ def _safe_parts(member, number, total, path, url):
         problem = "has a path with '..'"
     elif member.size < 0:
         problem = f"has {member.size} bytes"
-    elif member.size > MAX_MEMBER_BYTES:
-        problem = f"has {member.size} bytes, above {MAX_MEMBER_BYTES}"
+    elif member.size > max_bytes:
+        problem = f"has {member.size} bytes, above {max_bytes}"
     elif total > MAX_TOTAL_BYTES:
         problem = f"makes {total} bytes in all, above {MAX_TOTAL_BYTES}"
     elif number >= MAX_MEMBERS:

@@ -11,9 +11,10 @@ def experiment_class(name):
     """Returns the class of the experiment `name`.
 
     Args:
-        name: String, `"mtregression"`, `"topics"`, `"sentiment"`, `"demo"`,
-            `"mmoe_tasks"` or `"nyuv2"`; or `"my_project.module:Class"`, a
-            subclass of `Experiment` of your own, which then bears this name.
+        name: String, `"mtregression"`, `"topics"`, `"sentiment"`, `"census"`,
+            `"demo"`, `"mmoe_tasks"` or `"nyuv2"`; or
+            `"my_project.module:Class"`, a subclass of `Experiment` of your own,
+            which then bears this name.
 
     Raises:
         ValueError: If there is no such experiment.
@@ -24,6 +25,7 @@ def experiment_class(name):
     from keras_mtl.checks import need, one_of
 
     need("An experiment", DATA_PACKAGES, "data")
+    from keras_mtl.experiments.census import CensusExperiment
     from keras_mtl.experiments.digits import DigitsExperiment
     from keras_mtl.experiments.mmoe_tasks import MMoETasksExperiment
     from keras_mtl.experiments.mtregression import MTRegressionExperiment
@@ -39,6 +41,7 @@ def experiment_class(name):
             SentimentExperiment,
             DigitsExperiment,
             MMoETasksExperiment,
+            CensusExperiment,
             NYUv2Experiment,
         )
     }
@@ -63,6 +66,33 @@ def _own_class(name):
         )
     cls.name = name
     return cls
+
+
+def architectures_of(name, encoder) -> list[str]:
+    """Returns the architectures that `--encoder` names; none if it is others.
+
+    Args:
+        name: String, as for `experiment_class`.
+        encoder: String, names with commas; or None.
+
+    Raises:
+        ValueError: If the experiment has no such encoder.
+    """
+    from keras_mtl.checks import one_of
+
+    kind = experiment_class(name)
+    names = [part for part in (encoder or "").split(",") if part]
+    if {*names} <= {*kind.architectures}:
+        return names
+    if "encoder" in kind.__dataclass_fields__:
+        return []
+    if not kind.architectures:
+        raise ValueError(
+            f"The experiment {name!r} has one encoder. Leave --encoder out."
+        )
+    for part in names:
+        one_of("encoder", part, kind.architectures)
+    return names
 
 
 def make_experiment(name, **settings):

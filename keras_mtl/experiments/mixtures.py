@@ -2,9 +2,9 @@
 
 import keras
 
-from keras_mtl.architectures import PLE, Level, MMoE
+from keras_mtl.architectures import PLE, CrossStitch, Level, MMoE
 
-ARCHITECTURES = ("shared_bottom", "mmoe", "ple")
+ARCHITECTURES = ("shared_bottom", "mmoe", "ple", "cross_stitch")
 
 
 def encoder(
@@ -21,7 +21,7 @@ def encoder(
     The bank of MMoE has `num_experts` experts. PLE is one level with as many:
     two of each task (fewer where there are too few), the others shared. The
     shared bottom is one layer, wide enough to have as many parameters as MMoE,
-    heads included.
+    heads included; cross-stitch, a layer for each task, with a unit after it.
 
     Args:
         architecture: String, one of `ARCHITECTURES`.
@@ -42,22 +42,31 @@ def encoder(
         own = min(2, (num_experts - 1) // len(tasks))
         level = Level(expert, own, num_experts - own * len(tasks))
         return PLE(tasks, [level], bottom=bottom)
-    width = equal_width(len(tasks), num_inputs, num_experts, units, tower)
+    width = equal_width(
+        *(architecture, len(tasks), num_inputs, num_experts, units, tower)
+    )
+    if architecture == "cross_stitch":
+        block = keras.layers.Dense(width, activation="relu")
+        return CrossStitch(tasks, [block], last=True, bottom=bottom)
     shared = keras.layers.Dense(width, activation="relu", name="shared_bottom")
     if bottom is None:
         return shared
     return keras.Model(bottom.inputs, shared(bottom.output), name="encoder")
 
 
-def equal_width(num_tasks, num_inputs, num_experts, units, tower):
-    """Returns the width at which a shared bottom is as large as MMoE.
+def equal_width(architecture, num_tasks, num_inputs, num_experts, units, tower):
+    """Returns the width at which an encoder is as large as MMoE.
 
     Bank and gates have `(D + 1) E (U + K)` parameters and the heads' first
-    layers `K U T`; a bottom of width H has `(D + 1) H` and `K H T`.
+    layers `K U T`; a bottom of width H has `(D + 1) H` and `K H T`, and
+    cross-stitch K of these layers and `K² H` of its units.
     """
     experts = (num_inputs + 1) * num_experts * (units + num_tasks)
     heads = num_tasks * tower
-    return round((experts + heads * units) / (num_inputs + 1 + heads))
+    bottom = num_inputs + 1
+    if architecture == "cross_stitch":
+        bottom = num_tasks * (bottom + num_tasks)
+    return round((experts + heads * units) / (bottom + heads))
 
 
 def head(task, tower, activation=None):

@@ -3,6 +3,7 @@
 from keras_mtl.layers.gradient_reversal import (
     GradientReversal as GradientReversal,
 )
+from keras_mtl.layers.one_hot_columns import OneHotColumns as OneHotColumns
 from keras_mtl.layers.product_probability import (
     ProductProbability as ProductProbability,
 )
