@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow_datasets as tfds
 
+from keras_mtl.checks import integer
 from keras_mtl.datasets.archives import manual_archive
 from keras_mtl.datasets.census_files import (
     COLUMNS,
@@ -114,6 +115,36 @@ def load_census(data=None):
         "validation": _pair(columns["test"], slice(0, None, 2)),
         "test": _pair(columns["test"], slice(1, None, 2)),
     }
+
+
+def made_up_census(num_rows=1_000, seed=0):
+    """Makes rows up that have the columns of the survey, but no truth.
+
+    For a look at code where the data are not at hand, and for tests. The
+    labels depend on `age` and `education`.
+
+    Args:
+        num_rows: Integer, of each of three sets.
+        seed: Integer. The same seed gives the same rows.
+
+    Returns:
+        As `load_census`.
+    """
+    num_rows = integer("num_rows", num_rows, 1)
+    rng = np.random.default_rng(integer("seed", seed, 0))
+    names = np.array(["Not in universe", "?", "A & B", "7"], object)
+    sets = {}
+    for split in ("train", "validation", "test"):
+        x = {
+            name: rng.integers(0, 100, num_rows).astype("float32")
+            if name in NUMERIC
+            else rng.choice(names, num_rows)
+            for name in INPUTS
+        }
+        learned = x["age"] + 20.0 * (x["education"] == "A & B")
+        y = {"income": learned > 70.0, "marital": learned < 40.0}
+        sets[split] = x, {task: own.astype("int32") for task, own in y.items()}
+    return sets
 
 
 def _pair(columns, rows):

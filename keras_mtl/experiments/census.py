@@ -2,38 +2,21 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_mtl import MultiTaskModel
 from keras_mtl.checks import one_of
-from keras_mtl.datasets.census import CATEGORICAL, LABELS, load_census
-from keras_mtl.datasets.census_files import NUMERIC
+from keras_mtl.datasets.census import LABELS, load_census
+from keras_mtl.experiments.columns import CHUNK, make_columns, preprocessed
 from keras_mtl.experiments.experiment import Experiment, Parts, Score
 from keras_mtl.experiments.mixtures import ARCHITECTURES, encoder, head
-from keras_mtl.layers import OneHotColumns
 from keras_mtl.metrics import roc_auc
 
 TOWER = 8
-# Rows that the preprocessing reads at once.
-CHUNK = 16_384
 THRESHOLDS = 1_000
-
-
-class Columns(NamedTuple):
-    """How raw columns become inputs of a model.
-
-    Attributes:
-        preprocessing: Keras model from raw columns to `{"categories": (B, C)
-            int32, "numbers": (B, N) float32}`.
-        sizes: Tuple, categories of each of the C columns.
-    """
-
-    preprocessing: keras.Model
-    sizes: tuple
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,14 +67,14 @@ class CensusExperiment(Experiment):
 
     def build(self, parts):
         """Returns the encoder on zeros and ones, and two layers a task."""
-        tasks, sizes = [*parts.train[1]], parts.prepared.sizes
+        tasks, columns = [*parts.train[1]], parts.prepared
         return MultiTaskModel(
             encoder(
                 self.architecture,
                 tasks,
-                sum(sizes) + len(NUMERIC),
+                columns.width,
                 tower=TOWER,
-                bottom=wide(sizes, len(NUMERIC)),
+                bottom=columns.wide(),
             ),
             {task: head(task, TOWER, "sigmoid") for task in tasks},
         )
@@ -135,83 +118,6 @@ class CensusExperiment(Experiment):
         """Returns all that decides the result, for JSON."""
         # Every copy of the files has the same content.
         return {**super().config(), "data": None}
-
-
-def make_columns(x) -> Columns:
-    """Returns the preprocessing that training rows call for.
-
-    Categories are numbered from 1, in the order of their names; one that the
-    training rows do not have is 0. Numbers are moved and scaled to a mean of
-    0 and a deviation of 1.
-
-    Args:
-        x: Dict from column to `(n,)`, as `load_census` returns it.
-    """
-    inputs = {
-        name: keras.Input((), name=name, dtype="string") for name in CATEGORICAL
-    }
-    inputs |= {name: keras.Input((), name=name) for name in NUMERIC}
-    categories, sizes = [], []
-    for name in CATEGORICAL:
-        known = sorted(set(x[name].tolist()))
-        lookup = keras.layers.StringLookup(vocabulary=known, name=f"of_{name}")
-        categories.append(keras.ops.cast(lookup(inputs[name]), "int32"))
-        sizes.append(len(known))
-    numbers = np.stack([x[name] for name in NUMERIC], axis=1).astype("float64")
-    scaled = keras.layers.Normalization(
-        mean=numbers.mean(axis=0), variance=numbers.var(axis=0), name="scaled"
-    )
-    outputs = {
-        "categories": keras.ops.stack(categories, axis=1),
-        "numbers": scaled(
-            keras.ops.stack([inputs[name] for name in NUMERIC], axis=1)
-        ),
-    }
-    model = keras.Model(inputs, outputs, name="preprocessing")
-    return Columns(model, tuple(sizes))
-
-
-def preprocessed(preprocessing, x):
-    """Returns what a model makes of raw columns, as arrays.
-
-    Args:
-        preprocessing: Keras model from a dict of columns.
-        x: Dict from column to `(n,)`.
-    """
-    signature = {
-        name: tf.TensorSpec(
-            (None,), tf.string if v.dtype == object else v.dtype
-        )
-        for name, v in x.items()
-    }
-    call = tf.function(preprocessing.call, input_signature=[signature])
-    num_rows = len(next(iter(x.values())))
-    chunks = [
-        call({n: tf.constant(v[start : start + CHUNK]) for n, v in x.items()})
-        for start in range(0, num_rows, CHUNK)
-    ]
-    return {
-        name: np.concatenate([chunk[name].numpy() for chunk in chunks])
-        for name in chunks[0]
-    }
-
-
-def wide(sizes, num_numbers):
-    """Returns a model of categories as zeros and ones, beside the numbers.
-
-    Args:
-        sizes: Tuple of integers, categories of each column.
-        num_numbers: Integer, columns of numbers.
-    """
-    inputs = {
-        "categories": keras.Input(
-            (len(sizes),), dtype="int32", name="categories"
-        ),
-        "numbers": keras.Input((num_numbers,), name="numbers"),
-    }
-    ones = OneHotColumns(sizes, name="one_hot")(inputs["categories"])
-    row = keras.layers.Concatenate(name="row")([ones, inputs["numbers"]])
-    return keras.Model(inputs, row, name="wide")
 
 
 def _columns_of(labels):

