@@ -118,7 +118,8 @@ def test_the_nearest_experiment_is_named(tmp_path, command):
     assert result.exit_code == 1
     assert one_line(result.stderr) == (
         "Error: Argument `experiment` must be one of ['mtregression', "
-        "'topics', 'sentiment', 'demo', 'mmoe_tasks', 'nyuv2']. Received: "
+        "'topics', 'sentiment', 'demo', 'mmoe_tasks', "
+        "'census', 'nyuv2']. Received: "
         "experiment='topic'. Did you mean 'topics'?"
     )
     assert not out.exists()

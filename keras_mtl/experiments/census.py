@@ -38,6 +38,7 @@ class CensusExperiment(Experiment):
     all_tasks = tuple(LABELS)
     score = Score("test_auc", "test AUC")
     monitor = "auc"
+    evaluation_batch = CHUNK
     architectures: ClassVar[tuple] = ARCHITECTURES
 
     epochs: int = 3
