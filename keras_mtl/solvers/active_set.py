@@ -34,6 +34,31 @@ def nonnegative_minimum(matrix, vector, allowed, threshold, max_steps):
         - [Wolfe, 1976](https://doi.org/10.1007/BF01580381)
         - [Goodnight, 1979](https://doi.org/10.1080/00031305.1979.10482685)
     """
+    return _solve(matrix, vector, allowed, threshold, max_steps)[:2]
+
+
+def minimum_and_inverse(matrix, vector, allowed, threshold, max_steps):
+    """Returns `nonnegative_minimum`'s `x` and what its tableau knows besides.
+
+    Args:
+        matrix: As there, and so the others.
+        vector: `(K,)` float64.
+        allowed: `(K,)` bool.
+        threshold: Float.
+        max_steps: Integer or scalar int32.
+
+    Returns:
+        `(x, inverse)`: `(K,)` and `(K, K)` float64, the inverse of the rows
+        and columns of the positive coordinates, 0 elsewhere.
+    """
+    x, _, tableau, active = _solve(
+        matrix, vector, allowed, threshold, max_steps
+    )
+    both = active[:, None] & active
+    return x, tf.where(both, tableau[:, :-1], 0.0)
+
+
+def _solve(matrix, vector, allowed, threshold, max_steps):
     index = tf.range(vector.shape[0])
     never = tf.constant(float("-inf"), tf.float64)
     nothing = tf.zeros_like(vector)
@@ -87,7 +112,7 @@ def nonnegative_minimum(matrix, vector, allowed, threshold, max_steps):
     *state, active = state
     # The first pass ends the last of these steps, and finds the next pivot.
     state = (*state, -1, active, tf.cast(active, tf.float64), True)
-    steps, *_, x, _ = tf.while_loop(
+    steps, tableau, *_, active, x, _ = tf.while_loop(
         lambda steps, *state: (steps < max_steps) & state[-1], exchange, state
     )
-    return x, tf.maximum(steps, 0)
+    return x, tf.maximum(steps, 0), tableau, active

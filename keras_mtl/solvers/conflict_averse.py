@@ -2,9 +2,9 @@
 
 import tensorflow as tf
 
+from keras_mtl.solvers.active_set import minimum_and_inverse
 from keras_mtl.solvers.cosines import FLOOR
-from keras_mtl.solvers.linear import spd_solve
-from keras_mtl.solvers.min_norm import min_norm_weights
+from keras_mtl.solvers.line_search import duality_gap
 
 MAX_ROUNDS = 20
 TOLERANCE = 1e-9
@@ -38,52 +38,62 @@ def conflict_averse_weights(gradients, radius):
     norms = tf.math.divide_no_nan(gradients.norms, longest)
     gramian = cosines * norms[:, None] * norms
     inner = tf.linalg.matvec(gramian, share)
+    uniform = tf.cast(moving, tf.float64)
+    uniform = tf.math.divide_no_nan(uniform, tf.reduce_sum(uniform))
     square = tf.maximum(tf.reduce_sum(share * inner), 0.0)
     ball = radius * tf.sqrt(square)
     # Only for the search: without a mean gradient nothing is added.
     s = tf.maximum(ball, 1e-9)
-    inverse = tf.where(moving, tf.math.divide_no_nan(1.0, norms), 0.0)
 
     def length_of(weights):
         along = tf.reduce_sum(weights * tf.linalg.matvec(gramian, weights))
         least = FLOOR * tf.reduce_sum(weights * norms)
         return tf.maximum(tf.sqrt(tf.maximum(along, 0.0)), least)
 
-    def face_root(weights):
-        # In closed form, if no task enters or leaves.
-        active = weights > 0.0
-        both = active[:, None] & active
-        matrix = tf.where(both, cosines, 0.0)
-        matrix = tf.linalg.set_diag(matrix, tf.ones(size, tf.float64) + 1e-12)
-        scale = tf.where(active, inverse, 0.0)
-        right = tf.stack([scale, scale * inner], 1)
-        p, q = tf.unstack(scale[:, None] * spd_solve(matrix, right), axis=1)
-        total, mixed = tf.reduce_sum(p), tf.reduce_sum(q)
-        rest = tf.reduce_sum(inner * q) - mixed * mixed / total
-        return tf.sqrt(1.0 / total / (s * s - rest))
+    def shortest(k):
+        # The shortest combination of the shifted gradients, and half the
+        # second derivative of its squared length by k while no task enters
+        # or leaves. The solver's inverse has it: see `min_norm_point`, whose
+        # problem this is, for `a`.
+        shifted = gramian + k * (inner[:, None] + inner) + k * k * square
+        lengths = tf.sqrt(tf.maximum(tf.linalg.diag_part(shifted), 1e-30))
+        least = tf.reduce_min(tf.where(moving, lengths, float("inf")))
+        a = tf.where(moving, least / lengths, 0.0)
+        shifted = tf.where(moving[:, None] & moving, shifted, 0.0)
+        target = 0.1 * TOLERANCE * tf.reduce_max(lengths) ** 2
+        x, inverse = minimum_and_inverse(
+            shifted / (lengths[:, None] * lengths) + a[:, None] * a,
+            a,
+            moving,
+            0.1 * TOLERANCE / size**0.5,
+            20 * size,
+        )
+        x *= a
+        weights = x / tf.reduce_sum(x)
+        solved = duality_gap(shifted, moving, uniform) <= target
+        weights = tf.where(solved, uniform, weights)
+        change = tf.linalg.matvec(inverse, inner / lengths) / lengths
+        mean = tf.reduce_sum(x * inner) / tf.reduce_sum(x)
+        rest = tf.reduce_sum(inner * change) - tf.reduce_sum(change) * mean
+        return weights, rest
 
     def search(count, k, low, high, *_):
-        shifted = gramian + k * (inner[:, None] + inner) + k * k * square
-        scale = tf.reduce_max(tf.linalg.diag_part(shifted))
-        weights, _ = min_norm_weights(
-            tf.where(moving[:, None] & moving, shifted / scale, 0.0),
-            moving,
-            20 * size,
-            TOLERANCE,
-        )
+        weights, rest = shortest(k)
         length = length_of(weights)
         excess = length - s * k
         # The combination's length does not fall with k: it bounds the root.
         low = tf.where(excess > 0.0, tf.maximum(low, length / s), low)
         high = tf.where(excess < 0.0, tf.minimum(high, length / s), high)
-        root = face_root(weights)
+        root = tf.sqrt((length * length - k * k * rest) / (s * s - rest))
         inside = (root >= low) & (root <= high)
         more = tf.abs(excess) > TOLERANCE * s * k
         following = tf.where(inside, root, tf.sqrt(low * high))
         return count + 1, following, low, high, weights, length, more
 
     zero = tf.zeros((), tf.float64)
-    start = (zero, zero, 1.0 / s, share, zero + 1.0, tf.reduce_any(moving))
+    # As if the combination were as long as the mean.
+    first = tf.sqrt(square) / s
+    start = (first, zero, 1.0 / s, share, zero + 1.0, tf.reduce_any(moving))
     *_, weights, length, _ = tf.while_loop(
         lambda count, *state: (count < MAX_ROUNDS) & state[-1],
         search,

@@ -49,8 +49,9 @@ def cg_solve(matrix, right, tolerance=1e-12):
     Args:
         matrix: `(K, K)` float64, positive definite; K static.
         right: `(K,)` float64.
-        tolerance: Float, the residual to stop at, relative to `right`, both
-            in the norm of the inverse diagonal, which preconditions.
+        tolerance: Float or scalar float64, the residual to stop at, relative
+            to `right`, both in the norm of the inverse diagonal, which
+            preconditions.
 
     Returns:
         `(K,)` float64.
