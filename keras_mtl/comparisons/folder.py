@@ -4,23 +4,25 @@ import fcntl
 import json
 import os
 import shlex
+import shutil
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 from keras_mtl.checks import finite
-from keras_mtl.experiments.folder import difference
+from keras_mtl.experiments.folder import PICTURE, difference
 from keras_mtl.experiments.json_files import read_object, write_json
 
 COMPARE, CELLS, RUNS = "compare.json", "cells", "runs"
+PICTURES = "pictures"
 
 
 class ComparisonFolder:
     """The files of one comparison.
 
     `compare.json` says what is compared; `cells/` has a small file for every
-    run that is over; `runs/` what runs leave, and the checkpoints of those
-    that are not over.
+    run that is over, and `pictures/` what it drew; `runs/` what runs leave,
+    and the checkpoints of those that are not over.
 
     Args:
         path: String, the folder; it may not exist yet.
@@ -113,6 +115,14 @@ class ComparisonFolder:
     def run_path(self, cell):
         """Returns the folder of what a cell's run leaves."""
         return self.path / RUNS / cell.name
+
+    def keep_picture(self, cell):
+        """Copies the picture of a cell's run, if it drew one."""
+        drawn = self.run_path(cell) / PICTURE
+        if drawn.exists():
+            kept = self.path / PICTURES / f"{cell.name}.png"
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(drawn, kept)
 
     def read_cell(self, cell):
         """Returns the content of a cell's file, or None."""

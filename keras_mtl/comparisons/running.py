@@ -70,6 +70,7 @@ class Job:
         }
         try:
             self.folder.write(self.cell, {**own, **(result or {})})
+            self.folder.keep_picture(self.cell)
         except OSError as error:  # A full disk; the run itself is kept.
             self.error = f"{type(error).__name__}: {error}"
         return self.error is None

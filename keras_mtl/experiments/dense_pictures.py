@@ -3,7 +3,6 @@
 import numpy as np
 import tensorflow as tf
 
-NAME = "pictures.png"
 COUNT = 4
 GAP = 4
 # Metres that are drawn lightest.

@@ -221,7 +221,9 @@ class Experiment:
         """Returns test metrics, `score.key` and `<key>_by_task` among them.
 
         Where a task has several, they are `scores`, a dict from task name to a
-        dict from metric to value; `higher_is_better` then has each.
+        dict from metric to value; `higher_is_better` then has each. What
+        predictors without a model reach is `constants`, a dict from their name
+        to such scores, here or among the facts of `Parts`.
 
         Args:
             model: The trained model.
@@ -231,7 +233,10 @@ class Experiment:
         raise NotImplementedError
 
     def export(self, model, parts, folder):
-        """Writes what serves the model; by default, nothing.
+        """Writes what serves the model, or shows it; by default, nothing.
+
+        A picture, `keras_mtl.experiments.folder.PICTURE`, is in the report of a
+        comparison.
 
         Args:
             model: The trained model.

@@ -14,6 +14,8 @@ from keras_mtl.experiments.identity import installed_version
 from keras_mtl.experiments.json_files import read_object, write_json
 
 CONFIG, METRICS, CHECKPOINTS = "config.json", "metrics.json", "checkpoints"
+# What an experiment may draw of its results.
+PICTURE = "pictures.png"
 
 
 class RunFolder:

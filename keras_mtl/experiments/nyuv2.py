@@ -29,6 +29,7 @@ from keras_mtl.experiments.experiment import (
     Score,
     existing,
 )
+from keras_mtl.experiments.folder import PICTURE
 from keras_mtl.losses import CosineDistance, ScaleInvariantLog
 from keras_mtl.metrics import WithinAngle, WithinRatio
 
@@ -252,7 +253,7 @@ class NYUv2Experiment(Experiment):
 
     def export(self, model, parts, folder):
         """Draws some test pictures, and what the model says of them."""
-        dense_pictures.write(folder / dense_pictures.NAME, model, parts.test)
+        dense_pictures.write(folder / PICTURE, model, parts.test)
 
 
 def _constants(train, test):

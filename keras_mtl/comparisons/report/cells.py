@@ -22,6 +22,8 @@ class Result:
         by_task: Dict from task name to score.
         scores: Dict from task name to a dict from metric to value, where a
             task may have several.
+        constants: Dict from the name of a predictor that no model is behind to
+            its `scores`.
         metrics: Dict of all metrics.
         history: Dict from name to `(epochs,)` float64 array.
         weights: `(steps, K)` float64 array, or `None`.
@@ -39,6 +41,7 @@ class Result:
     average: float
     by_task: dict[str, float]
     scores: dict[str, dict[str, float]]
+    constants: dict[str, dict[str, dict[str, float]]]
     metrics: dict[str, Any]
     history: dict[str, np.ndarray]
     weights: np.ndarray | None
@@ -151,6 +154,12 @@ def _finished(content, key, tasks):
         average=float(metrics[key]),
         by_task={task: float(by_task[task]) for task in tasks},
         scores=_scores(metrics, key, tasks),
+        constants={
+            name: _metrics_of(checking.mapping(scores), tasks)
+            for name, scores in checking.mapping(
+                metrics.get("constants") or {}
+            ).items()
+        },
         metrics=metrics,
         history={
             name: checking.numbers(values) for name, values in history.items()
@@ -171,7 +180,10 @@ def _scores(metrics, key, tasks):
     """Returns the metrics of each task: several, or the one of `key`."""
     by_task = metrics[f"{key}_by_task"]
     alone = {task: {key: by_task[task]} for task in tasks}
-    given = checking.mapping(metrics.get("scores") or alone)
+    return _metrics_of(checking.mapping(metrics.get("scores") or alone), tasks)
+
+
+def _metrics_of(given, tasks):
     return {
         task: {
             name: checking.number(value)

@@ -112,6 +112,7 @@ def write_report(comparison, folder) -> tuple[Path, str]:
         path.write_bytes(png)
         width = round(PAGE_DPI * figure.get_figwidth())
         parts.append(html.picture(png, width, heading, caption))
+    parts += _predictions(comparison)
     page = folder / "index.html"
     page.write_text(html.page(title, parts), "utf-8")
     return page, sentence
@@ -232,6 +233,29 @@ def _origin(comparison):
         html.element("p", line),
         html.element("pre", "\n".join(comparison.commands)),
         html.details("Settings and versions", html.facts(facts)),
+    ]
+
+
+def _predictions(comparison):
+    """Returns the pictures that runs drew, the baseline's first."""
+    if not comparison.pictures:
+        return []
+    order = dict.fromkeys([comparison.baseline, *comparison.methods])
+    tasks = ", ".join(comparison.tasks)
+    return [
+        html.element("h2", "Predictions"),
+        *(
+            html.picture(
+                png,
+                # The header says how wide it is.
+                int.from_bytes(png[16:20]),
+                f"Predictions of {method}",
+                f"{method}: what goes in, then of each task ({tasks}) what is "
+                "true and what is predicted.",
+            )
+            for method in order
+            if (png := comparison.pictures.get(method))
+        ),
     ]
 
 

@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from keras_mtl.comparisons.folder import CELLS, COMPARE
+from keras_mtl.comparisons.folder import CELLS, COMPARE, PICTURES
 from keras_mtl.comparisons.methods import BASELINE
 from keras_mtl.comparisons.report import checking
 from keras_mtl.comparisons.report.cells import Result, first_tasks, read_cell
 from keras_mtl.experiments.experiment import Score
 from keras_mtl.experiments.json_files import read_object
+
+PNG = b"\x89PNG\r\n\x1a\n"
+# Bytes; the page holds a copy.
+LARGEST_PICTURE = 2_000_000
 
 
 class Trouble(NamedTuple):
@@ -46,6 +50,8 @@ class Comparison:
             outside the sweeps.
         cells: Tuple of finished `Result`.
         troubles: Tuple of `Trouble`.
+        pictures: Dict from method to the bytes of a PNG file, what the first
+            of its seeds drew.
     """
 
     experiment: str
@@ -60,6 +66,7 @@ class Comparison:
     plain_values: dict[str, dict[str, float]]
     cells: tuple[Result, ...]
     troubles: tuple[Trouble, ...]
+    pictures: dict[str, bytes]
 
     def of_method(self, method) -> dict[int, Result]:
         """Returns the finished cells outside sweeps, by seed."""
@@ -173,7 +180,20 @@ def read_comparison(folder) -> Comparison:
         plain_values=plain,
         cells=tuple(cells),
         troubles=tuple(troubles),
+        pictures=_pictures(folder, cells),
     )
+
+
+def _pictures(folder, cells):
+    found = {}
+    for cell in sorted(cells, key=lambda cell: cell.seed):
+        path = folder / PICTURES / cell.method / f"seed_{cell.seed}.png"
+        if cell.method in found or cell.sweep or not path.is_file():
+            continue
+        content = path.read_bytes()
+        if content.startswith(PNG) and len(content) <= LARGEST_PICTURE:
+            found[cell.method] = content
+    return found
 
 
 def _read_declaration(path):

@@ -63,7 +63,12 @@ def metric_table(comparison) -> str:
     ]
     if len({name for _, name in columns}) < 2:
         return ""
-    rows = []
+    constants = {n: s for c in comparison.cells for n, s in c.constants.items()}
+    rows = [
+        [f"{constant} (no model)"]
+        + [_plain(scores[task].get(name, math.nan)) for task, name in columns]
+        for constant, scores in constants.items()
+    ]
     for method in comparison.methods:
         cells = comparison.of_method(method).values()
         if not cells:
@@ -157,6 +162,10 @@ def _difference(interval, seeds=None):
     if seeds is not None and 0 < interval.count < seeds:
         text += f" ({interval.count} of {seeds} seeds)"
     return (text, "apart") if interval.excludes_zero else text
+
+
+def _plain(value):
+    return with_interval(t_interval([value]), digits=4)
 
 
 def _cost(ratio):

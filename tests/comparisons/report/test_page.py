@@ -1,12 +1,16 @@
+import base64
 import csv
 import math
 import re
+import shutil
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from keras_mtl.cli import app
+from keras_mtl.comparisons.cells import Cell
+from keras_mtl.comparisons.folder import ComparisonFolder
 from keras_mtl.comparisons.report import warnings
 from keras_mtl.comparisons.report.page import (
     flatness,
@@ -17,8 +21,13 @@ from keras_mtl.comparisons.report.reading import read_comparison
 from keras_mtl.comparisons.report.statistics import t_interval
 from keras_mtl.comparisons.report.summary import summarise, verdict
 from tests.comparisons.report.outline import METHODS, TASKS, make, outline
-from tests.comparisons.report.synthetic import cell, write
+from tests.comparisons.report.synthetic import cell, write, write_comparison
 
+# A PNG file of one white pixel.
+DOT = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2"
+    "mgAAAABJRU5ErkJggg=="
+)
 HOSTILE = "ValueError: <script>alert('x')</script> & \"more\""
 
 
@@ -240,3 +249,47 @@ def test_the_command(tmp_path):
     assert missing.exit_code == 1
     assert "Error: The folder" in missing.stderr
     assert "holds no comparison" in missing.stderr
+
+
+def test_metrics_of_tasks_constants_and_pictures(tmp_path):
+    """As dense prediction has them: each task its own, and no model's too."""
+    tasks = ("classes", "depth")
+
+    def scores(first, second):
+        return {"classes": {"mean_iou": first}, "depth": {"error": second}}
+
+    changes = {"uniform": scores(0.2, 0.5), "slaw": scores(0.25, 0.4)}
+    write_comparison(
+        tmp_path,
+        tuple(changes),
+        tasks,
+        seeds=1,
+        higher_is_better={"mean_iou": True, "error": False},
+    )
+    for method, found in changes.items():
+        content = cell(method, 0, tasks)
+        content["metrics"]["scores"] = found
+        content["metrics"]["constants"] = {"the mean": scores(0.1, 0.875)}
+        write(tmp_path, f"cells/{method}/seed_0.json", content)
+    kept = ComparisonFolder(tmp_path)
+    for method in changes:
+        drawn = kept.run_path(Cell(method, 0)) / "pictures.png"
+        drawn.parent.mkdir(parents=True)
+        real = base64.b64decode(DOT) if method == "slaw" else b"no picture"
+        drawn.write_bytes(real)
+        kept.keep_picture(Cell(method, 0))
+    kept.keep_picture(Cell("none", 0))
+    shutil.rmtree(tmp_path / "runs")  # Only what is kept is needed.
+    comparison = read_comparison(tmp_path)
+    page = outline(tmp_path, comparison)
+    rows = {row[0]: row[1:] for row in page.rows if row[0].startswith("the")}
+    assert rows == {"the mean (no model)": ["0.1000", "0.8750"]}
+    # (0.25 - 0.2) / 0.2 is +25 %, and 0.5 to 0.4 +20 %.
+    (change,) = (s.change for s in summarise(comparison) if s.method == "slaw")
+    assert change.mean == pytest.approx(22.5)
+    assert page.texts["h2"][-1] == "Predictions"
+    assert [s.split(",")[1] for s in page.sources if s.endswith(DOT)] == [DOT]
+    content["metrics"]["constants"] = {"the mean": 3}
+    write(tmp_path, "cells/slaw/seed_0.json", content)
+    (trouble,) = read_comparison(tmp_path).troubles
+    assert trouble.kind == "unreadable"
