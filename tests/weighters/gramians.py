@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mtl.solvers import task_gradients
+from keras_mtl.solvers.compiling import plain_kernels
 from tests.golden import FILE, golden, golden_weights
 
 FAMILIES = ("plain", "scaled", "dependent", "opposed", "parallel")
@@ -104,6 +105,38 @@ def weigh_all(weighter, jacobians):
     exact = weigh(gramians).numpy()
     assert np.isfinite([weights, exact]).all()
     return weights, exact
+
+
+def weigh_each(weighter, gramians, present=None, **state):
+    """Returns `(count, K)` float64 weights, each as if it were the first call.
+
+    By one graph, through all that a call does.
+
+    Args:
+        weighter: `Weighter` of a Gramian, which is given one number of tasks.
+        gramians: `(count, K, K)` array.
+        present: `(K,)` array or `None`.
+        **state: Values of the weighter's variables before each call, by the
+            attribute's name.
+    """
+    weighter.bind(gramians.shape[1])
+    for name, value in state.items():
+        getattr(weighter, name).assign(value)
+    first = [(v, tf.constant(v.numpy())) for v in weighter.variables]
+    given = {} if present is None else {"present": present}
+
+    @tf.function(autograph=False)
+    def weigh(gramians):
+        def of_one(gramian):
+            for variable, value in first:
+                variable.assign(value)
+            return weighter(gramian=gramian, **given)
+
+        return tf.map_fn(of_one, gramians, parallel_iterations=1)
+
+    with plain_kernels():
+        weights = weigh(np.float32(gramians))
+    return np.float64(weights)
 
 
 def of_units(jacobians):

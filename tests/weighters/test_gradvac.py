@@ -5,7 +5,9 @@ from keras_mtl.weighters import GradVac, PCGrad
 from tests.golden import golden
 from tests.weighters.gramians import (
     expect_golden,
+    family,
     random_jacobians,
+    weigh_each,
     weigh_sequence,
 )
 
@@ -25,6 +27,41 @@ def test_golden_sequence(method, momentum):
     errors = np.linalg.norm(updates - expected, axis=1)
     assert (errors <= 1e-5 * np.linalg.norm(expected, axis=1)).all()
     assert len(golden("sequences")["J"]) == len(weights) == 10
+
+
+def test_the_update_is_the_sum_of_the_turned_gradients():
+    """By vectors, over 1,000 Gramians of all families, K = 5.
+
+    With random usual cosines between -0.5 and 0.7. Relative to the weighted
+    norms: worst 2e-5, of opposed gradients, and otherwise 3e-7; median 2e-8.
+    """
+    jacobians = random_jacobians()
+    units = jacobians / np.linalg.norm(jacobians, axis=2, keepdims=True)
+    usual = np.random.default_rng(0).uniform(-0.5, 0.7, size=(5, 5))
+    usual = np.float64(np.float32(usual))
+    updates = np.zeros_like(jacobians[:, 0])
+    for task in range(5):
+        vector = jacobians[:, task].copy()
+        for other in set(range(5)) - {task}:
+            length = np.linalg.norm(vector, axis=1)
+            cosine = np.einsum("np,np->n", vector, units[:, other]) / length
+            target = usual[task, other]
+            sine = np.sqrt(np.maximum(1.0 - cosine**2, 0.0))
+            rest = np.sqrt(1.0 - target**2)
+            change = length * (target * sine - cosine * rest) / rest
+            change = np.where(cosine < target, change, 0.0)
+            vector += change[:, None] * units[:, other]
+        updates += vector
+    gramians = jacobians @ jacobians.transpose(0, 2, 1)
+    weights = weigh_each(GradVac(shuffle=False), gramians, usual=usual)
+    received = np.einsum("nk,nkp->np", weights, jacobians)
+    norms = np.linalg.norm(jacobians, axis=2)
+    gaps = np.linalg.norm(received - updates, axis=1)
+    gaps /= np.einsum("nk,nk->n", weights, norms)
+    assert gaps.max() <= 1e-4
+    assert np.median(gaps) <= 1e-7
+    for name in ("plain", "scaled", "dependent", "parallel"):
+        assert family(name, gaps).max() <= 1e-6
 
 
 def test_at_first_only_conflicts_are_resolved():

