@@ -106,6 +106,10 @@ def test_lists_where_dicts_belong():
     with pytest.raises(ValueError, match="Labels must be a dict") as caught:
         model.fit(X, [Y["a"], Y["b"]], verbose=0)
     assert len(str(caught.value)) < 600
+    with pytest.raises(
+        ValueError, match=r"a list of 2. Pass loss=\{'a': ...\}"
+    ):
+        two(loss=["mse", "mae"])
     listed = {task: label.tolist() for task, label in Y.items()}
     weights = {"a": HALF.tolist()}
     logs = evaluate(model, X, listed, sample_weight=weights)

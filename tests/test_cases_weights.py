@@ -167,6 +167,20 @@ def test_a_metric_does_not_overwrite_a_column(name):
         history(two(metrics={"a": [metric]}), X, Y)
 
 
+def test_metrics_of_one_class_are_named_after_their_tasks_alone():
+    """Not `b_auc_1`, as Keras names the second `AUC` of a process."""
+    areas = {task: [keras.metrics.AUC()] for task in "ab"}
+    model = two(metrics=areas)
+    logs = evaluate(model, X, {task: Y[task] > 0.0 for task in "ab"})
+    losses = {"loss", "a_loss", "b_loss"}
+    assert logs.keys() == {*losses, "a_auc", "b_auc", "mean_auc"}
+    outputs = model.predict(X, verbose=0)
+    for task in "ab":
+        area = keras.metrics.AUC()
+        area.update_state(Y[task] > 0.0, outputs[task])
+        assert logs[f"{task}_auc"] == pytest.approx(float(area.result()))
+
+
 def test_integer_labels_of_losses_that_take_classes():
     heads = {"main": keras.layers.Dense(3, "softmax")}
     for loss in (

@@ -64,6 +64,32 @@ def test_a_graph_trains_and_is_saved_as_plain_keras_has_it(name, tmp_path):
         np.testing.assert_allclose(received[task], output, rtol=1e-5, atol=1e-6)
 
 
+def test_the_last_layer_is_the_one_that_is_used_last():
+    """Not the one that was made last."""
+    inputs = keras.Input((4,))
+    last = keras.layers.Dense(3, name="used_last")
+    first = keras.layers.Dense(5, name="made_last")
+    encoder = keras.Model(inputs, last(first(inputs)))
+    heads = {task: keras.layers.Dense(1) for task in "ab"}
+    model = MultiTaskModel(encoder, heads)
+    found = roles.scope_variables(model, "last_shared_layer")
+    assert _layers(found) == {"used_last"}
+
+
+def test_a_list_of_outputs_is_named_by_their_layers():
+    inputs = keras.Input((4,))
+    hidden = keras.layers.Dense(3)(inputs)
+    outputs = [
+        keras.layers.Dense(k + 1, name=t)(hidden) for k, t in enumerate("ba")
+    ]
+    model = MultiTaskModel.from_functional(keras.Model(inputs, outputs))
+    assert model.task_names == ("b", "a")
+    x = np.ones((2, 4), "float32")
+    predicted = model(x)
+    for task, output in zip("ba", model.graph.model(x), strict=True):
+        np.testing.assert_array_equal(predicted[task], output)
+
+
 def test_a_name_that_is_no_layer_and_a_cut_that_separates_nothing():
     with pytest.raises(ValueError, match=r"'h11'\. Did you mean 'h1'\?"):
         MultiTaskModel.from_functional(chain(), "h11")
