@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_mtl.checks import task_name
+from keras_mtl.data.completion import Completion
 from keras_mtl.data.rotation import rotations
 from keras_mtl.data.structures import (
     by_task,
@@ -144,6 +145,10 @@ class NamedTasks:
             ValueError: If they are not named by task.
         """
         return by_task(self.output_names, y, sample_weight)
+
+    def completion(self, batches, separate):
+        """Returns what gives batches made in Python the same tasks."""
+        return Completion(self.output_names, batches, separate)
 
     def complete(self, y, sample_weight):
         """Returns weights nested as labels, as Keras asks; `None` for none."""

@@ -27,7 +27,7 @@ from keras_mtl.arrangements.stacked_checks import (
 )
 from keras_mtl.arrangements.stacked_losses import StackedLosses
 from keras_mtl.arrangements.stacked_metrics import StackedMetrics
-from keras_mtl.arrangements.stacking import stack
+from keras_mtl.arrangements.stacking import StackedBatches, stack
 
 
 class StackedTasks(HeldOutRows):
@@ -170,6 +170,10 @@ class StackedTasks(HeldOutRows):
     def arrange(self, y, sample_weight):
         """Returns stacked arrays, also of dicts by task name."""
         return stack(self.task_names, y, sample_weight)
+
+    def completion(self, batches, separate):
+        """Returns what stacks the labels of batches made in Python."""
+        return StackedBatches(self.task_names, batches)
 
     def complete(self, y, sample_weight):
         """Returns the weights as they are."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import keras
 import numpy as np
 
 from keras_mtl.checks import check_tasks
@@ -42,6 +43,34 @@ def stack(task_names, y, sample_weight) -> tuple:
             task_names, "sample weights", {**ones, **sample_weight}
         )
     return y, sample_weight
+
+
+class StackedBatches:
+    """Stacks the labels of each batch, which may be of some tasks only.
+
+    Args:
+        task_names: Tuple of K strings.
+        batches: List of the first batches `(x, y, sample_weight)`.
+
+    Attributes:
+        labels: Dict from task name to labels, of those that have any.
+    """
+
+    def __init__(self, task_names, batches):
+        self._names = task_names
+        self.labels = {
+            t: label for _, y, _ in batches for t, label in y.items()
+        }
+
+    def __call__(self, batch):
+        """Returns `(x, y, sample_weight)` with weights `(B, K)`."""
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(tuple(batch))
+        y, weights = stack(self._names, y, weights)
+        whole = np.ones((len(y), len(self._names)), "float32")
+        if weights is None:
+            return x, y, whole
+        weights = np.asarray(weights, "float32")
+        return x, y, whole * weights.reshape(len(y), -1)
 
 
 def _completed(y, sample_weight, absent):

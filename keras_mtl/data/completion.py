@@ -18,12 +18,13 @@ def completed(model, data) -> tuple:
 
     Keras makes one data set of all batches, which all have the labels of the
     same tasks. Those that a batch lacks become zeros of weight 0; where tasks
-    have inputs of their own, a task without is one of no rows.
+    have inputs of their own, a task without is one of no rows. For stacked
+    heads, labels by task are stacked.
 
     Args:
-        model: `MultiTaskModel` with a dict of heads; of others, and of other
-            kinds of data, `data` is returned as it is.
-        data: `keras.utils.PyDataset` or generator of batches.
+        model: `MultiTaskModel`.
+        data: `keras.utils.PyDataset` or generator of batches; data of other
+            kinds, or whose labels are no dicts, are returned as they are.
 
     Returns:
         Tuple of the batches, and a dict of labels `(0, ...)` by task or
@@ -33,9 +34,7 @@ def completed(model, data) -> tuple:
         ValueError: If labels or weights are not named by task.
     """
     listed = isinstance(data, keras.utils.PyDataset)
-    if not model.arrangement.can_separate or not (
-        listed or hasattr(data, "__next__")
-    ):
+    if not listed and not hasattr(data, "__next__"):
         return data, None
     source = data
     if listed:
@@ -57,7 +56,7 @@ def completed(model, data) -> tuple:
     if not first or len(batches) < len(first):
         return (rest if listed else (batch for batch in rest)), None
     separate = model.is_separate(batches[0][0])
-    complete = Completion(model.output_names, batches, separate)
+    complete = model.arrangement.completion(batches, separate)
     if listed:
         return CompleteDataset(data, complete, first), complete.labels
     return (complete(batch) for batch in rest), complete.labels

@@ -1,5 +1,7 @@
 """A model with stacked heads does what its twin with named ones does."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -173,6 +175,16 @@ def test_dicts_by_task_name_are_stacked():
         ),
         named.evaluate(x, y, sample_weight=part, verbose=0, **kwargs),
     )
+    # Batches made in Python, whose tasks change from one to the next.
+    halves = [
+        {task: by_name(y)[task] for task in tasks}
+        for tasks in (NAMES[:2], NAMES[2:])
+    ]
+    for half in halves:
+        named.train_on_batch(x, half)
+    batches = ((x, halves[number % 2]) for number in itertools.count())
+    stacked.fit(batches, steps_per_epoch=2, verbose=0)
+    assert_alike(stacked, named)
 
 
 def test_one_hot_labels_and_a_list_of_loss_weights():
