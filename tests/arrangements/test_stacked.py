@@ -1,7 +1,5 @@
 """A model with stacked heads does what its twin with named ones does."""
 
-import itertools
-
 import keras
 import numpy as np
 import pytest
@@ -153,38 +151,6 @@ def test_nan_labels_and_weights_of_rows():
     expected = model.evaluate(x[rest], y[rest], **kwargs)
     assert logs["age_loss"] == pytest.approx(expected["age_loss"], rel=1e-5)
     assert logs["age_accuracy"] == pytest.approx(expected["age_accuracy"])
-
-
-def test_dicts_by_task_name_are_stacked():
-    x, y, weight = make_data()
-    kwargs = {"return_dict": True}
-    stacked, named = (compiled(stacked_model(), "slaw") for _ in range(2))
-    expected = stacked.train_on_batch(x, y, weight, **kwargs)
-    shuffled = dict(reversed(by_name(y).items()))
-    received = named.train_on_batch(x, shuffled, by_name(weight), **kwargs)
-    assert_same_logs(received, expected)
-    part = np.ones_like(weight)
-    part[:, 1] = weight[:, 1]
-    assert_same_logs(
-        named.evaluate(
-            x,
-            {task: column[:, 0] for task, column in by_name(y).items()},
-            sample_weight={"age": weight[:, 1]},
-            verbose=0,
-            **kwargs,
-        ),
-        named.evaluate(x, y, sample_weight=part, verbose=0, **kwargs),
-    )
-    # Batches made in Python, whose tasks change from one to the next.
-    halves = [
-        {task: by_name(y)[task] for task in tasks}
-        for tasks in (NAMES[:2], NAMES[2:])
-    ]
-    for half in halves:
-        named.train_on_batch(x, half)
-    batches = ((x, halves[number % 2]) for number in itertools.count())
-    stacked.fit(batches, steps_per_epoch=2, verbose=0)
-    assert_alike(stacked, named)
 
 
 def test_one_hot_labels_and_a_list_of_loss_weights():
