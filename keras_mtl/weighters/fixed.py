@@ -38,6 +38,12 @@ class Fixed(Wrapper):
 
     def __init__(self, weighter, fixed, **kwargs):
         super().__init__(weighter, **kwargs)
+        if not isinstance(fixed, dict | list | tuple):
+            raise ValueError(
+                "Argument `fixed` must be a dict from task name to weight, or "
+                "a list with None for the tasks that are not fixed. "
+                f"Received: fixed={fixed!r}"
+            )
         pairs = fixed.items() if isinstance(fixed, dict) else enumerate(fixed)
         values = {
             task: None if value is None else at_least("fixed", value, 0.0)

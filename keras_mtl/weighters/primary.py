@@ -14,6 +14,17 @@ def checked_primary(primary):
     return integer("primary", primary, 0)
 
 
+def _check_others(weighter, names):
+    if len(names) == 1:
+        name = type(weighter).__name__
+        raise ValueError(
+            f"{name}(primary={names[0]!r}) trains a task with the help of "
+            f"others, and the model has none. Expected: two tasks or more. "
+            f"Received: {list(names)}. Add an auxiliary task, or use "
+            "weighter='uniform'."
+        )
+
+
 def primary_position(weighter, num_tasks):
     """Returns where the main task of a weighter stands among its tasks.
 
@@ -23,7 +34,7 @@ def primary_position(weighter, num_tasks):
         num_tasks: Integer, the number of tasks K.
 
     Raises:
-        ValueError: If there is no such task.
+        ValueError: If there is no such task, or no other one to help it.
     """
     primary, names = weighter.primary, weighter.task_names
     if primary is None:
@@ -36,6 +47,7 @@ def primary_position(weighter, num_tasks):
                 f"Received: primary={primary!r}"
             )
         if primary in names:
+            _check_others(weighter, names)
             return names.index(primary)
         raise ValueError(
             f"Argument `primary` must be one of the tasks {list(names)}. "

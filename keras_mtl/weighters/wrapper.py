@@ -169,11 +169,17 @@ class Wrapper(Weighter):
 
 def same_heads(wrapper):
     """Raises if the heads of the inner weighter have weights of their own."""
-    inner = wrapper.weighter
-    if inner.weighs_heads:
-        name, other = type(wrapper).__name__, type(inner).__name__
-        raise ValueError(
-            f"{name} cannot go around {other}, whose heads have weights of "
-            f"their own that {name} would not change. Put {name} inside, if "
-            f"{other} takes a weighter, or choose another."
-        )
+    if not wrapper.weighter.weighs_heads:
+        return
+    # The innermost: what is around it only passes them on.
+    owner = [w for w in wrapper.inside() if w.weighs_heads][-1]
+    name, other = type(wrapper).__name__, type(owner).__name__
+    remedy = "Choose another weighter."
+    if isinstance(owner, Wrapper) and name != other:
+        remedy = f"Put it inside: {other}({name}(...))."
+    elif name == other:
+        remedy = f"Use one {name} only."
+    raise ValueError(
+        f"{name} cannot go around {other}, whose heads have weights of "
+        f"their own that {name} would not change. {remedy}"
+    )

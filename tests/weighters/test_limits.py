@@ -62,8 +62,8 @@ def test_what_is_trained_is_trained_as_if_it_stood_alone(wrap):
         (
             lambda: Clipped(OfLogLosses(MGDA())),
             "Clipped cannot go around OfLogLosses, whose heads have weights "
-            "of their own that Clipped would not change. Put Clipped inside, "
-            "if OfLogLosses takes a weighter, or choose another.",
+            "of their own that Clipped would not change. Put it inside: "
+            "OfLogLosses(Clipped(...)).",
         ),
         (
             lambda: Fixed("slaw", {"a": -1.0}),
