@@ -162,7 +162,7 @@ class CompleteDataset(keras.utils.PyDataset):
         source: `PyDataset`.
         complete: `Completion`.
         first: List of the first batches, each of which is read no second time
-            when it is first asked for.
+            when it is first asked for, before any epoch.
     """
 
     def __init__(self, source, complete, first):
@@ -187,7 +187,8 @@ class CompleteDataset(keras.utils.PyDataset):
         self.source.on_epoch_begin()
 
     def on_epoch_end(self):
-        """Tells the source that an epoch is over."""
+        """Tells the source that an epoch is over; it may shuffle then."""
+        self._first.clear()
         self.source.on_epoch_end()
 
 

@@ -52,7 +52,7 @@ def training_arguments(model, weighter, fit, query) -> dict:
     x = model.arrangement.own_rows(fit["x"], fit.pop("task"))
     if not can_shuffle(x):
         fit["shuffle"] = False
-    x = fit["x"] = model.arrangement.own_rows(x, fit.pop("task", None))
+    query = query_in_use(weighter, x, query)
     kind = _kind(x)
     x, y, weights = labels.for_training(
         model,
@@ -61,7 +61,6 @@ def training_arguments(model, weighter, fit, query) -> dict:
         shuffle=fit["shuffle"],
     )
     fit |= {"x": x, "y": y, "sample_weight": weights}
-    query = query_in_use(weighter, x, query)
     if fit["validation_data"] is not None:
         fit["validation_data"] = _validation(model, fit)
     _split_own_rows(model.arrangement, fit)

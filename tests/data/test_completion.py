@@ -141,6 +141,10 @@ def test_what_comes_too_late_is_named():
     only = ((X, {"a": Y["a"]}) for _ in itertools.count())
     with pytest.warns(UserWarning, match=r"tasks \['b'\] have no labels in"):
         model.fit(only, steps_per_epoch=1, verbose=0)
+    batches = generator(separate=False)
+    with pytest.raises(ValueError, match="needs query data"):
+        model.fit(batches, weighter="meta_weighting")
+    assert next(batches)[1].keys() == {"a"}  # None of them was taken.
     unknown = ((X, {"c": Y["a"]}) for _ in range(3))
     with pytest.raises(ValueError, match="Task 'c' has a label but the model"):
         model.fit(unknown, verbose=0)
