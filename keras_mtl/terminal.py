@@ -16,7 +16,8 @@ from keras_mtl.checks import integer
 ExperimentArgument = Annotated[
     str,
     typer.Argument(
-        help="topics, sentiment, census, nyuv2, mtregression, demo or "
+        help="topics, sentiment, census, nyuv2, pcba, toxcast, "
+        "mtregression, demo or "
         "mmoe_tasks; or my_module:MyClass."
     ),
 ]

@@ -12,7 +12,7 @@ def experiment_class(name):
 
     Args:
         name: String, `"mtregression"`, `"topics"`, `"sentiment"`, `"census"`,
-            `"demo"`, `"mmoe_tasks"` or `"nyuv2"`; or
+            `"demo"`, `"mmoe_tasks"`, `"nyuv2"`, `"pcba"` or `"toxcast"`; or
             `"my_project.module:Class"`, a subclass of `Experiment` of your own,
             which then bears this name.
 
@@ -28,6 +28,10 @@ def experiment_class(name):
     from keras_mtl.experiments.census import CensusExperiment
     from keras_mtl.experiments.digits import DigitsExperiment
     from keras_mtl.experiments.mmoe_tasks import MMoETasksExperiment
+    from keras_mtl.experiments.molecules import (
+        PCBAExperiment,
+        ToxCastExperiment,
+    )
     from keras_mtl.experiments.mtregression import MTRegressionExperiment
     from keras_mtl.experiments.nyuv2 import NYUv2Experiment
     from keras_mtl.experiments.sentiment import SentimentExperiment
@@ -43,6 +47,8 @@ def experiment_class(name):
             MMoETasksExperiment,
             CensusExperiment,
             NYUv2Experiment,
+            PCBAExperiment,
+            ToxCastExperiment,
         )
     }
     return known[one_of("experiment", name, known)]

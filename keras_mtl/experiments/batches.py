@@ -40,7 +40,7 @@ def steps_per_epoch(support, batch_size, separate, rotating=None):
         rotating: `{task: Rotation}` of the rows that train, or None for all.
     """
     _, y, *_ = support
-    sizes = [len(labels) for labels in y.values()]
+    sizes = [len(labels) for labels in tf.nest.flatten(y)]
     if rotating is not None:
         sizes = [rotation.most_support for rotation in rotating.values()]
     return -(-(max(sizes) if separate else sizes[0]) // batch_size)
@@ -148,7 +148,9 @@ def _streams(side, separate):
             for task in y
         ]
     else:
-        whole = [(x, y, *([weights] if weights else []))]
+        none = weights is None or (isinstance(weights, dict) and not weights)
+        given = [] if none else [weights]
+        whole = [(x, y, *given)]
     return [tf.nest.map_structure(tf.convert_to_tensor, part) for part in whole]
 
 

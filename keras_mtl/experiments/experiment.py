@@ -217,6 +217,14 @@ class Experiment:
         """
         return batch
 
+    def callbacks(self, parts) -> list:
+        """Returns callbacks whose logs are to be in the history.
+
+        Args:
+            parts: Result of `load`.
+        """
+        return []
+
     def evaluate(self, model, parts, task_weights) -> dict:
         """Returns test metrics, `score.key` and `<key>_by_task` among them.
 

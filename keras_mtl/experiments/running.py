@@ -124,6 +124,7 @@ def fit(experiment, model, parts, recorder, callbacks=(), diagnose=False):
     measures = []
     if diagnose:
         measures = [Diagnostics(data, parts.test, experiment.conflict_rows)]
+    measures += experiment.callbacks(parts)
     model.fit(
         batches,
         epochs=experiment.epochs,

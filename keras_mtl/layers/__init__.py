@@ -10,3 +10,4 @@ from keras_mtl.layers.product_probability import (
 from keras_mtl.layers.select import Select as Select
 from keras_mtl.layers.stacked_heads import StackedHeads as StackedHeads
 from keras_mtl.layers.text_cnn import TextCNN as TextCNN
+from keras_mtl.layers.unpack_bits import UnpackBits as UnpackBits

@@ -61,11 +61,8 @@ def test_zero_predictor_scores_as_published():
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError) as error:
         make_experiment("topic")
-    assert str(error.value) == (
-        "Argument `experiment` must be one of ['mtregression', 'topics', "
-        "'sentiment', 'demo', 'mmoe_tasks']. Received: "
-        "experiment='topic'. Did you mean "
-        "'topics'?"
+    assert str(error.value).endswith(
+        "]. Received: experiment='topic'. Did you mean 'topics'?"
     )
     with pytest.raises(ValueError, match="has no setting 'glove'"):
         make_experiment("demo", glove="x")
