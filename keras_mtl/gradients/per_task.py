@@ -186,7 +186,7 @@ class TaskGradients(
         if self._separate:
             tasks = range(local.num_tasks)
             pulled = [local.of_task(task, self._leaves) for task in tasks]
-            return RepresentationGradients.stack(self._leaves, pulled)
+            return RepresentationGradients(self._leaves, pulled)
         at_leaves = self._representation_pass
         if len(lowest) == len(self._leaves):
             return at_leaves
@@ -196,7 +196,7 @@ class TaskGradients(
             local.tape.gradient(self._leaves, tensors, output_gradients=mine)
             for mine in zip(*map(tf.unstack, at_leaves.stacked), strict=True)
         ]
-        return RepresentationGradients.stack(tensors, pulled)
+        return RepresentationGradients(tensors, pulled)
 
     def _scopes(self, scope):
         """Returns where each task is measured; `None` if all are alike."""

@@ -1,5 +1,7 @@
 """The tasks' gradients at the representation, from one pass over the heads."""
 
+import functools
+
 import tensorflow as tf
 
 from keras_mtl.gradients.heads import HeadGradients
@@ -64,56 +66,93 @@ def representation_pass(losses, leaves, heads, uses, own=None):
             ids = map(id, mine)
             of_heads.append(dict(zip(ids, pulled[len(leaves) :], strict=True)))
     of_heads = HeadGradients(of_heads, losses.num_tasks)
-    return RepresentationGradients.stack(leaves, at_leaves, of_heads)
+    return RepresentationGradients(leaves, at_leaves, of_heads)
 
 
 class RepresentationGradients:
     """Each task's gradient at what all heads start from, and of its head.
 
+    A leaf that some tasks do not read costs no more than those that do.
+
     Args:
         leaves: List of tensors, the representation.
-        stacked: List of `(K, ...)` tensors, each task's gradient of each.
+        gradients: List of K lists, each task's gradient of each leaf; `None`
+            where it reads nothing.
         heads: `HeadGradients`.
     """
 
-    def __init__(self, leaves, stacked, heads):
-        self.leaves = leaves
-        self.stacked = stacked
-        self.heads = heads
-
-    @classmethod
-    def stack(cls, leaves, gradients, heads=None):
-        """Stacks K lists of gradients, `None` where a task reads nothing."""
-        rows = [
-            [
-                tf.zeros_like(leaf) if gradient is None else gradient
-                for leaf, gradient in zip(leaves, of_task, strict=True)
-            ]
-            for of_task in gradients
+    def __init__(self, leaves, gradients, heads=None):
+        self.leaves, self.heads = leaves, heads
+        self._num_tasks = len(gradients)
+        self._columns = [
+            list(column) for column in zip(*gradients, strict=True)
         ]
-        stacked = [tf.stack(column) for column in zip(*rows, strict=True)]
-        return cls(leaves, stacked, heads)
+        self._readers = [
+            [task for task, g in enumerate(column) if g is not None]
+            for column in self._columns
+        ]
 
     def gramian(self):
         """Returns the `(K, K)` inner products on this replica."""
-        return _gramian(self.stacked)
+        places, products = [], []
+        for readers, given in zip(self._readers, self._given, strict=True):
+            flat = _flat(given)
+            places += [(i, j) for i in readers for j in readers]
+            crossed = tf.matmul(flat, flat, transpose_b=True)
+            products.append(tf.reshape(crossed, [-1]))
+        return self._scattered(places, products, 2)
 
     def squared_norms(self):
         """Returns the `(K,)` squared norms on this replica."""
-        return tf.add_n(
-            [tf.reduce_sum(_flat(tensor) ** 2, 1) for tensor in self.stacked]
-        )
+        places = [(task,) for readers in self._readers for task in readers]
+        squares = [tf.reduce_sum(_flat(g) ** 2, 1) for g in self._given]
+        return self._scattered(places, squares, 1)
 
     def combined(self, coefficients):
         """Returns the sum of the tasks' gradients with these coefficients."""
         # A weight may leave the range of float16 where its product does not.
         return [
             tf.cast(
-                tf.tensordot(coefficients, tf.cast(tensor, tf.float32), 1),
-                tensor.dtype,
+                tf.tensordot(
+                    tf.gather(coefficients, tf.constant(readers, tf.int32)),
+                    tf.cast(given, tf.float32),
+                    1,
+                ),
+                given.dtype,
             )
-            for tensor in self.stacked
+            for readers, given in zip(self._readers, self._given, strict=True)
         ]
+
+    @property
+    def stacked(self):
+        """List of `(K, ...)` tensors, each task's gradient of each leaf."""
+        return [
+            given
+            if len(readers) == self._num_tasks
+            else tf.stack([tf.zeros_like(leaf) if g is None else g for g in c])
+            for leaf, readers, given, c in zip(
+                *(self.leaves, self._readers, self._given, self._columns),
+                strict=True,
+            )
+        ]
+
+    @functools.cached_property
+    def _given(self):
+        """The gradients of the tasks that read each leaf, stacked."""
+        return [
+            tf.stack([g for g in column if g is not None])
+            if readers
+            else tf.zeros_like(leaf)[None][:0]
+            for leaf, readers, column in zip(
+                self.leaves, self._readers, self._columns, strict=True
+            )
+        ]
+
+    def _scattered(self, places, values, rank):
+        """Returns values added up at their places in `(K,)` or `(K, K)`."""
+        places = tf.reshape(tf.constant(places, tf.int32), [-1, rank])
+        shape = [self._num_tasks] * rank
+        return tf.scatter_nd(places, tf.concat(values, axis=0), shape)
 
 
 class LinearHeadGradients:
