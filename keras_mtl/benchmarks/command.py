@@ -10,6 +10,9 @@ from rich.console import Console
 from keras_mtl.checks import need
 from keras_mtl.terminal import parsed_integers
 
+# Those that are in `keras_mtl.benchmarks.peers`, too.
+PEER_WORKLOADS = ("mlp", "mmoe", "ple")
+
 
 def bench(
     workload: Annotated[
@@ -57,7 +60,18 @@ def bench(
         typer.Option("--memory", help="Peak memory, a process for each row."),
     ] = False,
     peers: Annotated[
-        bool, typer.Option("--peers", help="Rows of PyTorch and TorchJD; mlp.")
+        bool,
+        typer.Option(
+            "--peers",
+            help="Rows of PyTorch and TorchJD; mlp, mmoe, ple, --solvers.",
+        ),
+    ] = False,
+    solvers: Annotated[
+        bool,
+        typer.Option(
+            "--solvers",
+            help="No model: from a Gramian to weights, over min_norm_point.",
+        ),
     ] = False,
     plot: Annotated[
         Path | None,
@@ -92,6 +106,11 @@ def bench(
         get(name)
     numbers = parsed_integers("--tasks", tasks) if tasks else []
     _check_peers(peers, workload)
+    if solvers:
+        from keras_mtl.benchmarks.solver_command import bench_solvers
+
+        bench_solvers(numbers, names, repetitions, clock, peers, threads, out)
+        return
     _check_plot(plot, numbers)
     arguments = {"jit_compile": "auto" if jit is None else jit}
     if batch_size:
@@ -134,10 +153,10 @@ def bench(
 def _check_peers(peers, workload):
     if not peers:
         return
-    if workload != "mlp":
+    if workload not in PEER_WORKLOADS:
         raise ValueError(
-            "--peers has rows for the workload 'mlp' only. Leave it out. "
-            f"Received: --workload {workload}"
+            f"--peers has rows for the workloads {', '.join(PEER_WORKLOADS)} "
+            f"only. Leave it out. Received: --workload {workload}"
         )
     need("--peers", ("torch", "torchjd"), "peers")
 
@@ -162,7 +181,7 @@ def _check_plot(plot, numbers):
     need("--plot", ("matplotlib",), "report")
 
 
-def _peers(work, threads):
+def _peers(work, threads, names):
     from keras_mtl.benchmarks.peers import torch_rows
 
-    return torch_rows(work, threads)
+    return torch_rows(work, threads, names)

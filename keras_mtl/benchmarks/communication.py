@@ -8,6 +8,7 @@ import numpy as np
 from keras_mtl import compat
 from keras_mtl.benchmarks.declaration import declaration
 from keras_mtl.gradients import roles
+from keras_mtl.gradients.sizes import scope_sizes
 from keras_mtl.signals import SIGNALS
 
 BYTES = 4
@@ -45,7 +46,8 @@ def reduced_bytes(model, inputs) -> int:
     numbers += len(model.trainable_variables)
     for name in declared.gradients:
         if declared.scope == "representation":
-            numbers += math.prod(SIGNALS[name].shape(num_tasks))
+            sizes = scope_sizes(model, model.weighter)
+            numbers += math.prod(SIGNALS[name].shape(num_tasks, sizes))
         else:
             batches = len(SIGNALS[name].batches)
             numbers += batches * _task_gradients(model, inputs, declared.scope)

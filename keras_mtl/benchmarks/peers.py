@@ -4,71 +4,90 @@
 Needs the extra `peers`.
 """
 
+import functools
 import itertools
-import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from keras_mtl import weighters
-
-# It brings an LLVM of its own, which ends a process that has TensorFlow's;
-# without it PyTorch does on processors what it did before.
-sys.modules.setdefault("triton", None)  # type: ignore
-
-import torch
 from torchjd.aggregation import PCGrad, PCGradWeighting
 from torchjd.autogram import Engine
 from torchjd.autojac import jac_to_grad, mtl_backward
 
+from keras_mtl import weighters
+from keras_mtl.benchmarks.peer_experts import expert_encoder
+from keras_mtl.benchmarks.peer_solvers import WEIGHTINGS
+from keras_mtl.benchmarks.pytorch import torch
+
 
 @dataclass(frozen=True)
 class TorchRow:
-    """Makes a runner of dense layers with binary heads.
+    """Makes a runner of an encoder with binary heads.
 
     Args:
         runner: Subclass of `TorchRunner`.
-        widths: Tuple of integers: inputs, then units of the dense layers.
-        x: `(B, widths[0])` float32.
+        encoder: Function that returns `(encoder, units)`: a module, inputs ->
+            `(B, units)` for all tasks, or a list with one for each.
+        x: `(B, inputs)` float32.
         y: `(B, K)` float32.
         learning_rate: Float.
         threads: Integer; 0 for as many as PyTorch likes.
         method: Config dict of the weighter that does the same.
+        weighting: Function that returns TorchJD's `Weighting`.
     """
 
     runner: type
-    widths: tuple[int, ...]
+    encoder: Callable
     x: np.ndarray
     y: np.ndarray
     learning_rate: float
     threads: int
     method: dict[str, Any]
+    weighting: Callable = PCGradWeighting
 
     def __call__(self):
         """Returns the runner."""
         if self.threads:
             torch.set_num_threads(self.threads)
-        return self.runner(self.widths, self.x, self.y, self.learning_rate)
+        return self.runner(
+            *self.encoder(),
+            self.x,
+            self.y,
+            self.learning_rate,
+            self.weighting(),
+        )
+
+
+def dense_encoder(widths):
+    """Returns dense layers and the units of the last.
+
+    Args:
+        widths: Tuple of integers: inputs, then units of the dense layers.
+    """
+    layers = []
+    for inputs, units in itertools.pairwise(widths):
+        layers += [torch.nn.Linear(inputs, units), torch.nn.ReLU()]
+    return torch.nn.Sequential(*layers), widths[-1]
 
 
 class TorchRunner:
     """Trains an encoder and heads on one batch, with the sum of the losses.
 
     Args:
-        widths: Tuple of integers: inputs, then units of the dense layers.
-        x: `(B, widths[0])` float32.
+        encoder: Module, as in `TorchRow`. One with parameters of single tasks
+            has `shared_parameters()` and `own_parameters(index)`.
+        units: Integer, of a representation.
+        x: `(B, inputs)` float32.
         y: `(B, K)` float32.
         learning_rate: Float.
+        weighting: TorchJD's `Weighting`.
     """
 
-    def __init__(self, widths, x, y, learning_rate):
-        layers = []
-        for inputs, units in itertools.pairwise(widths):
-            layers += [torch.nn.Linear(inputs, units), torch.nn.ReLU()]
-        self.encoder = torch.nn.Sequential(*layers)
+    def __init__(self, encoder, units, x, y, learning_rate, weighting):
+        self.encoder, self.weighting = encoder, weighting
         self.heads = torch.nn.ModuleList(
-            torch.nn.Linear(widths[-1], 1) for _ in range(y.shape[1])
+            torch.nn.Linear(units, 1) for _ in range(y.shape[1])
         )
         self.x, self.y = torch.from_numpy(x), torch.from_numpy(y).split(1, 1)
         self.optimizer = torch.optim.Adam(
@@ -76,15 +95,30 @@ class TorchRunner:
             lr=learning_rate,
         )
 
+    def shared(self):
+        """Returns the parameters that more than one task's loss reaches."""
+        of = getattr(self.encoder, "shared_parameters", None)
+        return list(of() if of else self.encoder.parameters())
+
+    def own(self, index):
+        """Returns the parameters that only this task's loss reaches."""
+        of = getattr(self.encoder, "own_parameters", lambda index: [])
+        return [*of(index), *self.heads[index].parameters()]
+
     def run(self, steps):
         """Takes `steps` training steps."""
         loss = torch.nn.functional.binary_cross_entropy_with_logits
         for _ in range(steps):
             self.optimizer.zero_grad()
             representation = self.encoder(self.x)
+            read = representation
+            if not isinstance(read, list):
+                read = [representation] * len(self.heads)
             losses = [
-                loss(head(representation), labels)
-                for head, labels in zip(self.heads, self.y, strict=True)
+                loss(head(rows), labels)
+                for head, rows, labels in zip(
+                    self.heads, read, self.y, strict=True
+                )
             ]
             self.backward(representation, losses)
             self.optimizer.step()
@@ -99,12 +133,16 @@ class Loop(TorchRunner):
 
     def backward(self, representation, losses):
         """Fills the gradients of all parameters."""
-        shared = list(self.encoder.parameters())
-        tasks = []
-        for head, loss in zip(self.heads, losses, strict=True):
-            own = list(head.parameters())
+        shared, tasks = self.shared(), []
+        for index, loss in enumerate(losses):
+            own = self.own(index)
+            # Of a task that does not reach all of it: zeros.
             pulled = torch.autograd.grad(
-                loss, [*shared, *own], retain_graph=True
+                loss,
+                [*shared, *own],
+                retain_graph=True,
+                allow_unused=True,
+                materialize_grads=True,
             )
             tasks.append(pulled[: len(shared)])
             for parameter, gradient in zip(
@@ -116,7 +154,7 @@ class Loop(TorchRunner):
             for gradients in zip(*tasks, strict=True)
         ]
         gramian = torch.stack([rows @ rows.T for rows in jacobians]).sum(0)
-        weights = PCGradWeighting()(gramian)
+        weights = self.weighting(gramian)
         for parameter, rows in zip(shared, jacobians, strict=True):
             parameter.grad = (weights @ rows).reshape(parameter.shape)
 
@@ -140,7 +178,7 @@ class Autogram(TorchRunner):
     def backward(self, representation, losses):
         """Fills the gradients of all parameters."""
         stacked = torch.stack(losses)
-        weights = PCGradWeighting()(self.engine.compute_gramian(stacked))
+        weights = self.weighting(self.engine.compute_gramian(stacked))
         shared, own = self.encoder.parameters(), self.heads.parameters()
         stacked.backward(weights, retain_graph=True, inputs=list(shared))
         stacked.sum().backward(inputs=list(own))
@@ -155,23 +193,45 @@ RUNNERS = {
 }
 
 
-def torch_rows(work, threads) -> dict[str, TorchRow]:
-    """Returns rows with the layers and data of a workload, by label.
+def torch_rows(work, threads, names=()) -> dict[str, TorchRow]:
+    """Returns rows with the sizes and data of a workload, by label.
 
     Args:
-        work: `Workload` of dense layers with binary heads.
+        work: `Workload` of the name mlp, mmoe or ple.
         threads: Integer; 0 for as many as PyTorch likes.
+        names: Iterable of names of weighters, whose steps by TorchJD are rows,
+            too, where it has them and the workload is of dense layers.
     """
-    units = [layer.units for layer in work.model.encoder.layers[1:]]
+    y = work.y
+    if isinstance(y, dict):
+        y = np.concatenate(list(y.values()), axis=1)
+    rows = {
+        label: (runner, method, PCGradWeighting)
+        for label, (runner, method) in RUNNERS.items()
+    }
+    if work.name == "mlp":
+        units = [layer.units for layer in work.model.encoder.layers[1:]]
+        encoder = functools.partial(dense_encoder, (work.x.shape[1], *units))
+        rows |= {
+            f"autogram {label}": (Autogram, name, make)
+            for label, (name, make) in WEIGHTINGS.items()
+            if name in names and label != "PCGrad"
+        }
+    else:
+        encoder = expert_encoder(work.model.encoder, work.x.shape[1])
+        # TorchJD's ways take the gates for shared.
+        rows = {label: rows[label] for label in ("torch uniform", "torch loop")}
+    rate = float(work.model.optimizer.learning_rate)
     return {
         label: TorchRow(
             runner,
-            (work.x.shape[1], *units),
+            encoder,
             work.x,
-            np.concatenate(list(work.y.values()), axis=1),
-            float(work.model.optimizer.learning_rate),
+            y,
+            rate,
             threads,
-            weighters.serialize(weighters.get(method)),
+            weighters.serialize(weighters.get(name)),
+            weighting,
         )
-        for label, (runner, method) in RUNNERS.items()
+        for label, (runner, name, weighting) in rows.items()
     }

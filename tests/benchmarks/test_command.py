@@ -110,7 +110,7 @@ def test_the_command_offers_every_workload():
         (["--plot", "bench.png"], "Received: none"),
         (["--plot", "bench.pdf", "--tasks", "2,8"], "ends in .png"),
         (["--plot", "no/folder/b.png", "--tasks", "2,8"], "that exists"),
-        (["--peers", "--workload", "resnet"], "Received: --workload resnet"),
+        (["--peers", "--workload", "resnet"], "mlp, mmoe, ple only"),
         (["--tasks", "3", "--workload", "resnet"], "Leave out --tasks"),
         (["--weighters", "all", "--out", "no/folder/b.json"], "No such file"),
     ],

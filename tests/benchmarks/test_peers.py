@@ -36,3 +36,36 @@ def test_conflicts_change_the_shared_gradient_only(gradients):
     pairs = list(zip(gradients["torch uniform"], gradients[LOOP], strict=True))
     assert any(not torch.equal(a, b) for a, b in pairs[:4])
     assert all(torch.equal(a, b) for a, b in pairs[4:])
+
+
+@pytest.mark.parametrize("name", ["mmoe", "ple"])
+def test_experts_know_whose_their_parameters_are(name):
+    """By backward passes: whose loss reaches what."""
+    make = getattr(workloads, name)
+    work = make(3, 8, widths=(6, 5), num_experts=2)
+    row = peers.torch_rows(work, 1)[LOOP]
+    torch.manual_seed(0)
+    runner = row()
+    outputs = runner.encoder(runner.x)
+    parameters = list(runner.encoder.parameters())
+    reach = {id(parameter): set() for parameter in parameters}
+    for index, output in enumerate(outputs):
+        found = torch.autograd.grad(
+            output.sum(), parameters, retain_graph=True, allow_unused=True
+        )
+        for parameter, gradient in zip(parameters, found, strict=True):
+            if gradient is not None:
+                reach[id(parameter)].add(index)
+    shared = {id(parameter) for parameter in runner.shared()}
+    assert shared == {id(p) for p in parameters if len(reach[id(p)]) > 1}
+    for index in range(3):
+        own, encoder = runner.own(index), {id(p) for p in parameters}
+        for parameter in own:
+            if id(parameter) in encoder:
+                assert reach[id(parameter)] == {index}
+    runner.run(1)
+    assert all(parameter.grad is not None for parameter in parameters)
+    work.model(work.x[:1])
+    assert sum(p.numel() for p in parameters) == (
+        work.model.encoder.count_params()
+    )
