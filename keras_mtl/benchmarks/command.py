@@ -135,7 +135,7 @@ def bench(
                 memory=memory,
                 peers={
                     **(work.by_hand or {}),
-                    **(_peers(work, threads) if peers else {}),
+                    **(_peers(work, threads, names) if peers else {}),
                 },
                 name=work.name,
                 progress=status.update,

@@ -64,6 +64,7 @@ def test_json_holds_all_and_the_picture_is_drawn(tmp_path):
             }
 
 
+@pytest.mark.filterwarnings("ignore:CUDA init:UserWarning")
 def test_peers_are_rows_of_the_same_table(tmp_path):
     pytest.importorskip("torchjd")
     out = tmp_path / "bench.json"
