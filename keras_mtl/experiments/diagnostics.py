@@ -20,10 +20,12 @@ class Diagnostics(keras.callbacks.Callback):
             losses are measured where there is a query set.
         test: The same of one set, the rows that stand for those not seen yet.
         conflict_rows: Integer, rows on which conflicts are measured.
+        evaluation_batch: Integer, rows of a batch on which losses are.
     """
 
-    def __init__(self, data, test, conflict_rows=64):
+    def __init__(self, data, test, conflict_rows=64, evaluation_batch=256):
         super().__init__()
+        self._evaluation_batch = evaluation_batch
         self._batch = _spread(data.support, conflict_rows)
         self._sets = {}
         if data.query is not None:
@@ -52,7 +54,7 @@ class Diagnostics(keras.callbacks.Callback):
                 results = self.model.evaluate(
                     x,
                     y,
-                    batch_size=256,
+                    batch_size=self._evaluation_batch,
                     sample_weight=weights[0] if weights else None,
                     verbose=0,
                     return_dict=True,

@@ -123,7 +123,8 @@ def fit(experiment, model, parts, recorder, callbacks=(), diagnose=False):
     # What they add to the logs is recorded.
     measures = []
     if diagnose:
-        measures = [Diagnostics(data, parts.test, experiment.conflict_rows)]
+        rows = experiment.conflict_rows, experiment.evaluation_batch
+        measures = [Diagnostics(data, parts.test, *rows)]
     measures += experiment.callbacks(parts)
     model.fit(
         batches,
