@@ -14,6 +14,14 @@ from keras_mtl.experiments.mixtures import ARCHITECTURES, encoder, head
 
 NUM_INPUTS = 100
 TOWER = 8
+# Best of 0.002 to 0.08 on the validation rows of the seeds 100 to 115 at a
+# correlation of 0.5; the last two are MMoE's, not searched.
+LEARNING_RATES = {
+    "shared_bottom": 5e-3,
+    "mmoe": 2e-2,
+    "ple": 2e-2,
+    "cross_stitch": 2e-2,
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,8 +32,11 @@ class MMoETasksExperiment(Experiment):
     units, to within 1 %, except PLE, whose gates read fewer experts.
 
     Args:
+        learning_rate: Float; by default the architecture's own, chosen on
+            validation rows of seeds that nothing is reported of.
         correlation: Float from 0 to 1, cosine of the tasks' weight vectors.
-        architecture: String, `"shared_bottom"`, `"mmoe"` or `"ple"`.
+        architecture: String, `"shared_bottom"`, `"mmoe"`, `"ple"` or
+            `"cross_stitch"`.
         num_train: Integer, training samples.
         num_test: Integer, test samples, and as many validation samples.
         **kwargs: As in `Experiment`.
@@ -36,9 +47,9 @@ class MMoETasksExperiment(Experiment):
     score = Score("test_mse", "mean squared error", higher_is_better=False)
     architectures: ClassVar = ARCHITECTURES
 
-    epochs: int = 15
+    epochs: int = 40
     batch_size: int = 256
-    learning_rate: float = 5e-3
+    learning_rate: float | None = None
     correlation: float = 0.5
     architecture: str = "shared_bottom"
     num_train: int = 10_000
@@ -51,6 +62,8 @@ class MMoETasksExperiment(Experiment):
             num_test=integer("num_test", self.num_test, 1),
         )
         one_of("architecture", self.architecture, ARCHITECTURES)
+        if self.learning_rate is None:
+            self._set(learning_rate=LEARNING_RATES[self.architecture])
         super().__post_init__()
 
     def load(self):
