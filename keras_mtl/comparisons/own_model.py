@@ -1,5 +1,6 @@
 """Weighters compared on a model and data of one's own."""
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,15 +8,15 @@ from pathlib import Path
 import tensorflow as tf
 from rich.console import Console
 
-from keras_mtl import weighters as catalogue
 from keras_mtl.checks import integer, need
 from keras_mtl.comparisons.cells import Cell
 from keras_mtl.comparisons.folder import ComparisonFolder
 from keras_mtl.comparisons.methods import BASELINE, SINGLE_TASK
+from keras_mtl.comparisons.own_methods import by_architecture, named
 from keras_mtl.comparisons.progress import ComparisonProgress
 from keras_mtl.comparisons.running import run_jobs
 from keras_mtl.comparisons.scores import SCORE_KEY, parse_metrics
-from keras_mtl.comparisons.trial import Trial, check_model
+from keras_mtl.comparisons.trial import Trial, check_made
 from keras_mtl.comparisons.trial_jobs import TrialJob, check_sendable
 
 PARTS = ("train", "validation", "test", "query")
@@ -25,6 +26,7 @@ def compare(
     make_model,
     data,
     weighters=("uniform", "slaw"),
+    architectures=None,
     baseline=BASELINE,
     single_task=False,
     seeds=3,
@@ -70,6 +72,10 @@ def compare(
             which flatters all methods alike.
         weighters: List of names, config dicts or instances; or a dict from a
             name of your own to one of these.
+        architectures: List of names of yours, each to run with each of the
+            weighters. `make_model(seed, name)` then makes the model. Methods
+            of the first one have the weighters' names, those of another one
+            `name+weighter`. None for one model.
         baseline: String, the method that others are compared with.
         single_task: Boolean, whether to train each task alone too, for Δm.
         seeds: Integer, runs of each method.
@@ -105,7 +111,7 @@ def compare(
 
     console = Console(quiet=not verbose)
     seeds, jobs = integer("seeds", seeds, 1), integer("jobs", jobs, 1)
-    methods = _named(weighters)
+    methods = by_architecture(named(weighters), architectures)
     if baseline not in methods:
         raise ValueError(
             f"The baseline {baseline!r} is none of the weighters compared. "
@@ -113,8 +119,9 @@ def compare(
         )
     _check_fit_arguments(fit_arguments)
     parts = _parts(data)
-    model = check_model(make_model(0))
-    metrics = parse_metrics(metric, higher_is_better, model.task_names)
+    kinds = dict.fromkeys(kind for kind, _ in methods.values())
+    tasks = [check_made(make_model, 0, kind).task_names for kind in kinds]
+    metrics = parse_metrics(metric, higher_is_better, tasks[0])
     query = {"query_split": query_split}
     if parts["query"] is not None:
         query = {"query_data": parts["query"]}
@@ -129,23 +136,27 @@ def compare(
         metrics=metrics,
         query=query,
         fit_arguments=fit_arguments,
+        architecture=next(iter(kinds)),
     )
+    trials = {k: dataclasses.replace(trial, architecture=k) for k in kinds}
     if jobs > 1:
         check_sendable(trial)
     names = [*([SINGLE_TASK] if single_task else []), *methods]
     cells = [Cell(name, seed) for seed in range(seeds) for name in names]
     folder = ComparisonFolder(out)
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    configs = {**methods, SINGLE_TASK: _named([BASELINE])[BASELINE]}
+    alone = (trial.architecture, named([BASELINE])[BASELINE])
+    methods[SINGLE_TASK] = alone
     with folder.opened(_described(trial, names, seeds, cells, baseline)):
         pending = []
         for cell in cells:
-            config = configs[cell.method]
-            folder.check_config(cell, trial.config(config, cell.seed))
+            kind, config = methods[cell.method]
+            own = trials[kind]
+            folder.check_config(cell, own.config(config, cell.seed))
             if not folder.finished(cell):
                 alone = cell.method == SINGLE_TASK
                 pending.append(
-                    TrialJob(folder, cell, trial, config, alone, threads, jobs)
+                    TrialJob(folder, cell, own, config, alone, threads, jobs)
                 )
         with ComparisonProgress(console, len(pending)) as progress:
             failed = run_jobs(pending, jobs, progress)
@@ -156,55 +167,6 @@ def compare(
         console.print(f"Failed: {job.name}: {job.error}", markup=False)
     console.print(f"{sentence}\nReport: {page}", markup=False, soft_wrap=True)
     return comparison
-
-
-def _named(given) -> dict[str, dict]:
-    """Returns the config dict of each weighter, by its name."""
-    if isinstance(given, str) or not given:
-        raise ValueError(
-            "Argument `weighters` must be a list of names, config dicts or "
-            f"instances, or a dict of them by name. Received: {given!r}"
-        )
-    if not isinstance(given, Mapping):
-        named = {}
-        for weighter in given:
-            name = weighter
-            if not isinstance(weighter, str):
-                cls = type(catalogue.get(weighter))
-                known = [n for n, c in catalogue.CATALOGUE.items() if c is cls]
-                name = known[0] if known else cls.__name__
-            if name in named:
-                raise ValueError(
-                    f"Two of the weighters are called {name!r}. Pass a dict "
-                    "from a name of your own to each."
-                )
-            named[name] = weighter
-        given = named
-    for name in given:
-        usable = isinstance(name, str) and name and not set(name) & set("/@\\")
-        if not usable or name == SINGLE_TASK:
-            raise ValueError(
-                "The name of a weighter must be a string without '/' and '@', "
-                f"and not {SINGLE_TASK!r}. Received: {name!r}"
-            )
-    return {
-        name: _nameless(catalogue.serialize(catalogue.get(weighter)))
-        for name, weighter in given.items()
-    }
-
-
-def _nameless(config):
-    """Returns a config without the names of layers, which Keras counts up."""
-    if isinstance(config, list):
-        return [_nameless(part) for part in config]
-    if not isinstance(config, dict):
-        return config
-    of_layer = "trainable" in config
-    return {
-        key: _nameless(value)
-        for key, value in config.items()
-        if key != "name" or not of_layer
-    }
 
 
 def _parts(data) -> dict:
@@ -271,7 +233,9 @@ def _described(trial, names, seeds, cells, baseline) -> dict:
         "baseline": baseline,
         "higher_is_better": metrics.higher_is_better,
         "settings": {
-            n: v for n, v in shared.items() if n not in ("weighter", "seed")
+            n: v
+            for n, v in shared.items()
+            if n not in ("weighter", "seed", "architecture")
         },
         "search": False,
         "methods": names,

@@ -32,9 +32,10 @@ class Trial:
         query: Dict of `query_split` or `query_data`, for weighters that learn
             from query rows.
         fit_arguments: Dict, further arguments of `fit`.
+        architecture: What `make_model` takes after the seed; None for nothing.
     """
 
-    make_model: Callable[[int], MultiTaskModel]
+    make_model: Callable[..., MultiTaskModel]
     train: Any
     validation: Any
     test: Any
@@ -43,6 +44,11 @@ class Trial:
     metrics: Metrics
     query: Mapping
     fit_arguments: Mapping
+    architecture: str | None = None
+
+    def make(self, seed) -> MultiTaskModel:
+        """Returns a new model, if it can be compared."""
+        return check_made(self.make_model, seed, self.architecture)
 
     def run(self, weighter, seed, on_epoch, task=None, should_stop=None):
         """Trains one model from its seed, and returns a cell's content.
@@ -58,7 +64,7 @@ class Trial:
             Dict, as the file of a finished cell has it.
         """
         keras.utils.set_random_seed(seed)
-        model = check_model(self.make_model(seed), seed)
+        model = self.make(seed)
         best = BestEpoch(self.metrics, task, on_epoch, should_stop)
         own = dict(self.fit_arguments)
         weighter_in_use = weighters.deserialize(weighter)
@@ -131,6 +137,9 @@ class Trial:
             },
             "metric": {t: list(of) for t, of in self.metrics.by_task.items()},
             "query_split": self.query.get("query_split"),
+            **(
+                {"architecture": self.architecture} if self.architecture else {}
+            ),
         }
 
 
@@ -192,8 +201,10 @@ class BestEpoch(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-def check_model(model, seed=0) -> MultiTaskModel:
-    """Returns what `make_model` made, if it can be compared."""
+def check_made(make_model, seed, architecture=None) -> MultiTaskModel:
+    """Returns what `make_model` makes, if it can be compared."""
+    own = () if architecture is None else (architecture,)
+    model = make_model(seed, *own)
     if not isinstance(model, MultiTaskModel):
         raise ValueError(
             "make_model(seed) must return a keras_mtl.MultiTaskModel. "

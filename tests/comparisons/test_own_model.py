@@ -186,3 +186,43 @@ def test_delta_m_is_the_mean_relative_change():
         delta_m({"seg": scores["seg"]}, base, up)
     with pytest.raises(ValueError, match="which way 'depth' is better"):
         delta_m(scores, base, {"iou": True, "acc": True})
+
+
+def test_weighters_times_architectures(tmp_path):
+    asked = []
+
+    def make(seed, architecture):
+        asked.append(architecture)
+        units = {"narrow": 1, "wide": 9}[architecture]
+        model = keras_mtl.MultiTaskModel(
+            keras.layers.Dense(units), {"age": keras.layers.Dense(1)}
+        )
+        model.compile("sgd", loss="mse", jit_compile=False)
+        return model
+
+    arguments = {
+        **SMALL,
+        "epochs": 1,
+        "architectures": ["narrow", "wide"],
+        "seeds": 1,
+        "out": tmp_path,
+    }
+    data = {name: (x, {"age": y["age"]}) for name, (x, y) in DATA.items()}
+    found = keras_mtl.compare(make, data, **arguments)
+    names = ("uniform", "slaw", "wide+uniform", "wide+slaw")
+    assert found.methods == names
+    # A model is made of each to be looked at, and one for each run.
+    assert asked == ["narrow", "wide", *["narrow"] * 2, *["wide"] * 2]
+    # Kernels and biases, by hand.
+    sizes = [
+        json.loads((tmp_path / f"cells/{name}/seed_0.json").read_text())[
+            "num_parameters"
+        ]
+        for name in names
+    ]
+    assert sizes == [3 + 1 + 1 + 1] * 2 + [27 + 9 + 9 + 1] * 2
+
+
+@pytest.mark.parametrize("given", ["mmoe", [], ["a", "a"], ["a/b"], [None]])
+def test_architectures_are_names(given):
+    refused("architecture", make=None, architectures=given)
