@@ -23,7 +23,7 @@ def compare(
     experiment: ExperimentArgument,
     out: Annotated[Path, typer.Option(help="Folder of the comparison.")],
     methods: Annotated[
-        str, typer.Option(help="Names, with commas; all by default.")
+        str, typer.Option(help="Names, with commas, or all.")
     ] = "",
     seeds: Annotated[int, typer.Option(help="Runs of each method.")] = 1,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a run.")] = None,

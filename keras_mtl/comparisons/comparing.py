@@ -7,6 +7,7 @@ from keras_mtl.checks import integer
 from keras_mtl.comparisons.cells import parse_sweeps, plain_values, plan
 from keras_mtl.comparisons.folder import ComparisonFolder
 from keras_mtl.comparisons.methods import (
+    ALL,
     METHODS,
     check_methods,
     with_architectures,
@@ -70,6 +71,8 @@ def compare(
     integer("threads", threads, 1)
     kind = experiment_class(experiment)
     if architectures:
+        if list(methods) == [ALL]:
+            methods = check_methods(methods, kind)
         methods = with_architectures(methods, architectures, kind)
     methods = check_methods(methods, kind)
     sweeps = parse_sweeps(sweeps, methods)

@@ -11,6 +11,7 @@ from keras_mtl.weighters import ALIASES, CATALOGUE, PRESETS
 
 SINGLE_TASK = "stl"
 BASELINE = "uniform"
+ALL = "all"
 
 
 class Method(NamedTuple):
@@ -123,7 +124,7 @@ def check_methods(names, experiment) -> list[str]:
     """Returns the names of methods, all by default, or raises.
 
     Args:
-        names: List of strings.
+        names: List of strings, or `["all"]`.
         experiment: Class of an experiment.
 
     Raises:
@@ -131,6 +132,7 @@ def check_methods(names, experiment) -> list[str]:
             it.
     """
     known = methods_for(experiment)
+    names = [] if list(names) == [ALL] else names
     for name in names:
         architecture, _, weighter = name.partition(AND)
         if name in known or (

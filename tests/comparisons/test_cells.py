@@ -145,6 +145,7 @@ def test_methods_are_weighters_times_architectures():
     assert product == ["stl", "uniform", "mmoe", "slaw", "mmoe+slaw"]
     assert check_methods(product, census) == product
     assert with_architectures([], ["ple"], census) == ["ple"]
+    assert check_methods(["all"], census) == list(methods_for(census))
     # The same runs have one name.
     assert check_methods(["mmoe+uniform", "mmoe"], census) == ["mmoe"]
     settings = Cell("mmoe+slaw", 2).settings({"epochs": 1})
