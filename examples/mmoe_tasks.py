@@ -18,7 +18,8 @@ at 1 the tasks are equal but for noise, at 0.5 they differ.
 Both models have the same number of parameters to within 1 %, the same data and
 the same seeds, so that their losses can be compared in pairs. Run this file
 with `--smoke` for a short version, with `--seeds 10 --results FILE` for the
-published one. Seeds that the file already has are not run again.
+published one: each model has the learning rate that served it best on other
+seeds, unless `--learning-rate` gives one to both. Seeds that the file already has are not run again.
 """
 
 import argparse
@@ -36,12 +37,20 @@ parser = argparse.ArgumentParser(description="Losses against correlation.")
 parser.add_argument("--smoke", action="store_true", help="run for seconds only")
 parser.add_argument("--seeds", type=int, default=2, help="runs of each model")
 parser.add_argument("--results", default="mmoe_tasks.json", help="kept losses")
+parser.add_argument("--epochs", type=int)
+parser.add_argument("--learning-rate", type=float, help="of both models")
+parser.add_argument(
+    "--correlations", type=float, nargs="+", default=[0.5, 0.9, 1.0]
+)
 parser.add_argument("--picture", default="mmoe_tasks.png")
 arguments = parser.parse_args()
 
-CORRELATIONS = [0.5] if arguments.smoke else [0.5, 0.9, 1.0]
+CORRELATIONS = [0.5] if arguments.smoke else arguments.correlations
 SIZES = {"num_train": 512, "num_test": 256, "epochs": 1}
 settings = SIZES if arguments.smoke else {}
+for name in ("epochs", "learning_rate"):
+    if getattr(arguments, name) is not None:
+        settings = {**settings, name: getattr(arguments, name)}
 models = ["shared_bottom", "mmoe"]
 
 """

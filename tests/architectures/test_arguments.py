@@ -1,9 +1,10 @@
 """Architectures by name, and arguments that they refuse."""
 
 import keras
+import numpy as np
 import pytest
 
-from keras_mtl import architectures
+from keras_mtl import MultiTaskModel, architectures
 from keras_mtl.architectures import (
     MTAN,
     PLE,
@@ -32,6 +33,35 @@ def test_architectures_by_name():
         architectures.get("mmoo")
     with pytest.raises(ValueError, match=r"'mmoe' does not take these"):
         architectures.get("mmoe", task_names=T)
+
+
+def heads(tasks):
+    return {task: dense(1) for task in tasks}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: MMoE(T, dense(), 2),
+        lambda: PLE(T, [Level(dense(), 1, 1)]),
+        lambda: CrossStitch(T, [dense(), dense()]),
+    ],
+)
+def test_names_that_begin_alike_are_other_tasks(make):
+    """A variable of `click_buy` alone moves `click_buy` alone."""
+    encoder, rng = make(), np.random.default_rng(0)
+    x = rng.normal(size=(4, 5)).astype("float32")
+    before = encoder(x)
+    own = [v for v in encoder.variables if "click_buy" in v.path.split("/")[-2]]
+    if isinstance(encoder, CrossStitch):  # Its last block.
+        own = [v for v in own if "block_1" in v.path]
+    assert own
+    for variable in own:
+        variable.assign(variable + rng.normal(size=variable.shape))
+    after = encoder(x)
+    for task in T:
+        same = np.allclose(before[task], after[task], rtol=1e-6)
+        assert same == (task != "click_buy")
 
 
 @pytest.mark.parametrize(
@@ -68,6 +98,24 @@ def test_architectures_by_name():
         (lambda: MTAN(T, [dense()]), "a list of pairs"),
         (lambda: MTAN(T, [(dense(), dense())], [dense()]), "between each two"),
         (lambda: TaskFiLM(T, None), "`layer` must be a Keras layer"),
+        (
+            lambda: PLE(T, [Level(dense(kernel_initializer="ones"), 2, 1)]),
+            r"would start equal.*`kernel_initializer` is Ones",
+        ),
+        (
+            lambda: CrossStitch(
+                T, {t: [dense(u), dense()] for u, t in enumerate(T, start=3)}
+            )(np.ones((2, 4))),
+            r"outputs of one shape in all towers.*\(None|2, 3\)",
+        ),
+        (
+            lambda: MultiTaskModel(MMoE(T, dense()), heads(T[:2])),
+            r"'like' has a representation but the model has no head",
+        ),
+        (
+            lambda: MultiTaskModel(MMoE(T[:2], dense()), heads(T)),
+            r"heads for the tasks \['like'\], which have no representation",
+        ),
     ],
 )
 def test_bad_arguments(make, message):
