@@ -19,7 +19,8 @@ Both models have the same number of parameters to within 1 %, the same data and
 the same seeds, so that their losses can be compared in pairs. Run this file
 with `--smoke` for a short version, with `--seeds 10 --results FILE` for the
 published one: each model has the learning rate that served it best on other
-seeds, unless `--learning-rate` gives one to both. Seeds that the file already has are not run again.
+seeds, unless `--learning-rate` gives one to both. Seeds that the file already
+has are not run again.
 """
 
 import argparse
