@@ -28,7 +28,6 @@ class FunctionalGraph:
         separates: Boolean. Whether anything trainable lies below the cut.
         num_leaves: Integer. How many of the encoder's outputs are the cut;
             the rest, such as masks, are read above it without a gradient.
-        predictions: Set of numbers. Which of the encoder's outputs are tasks'.
         encoder: Keras model, inputs -> cut and what else is read above it.
 
     Raises:
@@ -59,36 +58,53 @@ class FunctionalGraph:
         ]
         self.num_leaves = len(leaves)
         self._given = [*leaves, *past]
-        outputs = {id(output) for output in self.outputs.values()}
-        self.predictions = {
-            n for n, tensor in enumerate(self._given) if id(tensor) in outputs
-        }
         single = len(self._given) == 1
         inputs = _inputs(model)
         self.encoder = keras.Model(
             inputs, self._given[0] if single else self._given
         )
         self._above = keras.Function(self._given, self.outputs)
+        self._above_of_task = {}
 
     def heads(self) -> dict:
         """Returns a model for each task, encoder's outputs -> prediction."""
         single = len(self._given) == 1
-        given = self._given[0] if single else self._given
         places = {id(tensor): n for n, tensor in enumerate(self._given)}
         heads = {}
         for task, output in self.outputs.items():
             place = places.get(id(output))
             if place is None:
-                heads[task] = keras.Model(given, output)
+                # Of tensors of their own: where Keras cuts a graph at inputs
+                # and in the middle, these inputs are no longer the model's.
+                given = [
+                    keras.Input(batch_shape=t.shape, dtype=t.dtype)
+                    for t in self._given
+                ]
+                output = self._above_for(task).call(given)
+                heads[task] = keras.Model(given[0] if single else given, output)
             else:  # Others go on from this output.
                 head = keras.layers.Identity() if single else Select(place)
                 head.built = True  # It is called on separate inputs only.
                 heads[task] = head
         return heads
 
-    def predict(self, given) -> dict:
-        """Returns all outputs, of what the encoder returned."""
-        return self._above(keras.tree.flatten(given))
+    def predict(self, given, by_task=False) -> dict:
+        """Returns the outputs, of what the encoder returned, or by task."""
+        if not by_task:
+            return self._above(keras.tree.flatten(given))
+        return {
+            task: self._above_for(task)(keras.tree.flatten(given[task]))
+            for task in self.outputs
+            if task in given
+        }
+
+    def _above_for(self, task):
+        # A model of Keras would warn of masks, which a function passes on.
+        if task not in self._above_of_task:
+            self._above_of_task[task] = keras.Function(
+                self._given, self.outputs[task]
+            )
+        return self._above_of_task[task]
 
     def leaves(self, cut, by_task) -> tuple:
         """Returns a `Cut` and cuts by task without what is read besides."""

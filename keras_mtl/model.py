@@ -171,7 +171,6 @@ class MultiTaskModel(StoredModel):
         inputs, task = self.arrangement.take_ids(inputs)
         self.remember_inputs(inputs)
         by_task = self.has_task_encoder or self.is_separate(inputs)
-        predictions = () if self.graph is None else self.graph.predictions
         if self.has_task_encoder:
             parts, cut, cuts = self._encode_by_task(inputs, training, apart)
             if self.encoder.stacked or not self.is_separate(inputs):
@@ -182,26 +181,27 @@ class MultiTaskModel(StoredModel):
             apart = apart and not (
                 training and rows_share_a_state(self.encoder)
             )
-            cut, cuts = encode_rows(encode, inputs, apart, predictions)
+            cut, cuts = encode_rows(encode, inputs, apart)
             parts = cuts
         else:
-            cut = sever(self.encoder(inputs, training=training), predictions)
+            cut = sever(self.encoder(inputs, training=training))
             parts, cuts = (
                 cut.copies,
                 dict.fromkeys(self.output_names, cut.copies),
             )
         if self.graph is not None:
             cut, cuts = self.graph.leaves(cut, cuts)
-        if by_task and isinstance(parts, dict):
+        if self.graph is not None:
+            outputs = self.graph.predict(parts, by_task)
+        elif by_task and isinstance(parts, dict):
             outputs = {
                 task: self.heads[task](parts[task], training=training)
                 for task in self.output_names
                 if task in parts
             }
-        elif self.graph is not None:
-            outputs = self.graph.predict(parts)
         else:
             outputs = self.arrangement.predict(parts, training, task)
+        cut.keep_logits_if_read(parts, outputs)
         if self.discriminator is not None and not self.discriminator.built:
             self.discriminator.build_for(next(iter(cuts.values())))
         if return_representation:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from keras_mtl.checks import need, one_of
+from keras_mtl.gradients import roles
 from keras_mtl.gradients.conflicts import GradientMeter, cosines
-from keras_mtl.signals import SCOPES
+from keras_mtl.weighters.scopes import checked_scope
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class TaskGradientReport:
 
     Args:
         task_names: Tuple of K strings.
-        scope: String, whose gradients.
+        scope: String, or tuple of layers' names: whose gradients.
         losses: `(K,)` float32 array, mean losses; the loss weights of `compile`
             count neither here nor in gradients.
         gramian: `(K, K)` float32 array, inner products of the gradients.
@@ -24,7 +25,7 @@ class TaskGradientReport:
     """
 
     task_names: tuple[str, ...]
-    scope: str
+    scope: str | tuple[str, ...]
     losses: np.ndarray
     gramian: np.ndarray
     layers: dict[str, np.ndarray] = field(default_factory=dict)
@@ -76,7 +77,8 @@ def task_gradients(model, x, y, sample_weight=None, scope="shared", by="scope"):
         y: Labels, as `fit` takes them.
         sample_weight: Weights, as `fit` takes them.
         scope: String, whose gradients: `"representation"`,
-            `"last_shared_layer"`, `"shared"` or `"all"`.
+            `"last_shared_layer"`, `"shared"` or `"all"`; or the name of a
+            layer, or a list of names.
         by: `"scope"`, or `"layer"` for the share of each layer, too.
 
     Returns:
@@ -86,7 +88,7 @@ def task_gradients(model, x, y, sample_weight=None, scope="shared", by="scope"):
         ValueError: If the model is not ready, the batch does not match its
             tasks, or an argument is not known.
     """
-    one_of("scope", scope, SCOPES)
+    scope = checked_scope(scope)
     one_of("by", by, ("scope", "layer"))
     if not (getattr(model, "compiled", False) and model.built):
         raise ValueError(
@@ -98,6 +100,8 @@ def task_gradients(model, x, y, sample_weight=None, scope="shared", by="scope"):
             "Layers have no share of gradients at the representation. Pass "
             "scope='shared'. Received: by='layer', scope='representation'"
         )
+    if scope != "representation":
+        roles.task_scopes(model, scope)  # Raises on a name of no layer.
     data = (x, y) if sample_weight is None else (x, y, sample_weight)
     meter = GradientMeter(model, data, scope, by == "layer")
     losses, gramian, layers = meter()

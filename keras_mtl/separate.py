@@ -68,30 +68,26 @@ def check_alike(inputs):
             )
 
 
-def encode_rows(encode, inputs, apart, predictions=()):
+def encode_rows(encode, inputs, apart):
     """Passes the rows of all tasks through what they share, each once.
 
     Args:
         encode: Function from inputs to a structure of tensors.
         inputs: Dict from task name to inputs.
         apart: Boolean. Whether they pass task by task.
-        predictions: As in `sever`.
 
     Returns:
         `Cut`, joined or by task, and a dict from task name to its copies.
     """
     if apart:
-        cuts = {
-            task: sever(encode(part), predictions)
-            for task, part in inputs.items()
-        }
+        cuts = {task: sever(encode(part)) for task, part in inputs.items()}
         cut = Cut(
             {task: part.tensors for task, part in cuts.items()},
             {task: part.copies for task, part in cuts.items()},
         )
         return cut, cut.copies
     joined, sizes = join_rows(inputs)
-    cut = sever(encode(joined), predictions)
+    cut = sever(encode(joined))
     return cut, split_rows(cut.copies, sizes)
 
 
@@ -190,35 +186,41 @@ class Cut(NamedTuple):
     def floating(self) -> tuple[list, list]:
         """Returns the tensors and the copies that have a gradient.
 
-        Last come the logits that losses read in place of a prediction.
+        After a prediction come the logits that its loss reads in its place.
         """
-        tensors, copies = map(keras.tree.flatten, self[:2])
-        kept = [n for n, t in enumerate(tensors) if t.dtype.is_floating]
-        read = [n for n in kept if _logits(copies[n]) is not None]
-        logits = [_logits(tensors[n]) for n in read]
-        return (
-            [tensors[n] for n in kept] + logits,
-            [copies[n] for n in kept] + [_logits(copies[n]) for n in read],
-        )
+        pairs = []
+        for pair in zip(*map(keras.tree.flatten, self[:2]), strict=True):
+            if pair[0].dtype.is_floating:
+                pairs.append(pair)
+                if _logits(pair[1]) is not None:
+                    pairs.append(tuple(map(_logits, pair)))
+        return [tensor for tensor, _ in pairs], [copy for _, copy in pairs]
+
+    def keep_logits_if_read(self, parts, outputs):
+        """Drops the logits of the copies unless an output is one of the parts.
+
+        Args:
+            parts: Structure of tensors, what heads were given.
+            outputs: Structure of tensors, what they returned.
+        """
+        given = {id(part) for part in keras.tree.flatten(parts)}
+        passed_on = [o for o in keras.tree.flatten(outputs) if id(o) in given]
+        if all(_logits(output) is None for output in passed_on):
+            for copy in keras.tree.flatten(self.copies):
+                if _logits(copy) is not None:
+                    del copy._keras_logits
 
 
-def sever(tensors, predictions=()) -> Cut:
+def sever(tensors) -> Cut:
     """Returns a `Cut` of these tensors, Keras masks included.
 
-    Args:
-        tensors: Structure of tensors.
-        predictions: Positions, among these tensors, of tasks' outputs. Keras'
-            losses read the logits of a sigmoid or softmax in its place, so
-            that these are severed with it.
+    Keras' losses read the logits of a sigmoid or softmax in place of what a
+    head passes on, so that these are severed with it.
     """
-    copies = [
-        _own(tensor, number in predictions)
-        for number, tensor in enumerate(keras.tree.flatten(tensors))
-    ]
-    return Cut(tensors, keras.tree.pack_sequence_as(tensors, copies))
+    return Cut(tensors, keras.tree.map_structure(_own, tensors))
 
 
-def _own(tensor, is_prediction):
+def _own(tensor):
     if isinstance(tensor, keras.KerasTensor):
         return tensor
     own = tf.identity(tensor)
@@ -226,7 +228,7 @@ def _own(tensor, is_prediction):
     if mask is not None:
         compat.set_mask(own, mask)
     logits = _logits(tensor)
-    if is_prediction and logits is not None:
+    if logits is not None:
         own._keras_logits = tf.identity(logits)
     return own
 

@@ -90,3 +90,24 @@ def test_losses_and_gradients_are_those_of_the_logits(eager):
     )
     flat = np.concatenate([np.ravel(g) for g in combined])
     np.testing.assert_allclose(flat, np.sum(rows, 0), rtol=1e-4, atol=1e-5)
+
+
+def test_a_head_that_passes_on_what_its_encoder_gives_keeps_the_logits():
+    """As from `from_functional`; of a probability next to 0, 40 nats."""
+    x = keras.Input((2,))
+    far = keras.initializers.Constant(-40.0)
+    p = keras.layers.Dense(1, "sigmoid", bias_initializer=far)(x)
+    encoder = keras.Model(x, p)
+    heads = {"a": keras.layers.Identity(), "b": keras.layers.Dense(1)}
+    model = MultiTaskModel(encoder, heads)
+    model.compile("sgd", {"a": "binary_crossentropy", "b": "mse"})
+    x = np.random.default_rng(0).normal(size=(4, 2)).astype("float32")
+    y = {task: np.ones((4, 1), "float32") for task in "ab"}
+    kernel = encoder.layers[-1].kernel.numpy()
+    wanted = np.mean(np.log1p(np.exp(40.0 - x @ kernel)))
+    for inputs in (x, {"a": x, "b": x}):
+        batch = TaskGradients(model, (inputs, y, None), False, scope="shared")
+        np.testing.assert_allclose(batch.losses[0], wanted, rtol=1e-5)
+        # Each row pulls its logit by -1 of the mean; head b by next to 0.
+        norm = np.linalg.norm([*np.mean(x, 0), 1.0])
+        np.testing.assert_allclose(batch.norms("shared")[0], norm, rtol=1e-5)

@@ -8,6 +8,7 @@ from keras import layers
 
 from keras_mtl import MultiTaskModel
 from keras_mtl.architectures import TaskEncoder
+from tests.graphs import Tied
 
 pytestmark = pytest.mark.filterwarnings(
     # Keras hands its variables to NumPy in a way that NumPy 2 deprecates.
@@ -15,27 +16,6 @@ pytestmark = pytest.mark.filterwarnings(
     # Containers of layers that it has loaded by another path.
     "ignore:Skipping nested container:UserWarning",
 )
-
-
-@keras.saving.register_keras_serializable("tests")
-class Tied(layers.Layer):
-    """Scores of all words, by the table that embeds them."""
-
-    def __init__(self, table, **kwargs):
-        super().__init__(**kwargs)
-        self.table = table
-
-    def call(self, inputs):
-        return inputs @ keras.ops.transpose(self.table.embeddings)
-
-    def get_config(self):
-        table = keras.saving.serialize_keras_object(self.table)
-        return {**super().get_config(), "table": table}
-
-    @classmethod
-    def from_config(cls, config):
-        table = keras.saving.deserialize_keras_object(config.pop("table"))
-        return cls(table, **config)
 
 
 def functional(units, *parts):

@@ -71,6 +71,9 @@ def test_a_picture_has_a_panel_for_the_scope_and_for_each_layer(tmp_path):
     model, (x, y) = new_model(), make_data()
     report = keras_mtl.task_gradients(model, x, y, by="layer")
     assert list(report.layers) == ["trunk"]
+    named = keras_mtl.task_gradients(model, x, y, scope=["trunk"])
+    np.testing.assert_allclose(named.gramian, report.gramian, rtol=1e-5)
+    assert named.scope == ("trunk",)
     assert keras_mtl.task_gradients(model, x, y).layers == {}
     report.plot(tmp_path / "cosines.png")
     from matplotlib import image
@@ -82,7 +85,13 @@ def test_a_picture_has_a_panel_for_the_scope_and_for_each_layer(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"scope": "share"}, "`scope` must be one of"),
+        (
+            {"scope": "share"},
+            "The scope 'share' is neither one of ['representation', "
+            "'last_shared_layer', 'shared', 'all'] nor the name of a layer. "
+            "Did you mean 'shared'?",
+        ),
+        ({"scope": 3}, "`scope` must be one of"),
         ({"by": "layers"}, "Did you mean 'layer'?"),
         (
             {"by": "layer", "scope": "representation"},

@@ -182,16 +182,22 @@ class TaskGradients(
     def _at_lowest(self):
         """The tasks' gradients at the tensors that all of them start from."""
         roles.check_representation(self._model)
-        local, lowest = self._local, roles.of(self._model).reach.lowest
+        local, reach = self._local, roles.of(self._model).reach
         if self._separate:
             tasks = range(local.num_tasks)
             pulled = [local.of_task(task, self._leaves) for task in tasks]
-            return RepresentationGradients(self._leaves, pulled)
-        at_leaves = self._representation_pass
-        if len(lowest) == len(self._leaves):
+            at_leaves = RepresentationGradients(self._leaves, pulled)
+        else:
+            at_leaves = self._representation_pass
+        if len(reach.lowest) == len(reach.below):
             return at_leaves
         # Of leaves that follow from each other, what arrives by all paths.
-        tensors = [self._tensors[number] for number in lowest]
+        tensors = [
+            tensor
+            for number, tensor in enumerate(self._tensors)
+            # Where tasks passed the encoder one by one, each has them all.
+            if number % len(reach.below) in reach.lowest
+        ]
         pulled = [
             local.tape.gradient(self._leaves, tensors, output_gradients=mine)
             for mine in zip(*map(tf.unstack, at_leaves.stacked), strict=True)
