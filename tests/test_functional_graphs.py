@@ -132,7 +132,8 @@ def signals(model, twin, batch, weighter):
             known["gradients"] = np.stack([t["taps"].sum(0) for t in found])
         else:
             variables = roles.scope_variables(model, scope)
-            known["gradients"] = twin.matrix(found, scope, variables)
+            # In full: their rows make up these variables' whole update.
+            known["gradients"] = twin.matrix(found, "all", variables)
     if "split_gramian" in weighter.needs:
         variables = roles.scope_variables(model, scope)
         even, odd = (
