@@ -21,7 +21,7 @@ def test_the_last_layer_is_the_one_that_is_used_last():
     heads = {task: keras.layers.Dense(1) for task in "ab"}
     model = MultiTaskModel(encoder, heads)
     found = roles.scope_variables(model, "last_shared_layer")
-    assert _layers(found) == {"used_last"}
+    assert {layer_of(v) for v in found} == {"used_last"}
 
 
 def test_a_list_of_outputs_is_named_by_their_layers():
