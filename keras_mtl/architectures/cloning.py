@@ -53,7 +53,7 @@ def check_starts_apart(config):
 
 
 def reseeded(config, copy):
-    """Returns a config whose seeds, where given, are those of a copy.
+    """Returns the config of a copy, with seeds of its own where given.
 
     Args:
         config: Dict, of a serialized object.
@@ -68,6 +68,8 @@ def reseeded(config, copy):
         if key == "seed" and isinstance(value, int)
         else reseeded(value, copy)
         for key, value in config.items()
+        # Keras would take the object of this number, not another one.
+        if key != "shared_object_id"
     }
 
 

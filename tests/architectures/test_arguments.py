@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_mtl import MultiTaskModel, architectures
+from keras_mtl import MultiTaskModel, architectures, compat
 from keras_mtl.architectures import (
     MTAN,
     PLE,
@@ -121,3 +121,14 @@ def test_names_that_begin_alike_are_other_tasks(make):
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_copies_are_separate_where_keras_shares_objects():
+    """As while Keras serializes or loads a model that holds the encoder."""
+    with compat.ObjectSharingScope():
+        expert = keras.layers.Dense(3)
+        keras.saving.serialize_keras_object(expert)
+        encoder = MMoE(["a", "b"], expert, 2)
+        encoder(np.ones((2, 4), "float32"))
+    first, second = encoder.variables[0].numpy()[:2]
+    assert not np.array_equal(first, second)
