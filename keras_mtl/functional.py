@@ -4,6 +4,13 @@ import keras
 
 from keras_mtl import compat
 from keras_mtl.checks import did_you_mean
+from keras_mtl.functional_nodes import (
+    is_float,
+    named_outputs,
+    node_of,
+    pulled,
+    sorted_nodes,
+)
 from keras_mtl.layers.select import Select
 from keras_mtl.separate import Cut
 
@@ -38,7 +45,7 @@ class FunctionalGraph:
     def __init__(self, model, representation=None):
         self.model, self.representation = model, representation
         self.outputs = named_outputs(model)
-        self._nodes = _sorted_nodes(self.outputs.values())
+        self._nodes = sorted_nodes(self.outputs.values())
         self._has_weights = self._find_weights()
         self._tasks = self._find_tasks()
         if representation is None:
@@ -127,8 +134,8 @@ class FunctionalGraph:
                 compat.own_trainable(part)
                 for part in compat.layers_within(layer)
             )
-            if own or any(id(t) in found for t in _pulled(node)):
-                found |= {id(t) for t in node.outputs if _is_float(t)}
+            if own or any(id(t) in found for t in pulled(node)):
+                found |= {id(t) for t in node.outputs if is_float(t)}
         return found
 
     def _find_tasks(self):
@@ -138,7 +145,7 @@ class FunctionalGraph:
             found[id(output)].add(task)
         for node in reversed(self._nodes):
             tasks = set().union(*(found[id(t)] for t in node.outputs))
-            for tensor in _pulled(node):
+            for tensor in pulled(node):
                 found[id(tensor)] |= tasks
         return found
 
@@ -150,7 +157,7 @@ class FunctionalGraph:
         for node in self._nodes:
             tasks = set().union(*(self._tasks[id(t)] for t in node.outputs))
             if len(tasks) == 1:
-                single |= {id(t) for t in _pulled(node)}
+                single |= {id(t) for t in pulled(node)}
         return [
             tensor
             for node in self._nodes
@@ -186,12 +193,19 @@ class FunctionalGraph:
                     "the layer whose output the tasks share, or leave "
                     "`representation` out."
                 )
+            served = set().union(*(self._tasks[id(t)] for t in mine))
+            if len(served) == 1 < len(self.outputs):
+                raise ValueError(
+                    f"The layer {name!r} separates nothing: the output "
+                    f"{served.pop()!r} alone depends on it. Name a layer that "
+                    "several outputs depend on."
+                )
             leaves += mine
         return leaves
 
     def _past(self, leaves, outputs):
         """Returns what is read above the leaves but made below them."""
-        below = set(map(id, _sorted_nodes(leaves)))
+        below = set(map(id, sorted_nodes(leaves)))
         stops = {id(leaf) for leaf in leaves}
         found, seen, left = {}, set(), list(outputs)
         while left:
@@ -199,7 +213,7 @@ class FunctionalGraph:
             if id(tensor) in seen | stops:
                 continue
             seen.add(id(tensor))
-            node = _node(tensor)
+            node = node_of(tensor)
             if node.is_input or id(node) in below:
                 found[id(tensor)] = tensor
             else:
@@ -217,7 +231,7 @@ class FunctionalGraph:
                 if id(tensor) in seen | stops:
                     continue
                 seen.add(id(tensor))
-                left += _pulled(_node(tensor))
+                left += pulled(node_of(tensor))
                 past |= id(tensor) in self._has_weights - after
             if past:
                 raise ValueError(
@@ -230,69 +244,12 @@ class FunctionalGraph:
         """Returns the leaves, and what follows from them, by `id`."""
         found = {id(leaf) for leaf in leaves}
         for node in self._nodes:
-            if any(id(tensor) in found for tensor in _pulled(node)):
+            if any(id(tensor) in found for tensor in pulled(node)):
                 found |= {id(tensor) for tensor in node.outputs}
         return found
-
-
-def named_outputs(model) -> dict:
-    """Returns a functional model's outputs by task name.
-
-    Raises:
-        ValueError: If there are none, or two have the same name.
-    """
-    outputs = getattr(model, "output", None)
-    if isinstance(outputs, dict):
-        flat = keras.tree.flatten(outputs)
-        if len(flat) == len(outputs):
-            return dict(outputs)
-    if isinstance(outputs, list | tuple | keras.KerasTensor):
-        flat = keras.tree.flatten(outputs)
-        names = [compat.made_by(tensor)[0].name for tensor in flat]
-        if len(set(names)) == len(names):
-            return dict(zip(names, flat, strict=True))
-    raise ValueError(
-        "from_functional() needs a functional model whose outputs are a dict "
-        "from task name to tensor, or come from layers of different names. "
-        f"Received outputs: {outputs!r}"
-    )
 
 
 def _inputs(model):
     if isinstance(model, keras.Sequential):
         return model.inputs[0]
     return model.input
-
-
-def _node(tensor):
-    return compat.made_by(tensor)[1]
-
-
-def _sorted_nodes(tensors):
-    """Returns the nodes that lead to these tensors, inputs first."""
-    found, done = [], set()
-    left = [_node(tensor) for tensor in tensors]
-    while left:
-        node = left[-1]
-        missing = [
-            parent for parent in node.parent_nodes if id(parent) not in done
-        ]
-        if id(node) in done or not missing:
-            left.pop()
-            if id(node) not in done:
-                done.add(id(node))
-                found.append(node)
-        else:
-            left += missing
-    return found
-
-
-def _pulled(node):
-    """Returns the inputs of a node that a gradient reaches."""
-    if type(node.operation).__name__ == "StopGradient":
-        return []
-    return [tensor for tensor in node.input_tensors if _is_float(tensor)]
-
-
-def _is_float(tensor):
-    return "float" in tensor.dtype
