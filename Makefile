@@ -10,12 +10,20 @@ export TF_ENABLE_ONEDNN_OPTS ?= 0
 demo: .venv/installed
 	$(BIN)/keras-mtl demo --out runs/demo
 
+# In three parts: what XLA has compiled stays in memory while a process lives.
+FOLDERS := $(filter-out %__pycache__/,$(sort $(wildcard tests/*/)))
+PARTS := files first rest
+files := tests/test_*.py
+first := $(wordlist 1,8,$(FOLDERS))
+rest := $(wordlist 9,99,$(FOLDERS))
+PYTEST := -m pytest -n 2 --dist worksteal -q
+
 test: .venv/installed-test
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q
+	@failed=0; $(foreach part,$(PARTS),\
+		$(BIN)/python $(PYTEST) $($(part)) || failed=1;) exit $$failed
 
 quick: .venv/installed-test
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q \
-		-m "not slow and not soak"
+	$(BIN)/python $(PYTEST) -m "not slow and not soak"
 
 # Long forms of the tests: every weighter under every strategy, random kills.
 # How far replicas are from one device is in the properties of runs/soak.xml.
