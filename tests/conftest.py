@@ -30,7 +30,7 @@ def rewrite_graphs(wanted):
 rewrite_graphs(False)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def _graphs_as_users_have_them():
     rewrite_graphs(True)
     yield
