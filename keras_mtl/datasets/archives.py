@@ -61,7 +61,7 @@ def prepared(make):
     return make()
 
 
-def read_members(path, wanted, url, max_bytes=MAX_MEMBER_BYTES):
+def read_members(path, wanted, url, max_bytes=None):
     """Yields the wanted files of an archive.
 
     Members are read one after the other; nothing is written to disk. Sizes
@@ -72,7 +72,7 @@ def read_members(path, wanted, url, max_bytes=MAX_MEMBER_BYTES):
         wanted: Function that takes the parts of a file's path, a tuple of
             strings, and returns whether to read it.
         url: String, where the archive is to be had, for messages.
-        max_bytes: Integer, bytes of a member at most.
+        max_bytes: Integer, bytes of a member at most; 64 MB by default.
 
     Yields:
         `(parts, content)`, tuple of strings and bytes, in the order of the
@@ -83,12 +83,12 @@ def read_members(path, wanted, url, max_bytes=MAX_MEMBER_BYTES):
             member that no archive of texts has (an absolute path, "..", a
             link, a device).
     """
-    total = 0
+    total, most = 0, MAX_MEMBER_BYTES if max_bytes is None else max_bytes
     with tf.io.gfile.GFile(path, "rb") as file:
         archive = _Archive(file, path, url)
         for number, member in enumerate(archive.members()):
             total += member.size
-            parts = _safe_parts(member, number, total, path, url, max_bytes)
+            parts = _safe_parts(member, number, total, path, url, most)
             if member.isfile() and wanted(parts):
                 yield parts, archive.content(member)
 

@@ -58,8 +58,7 @@ def test_a_ring_of_four_in_closed_form():
     [
         *((n, 2) for n in ("uniform", "slaw", "dwa", "uncertainty")),
         *((n, 2) for n in ("bandit_mtl", "tchebycheff")),
-        *((n, 3) for n in ("mgda", "gradnorm", "pcgrad")),
-        ("meta_weighting", 4),
+        *((n, 3) for n in ("mgda", "gradnorm", "pcgrad", "meta_weighting")),
     ],
 )
 def test_sums_follow_from_signals_not_from_the_number_of_tasks(name, sums):
