@@ -37,8 +37,9 @@ def test_unknown_signals_are_refused_when_the_class_is_made():
 
     assert str(error.value) == (
         "MyWeighter.call() asks for the unknown signal 'grammian'. Known "
-        "signals: losses, present, epoch, gradient_norms, gramian, gradients, "
-        "signed_gradients, split_gramian. Did you mean 'gramian'?"
+        "signals: losses, present, epoch, gradient_norms, gramian, "
+        "gramian_by_layer, gradients, signed_gradients, split_gramian. Did "
+        "you mean 'gramian'?"
     )
     with pytest.raises(TypeError, match=r"observe\(\) asks for .* 'losses'"):
 
