@@ -105,6 +105,17 @@ def sum_by_task(values, tasks, num_tasks):
     return tf.math.unsorted_segment_sum(values, tasks, num_tasks)
 
 
+def _by_task(arrays, task_names):
+    """Returns dicts of row numbers, labels and weights, or None for these."""
+    x, y, weight = arrays
+    rows = _rows_of_tasks(x["task"], task_names)
+    labels = {task: np.asarray(y)[n] for task, n in rows.items()}
+    if weight is None:
+        return rows, labels, None
+    weights = {task: np.asarray(weight)[n] for task, n in rows.items()}
+    return rows, labels, weights
+
+
 def split_rows_by_task(arrays, task_names, query_split):
     """Returns row numbers of support and query, each task split alone.
 
@@ -113,13 +124,7 @@ def split_rows_by_task(arrays, task_names, query_split):
         task_names: Tuple of K strings.
         query_split: Float, each task's share of query rows.
     """
-    x, y, weight = arrays
-    y = np.asarray(y)
-    rows = _rows_of_tasks(x["task"], task_names)
-    weights = None
-    if weight is not None:
-        weights = {task: np.asarray(weight)[n] for task, n in rows.items()}
-    labels = {task: y[numbers] for task, numbers in rows.items()}
+    rows, labels, weights = _by_task(arrays, task_names)
     sides = support_query_split(rows, labels, weights, query_split=query_split)
     return [np.sort(np.concatenate(list(x.values()))) for x, *_ in sides]
 
@@ -132,15 +137,9 @@ def rotation_by_task(arrays, task_names, query_split) -> Rotation:
         task_names: Tuple of K strings.
         query_split: Float, one over the number of folds.
     """
-    x, y, weight = arrays
-    y = np.asarray(y)
-    rows = _rows_of_tasks(x["task"], task_names)
-    weights = None
-    if weight is not None:
-        weights = {task: np.asarray(weight)[n] for task, n in rows.items()}
-    labels = {task: y[numbers] for task, numbers in rows.items()}
+    rows, labels, weights = _by_task(arrays, task_names)
     found = rotations(labels, weights, query_split, seed=0, separate=True)
-    folds = np.empty(len(y), "int64")
+    folds = np.empty(len(arrays[1]), "int64")
     for task, numbers in rows.items():
         folds[numbers] = found[task].numbers
     return Rotation(folds, num_folds(query_split))
