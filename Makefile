@@ -10,12 +10,14 @@ export TF_ENABLE_ONEDNN_OPTS ?= 0
 demo: .venv/installed
 	$(BIN)/keras-mtl demo --out runs/demo
 
-# In three parts: what XLA has compiled stays in memory while a process lives.
-FOLDERS := $(filter-out %__pycache__/,$(sort $(wildcard tests/*/)))
-PARTS := files first rest
+# In parts: what XLA has compiled stays in memory while a process lives.
+FOLDERS := $(filter-out %__pycache__/ tests/lab/ tests/weighters/,\
+	$(sort $(wildcard tests/*/)))
+PARTS := files folders weighters lab
 files := tests/test_*.py
-first := $(wordlist 1,8,$(FOLDERS))
-rest := $(wordlist 9,99,$(FOLDERS))
+folders := $(FOLDERS)
+weighters := tests/weighters
+lab := tests/lab
 PYTEST := -m pytest -n 2 --dist worksteal -q
 
 test: .venv/installed-test

@@ -15,7 +15,7 @@ def main():
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
-        from keras_mtl.cli import app
+        from keras_mtl.lab.cli import app
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)

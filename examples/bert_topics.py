@@ -33,8 +33,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mtl import MultiTaskModel
-from keras_mtl.datasets import load_topics
-from keras_mtl.experiments.bert import bert_recipe
+from keras_mtl.lab.datasets import load_topics
+from keras_mtl.lab.experiments.bert import bert_recipe
 from keras_mtl.weighters import MetaWeighting
 
 parser = argparse.ArgumentParser(description="Fine-tunes BERT on four tasks.")

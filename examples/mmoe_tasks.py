@@ -32,7 +32,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy import stats
 
-from keras_mtl.experiments import make_experiment
+from keras_mtl.lab.experiments import make_experiment
 
 parser = argparse.ArgumentParser(description="Losses against correlation.")
 parser.add_argument("--smoke", action="store_true", help="run for seconds only")

@@ -28,7 +28,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from keras_mtl import MultiTaskModel
-from keras_mtl.datasets.mt_regression import generate
+from keras_mtl.lab.datasets.mt_regression import generate
 
 parser = argparse.ArgumentParser(description="The ideal weights of ten tasks.")
 parser.add_argument("--smoke", action="store_true", help="run for seconds only")

@@ -26,7 +26,7 @@ import argparse
 import keras
 
 from keras_mtl import MultiTaskModel
-from keras_mtl.datasets import overlaid_digits
+from keras_mtl.lab.datasets import overlaid_digits
 
 parser = argparse.ArgumentParser(description="Three tasks in one model.")
 parser.add_argument("--smoke", action="store_true", help="run for seconds only")

@@ -20,8 +20,8 @@ import tensorflow as tf
 
 from keras_mtl import MultiTaskModel
 from keras_mtl.architectures import MMoE
-from keras_mtl.datasets.census import load_census, made_up_census
-from keras_mtl.experiments.columns import make_columns, preprocessed
+from keras_mtl.data.columns import make_columns, preprocessed
+from keras_mtl.lab.datasets.census import load_census, made_up_census
 
 sets = made_up_census() if "--smoke" in sys.argv else load_census()
 

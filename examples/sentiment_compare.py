@@ -31,8 +31,8 @@ import keras
 import numpy as np
 
 from keras_mtl import MultiTaskModel
-from keras_mtl.datasets import load_sentiment
-from keras_mtl.datasets.glove import embedding_matrix, load_glove
+from keras_mtl.lab.datasets import load_sentiment
+from keras_mtl.lab.datasets.glove import embedding_matrix, load_glove
 from keras_mtl.layers import TextCNN
 from keras_mtl.weighters import SLAW, Constant, MetaWeighting, Uncertainty
 

@@ -30,8 +30,8 @@ import keras
 import numpy as np
 
 from keras_mtl import MultiTaskModel
-from keras_mtl.datasets import load_topics
-from keras_mtl.datasets.glove import embedding_matrix, load_glove
+from keras_mtl.lab.datasets import load_topics
+from keras_mtl.lab.datasets.glove import embedding_matrix, load_glove
 from keras_mtl.layers import TextCNN
 from keras_mtl.weighters import MetaWeighting
 

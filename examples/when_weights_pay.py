@@ -16,12 +16,12 @@ draws the weights of the forms of `MetaWeighting`.
 import argparse
 from pathlib import Path
 
-from keras_mtl.comparisons.report.reading import read_comparison
-from keras_mtl.comparisons.report.statistics import (
+from keras_mtl.lab.comparisons.report.reading import read_comparison
+from keras_mtl.lab.comparisons.report.statistics import (
     paired_difference,
     t_interval,
 )
-from keras_mtl.experiments.pictures import weights_figure
+from keras_mtl.lab.experiments.pictures import weights_figure
 
 COMPARISON = "topics_noisy_few"
 RESULTS = Path(__file__).resolve().parent / "results"

@@ -38,15 +38,15 @@ __all__ = [
 def __getattr__(name):
     # What most programs do without need not be loaded.
     if name == "benchmark":
-        from keras_mtl.benchmarks.run import benchmark
+        from keras_mtl.lab.benchmarks.run import benchmark
 
         return benchmark
     if name == "compare":
-        from keras_mtl.comparisons.own_model import compare
+        from keras_mtl.lab.comparisons.own_model import compare
 
         return compare
     if name == "task_gradients":
-        from keras_mtl.reading import task_gradients
+        from keras_mtl.reporting.task_gradients import task_gradients
 
         return task_gradients
     if name == "testing":

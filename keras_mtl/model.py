@@ -6,12 +6,13 @@ import keras
 
 from keras_mtl.architectures.fitting import check_discriminator, check_encoder
 from keras_mtl.architectures.task_encoder import TaskEncoder
-from keras_mtl.arrangements import arrangement
-from keras_mtl.export import export_saved_model, needed_packages
-from keras_mtl.functional import FunctionalGraph
 from keras_mtl.gradients import roles
+from keras_mtl.graph.cut import FunctionalGraph
 from keras_mtl.layers.stacked_heads import StackedHeads
-from keras_mtl.separate import (
+from keras_mtl.saving.export import export_saved_model, needed_packages
+from keras_mtl.saving.storage import StoredModel
+from keras_mtl.tasks import arrangement
+from keras_mtl.tasks.separate import (
     Cut,
     are_separate,
     check_alike,
@@ -19,7 +20,6 @@ from keras_mtl.separate import (
     rows_share_a_state,
     sever,
 )
-from keras_mtl.storage import StoredModel
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")

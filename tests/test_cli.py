@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from keras_mtl import weighters
-from keras_mtl.catalogue import catalogue_rows
-from keras_mtl.cli import app
+from keras_mtl.lab.catalogue import catalogue_rows
+from keras_mtl.lab.cli import app
 from keras_mtl.signals import SIGNALS
 
 pytestmark = pytest.mark.filterwarnings(

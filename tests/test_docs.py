@@ -10,7 +10,7 @@ import pytest
 import typer.main
 
 from keras_mtl import weighters
-from keras_mtl.cli import app
+from keras_mtl.lab.cli import app
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_mtl.logs import StepLogs, as_row
-from tests.arrangements.stacked_twins import NAMES, compiled, stacked_model
-from tests.arrangements.stacked_twins import make_data as stacked_data
+from keras_mtl.training.logs import StepLogs, as_row
+from tests.tasks.stacked_twins import NAMES, compiled, stacked_model
+from tests.tasks.stacked_twins import make_data as stacked_data
 from tests.training import TASKS, make_data, new_model
 
 

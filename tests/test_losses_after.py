@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_mtl import random_state
+from keras_mtl.training import random_state
 from keras_mtl.weighters import Weighter
 from tests.training import (
     LOSSES,

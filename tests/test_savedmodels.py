@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_mtl.datasets import overlaid_digits
-from keras_mtl.experiments.demo import serve
+from keras_mtl.lab.datasets import overlaid_digits
+from keras_mtl.lab.experiments.demo import serve
 
 FOLDER = Path(__file__).parents[1] / "savedmodels"
 # Accuracies on the demo's 1,000 test pictures, as the demo printed them with

@@ -13,8 +13,8 @@ import pytest
 
 import keras_mtl
 from keras_mtl import MultiTaskModel
-from keras_mtl.datasets import archives
-from keras_mtl.datasets.archives import read_members
+from keras_mtl.lab.datasets import archives
+from keras_mtl.lab.datasets.archives import read_members
 
 FILES = sorted(Path(keras_mtl.__file__).parent.rglob("*.py"))
 # Modules that run what they read, and functions that run a text.

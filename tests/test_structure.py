@@ -14,24 +14,28 @@ PACKAGE = ROOT / "keras_mtl"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # What each part must not import: everything above it.
+TOP = ("training", "model", "weighters")
 ABOVE = {
     "checks": [""],
     "precision": [""],
-    "distribution": [
-        *("gradients", "step", "trainer", "model", "weighters", "signals"),
-    ],
-    "gradients": ["step", "trainer", "model", "weighters", "signals"],
-    "solvers": ["weighters", "gradients", "step", "trainer", "model", "data"],
-    "weighters": ["gradients", "step", "trainer", "model", "data", "layers"],
-    "signals": ["gradients", "step", "trainer", "model", "weighters"],
-    "layers": ["tasks", "metrics", "arrangements", "trainer", "model"],
-    "architectures": ["gradients", "step", "trainer", "model", "weighters"],
-    "arrangements": ["gradients", "step", "trainer", "model", "weighters"],
-    "step": ["trainer", "model", "weighters", "experiments", "cli"],
-    "evaluator": ["trainer", "model", "step", "weighters"],
-    "trainer": ["model", "experiments", "cli", "benchmarks"],
-    "model": ["experiments", "cli", "benchmarks", "datasets", "testing"],
+    "distribution": ["gradients", "signals", *TOP],
+    "signals": ["gradients", *TOP],
+    "gradients": ["signals", *TOP],
+    "graph": ["gradients", *TOP],
+    "solvers": ["gradients", "data", *TOP],
+    "weighters": ["gradients", "training", "model", "data", "layers"],
+    "layers": ["tasks", "metrics", "training", "model"],
+    "architectures": ["gradients", *TOP],
+    "tasks": ["gradients", "training/step", "training/trainer", *TOP[1:]],
+    "reporting": ["training", "model"],
+    "training/step": ["training/trainer", "model", "weighters"],
+    "training/evaluator": ["training/trainer", "training/step", *TOP[1:]],
+    "training": ["model"],
+    "saving": ["model"],
+    "model": ["testing"],
 }
+# The laboratory, and what users need for it, is above everything.
+LAB = "keras_mtl.lab"
 
 
 def imports(path):
@@ -49,11 +53,21 @@ def test_imports_point_one_way(part):
     for path in filter(Path.exists, files):
         for module in imports(path):
             for above in ABOVE[part]:
-                name = f"keras_mtl.{above}".rstrip(".")
+                name = f"keras_mtl.{above.replace('/', '.')}".rstrip(".")
                 allowed = module.startswith("keras_mtl.checks")
                 assert allowed or not (
                     module == name or module.startswith(name + ".")
                 ), f"{path.name} imports {module}"
+
+
+def test_nothing_outside_the_laboratory_imports_it():
+    for path in FILES:
+        inside = path.relative_to(PACKAGE).parts[0]
+        if inside in ("lab", "__init__.py"):  # Which loads it on demand.
+            continue
+        for module in imports(path):
+            assert not module.startswith(LAB), f"{path} imports {module}"
+            assert module.split(".")[0] not in ("typer", "rich"), path
 
 
 def test_only_one_file_knows_of_replicas():
@@ -67,7 +81,7 @@ def test_only_one_file_knows_of_replicas():
             assert "get_replica_context" not in text, path
 
 
-ALLOWED = ("weighters", "experiments", "comparisons", "benchmarks", "cli.py")
+ALLOWED = ("weighters", "lab")
 
 
 def test_no_method_name_stands_outside_its_folder():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_mtl.tasks import TaskLosses, loss_kind
+from keras_mtl.tasks.task_losses import TaskLosses, loss_kind
 
 RNG = np.random.default_rng(0)
 

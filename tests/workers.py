@@ -21,7 +21,7 @@ SECONDS = 1200
 @contextlib.contextmanager
 def started(num_workers, job):
     """Starts workers on a job; yields the processes, and ends them."""
-    from keras_mtl.experiments.workers import cluster_configs
+    from keras_mtl.lab.runs.workers import cluster_configs
 
     processes = []
     try:

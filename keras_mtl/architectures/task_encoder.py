@@ -5,7 +5,7 @@ import inspect
 import keras
 
 from keras_mtl import compat
-from keras_mtl.separate import (
+from keras_mtl.tasks.separate import (
     alike,
     as_spec,
     encode_rows,

@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_mtl import style
 from keras_mtl.checks import need
+from keras_mtl.reporting import style
 
 FILE, PICTURE = "gate_weights.csv", "gate_weights.png"
 

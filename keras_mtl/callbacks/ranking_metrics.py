@@ -6,8 +6,8 @@ import numpy as np
 
 from keras_mtl.callbacks.log_writer import LogWriter
 from keras_mtl.checks import check_tasks, one_of
-from keras_mtl.logs import nan_mean
 from keras_mtl.metrics.ranking import average_precision, roc_auc
+from keras_mtl.training.logs import nan_mean
 
 # How a metric is computed, and what its columns are called.
 METRICS = {

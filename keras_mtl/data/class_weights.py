@@ -9,8 +9,8 @@ import tensorflow as tf
 from keras_mtl import compat
 from keras_mtl.checks import at_least, check_tasks
 from keras_mtl.data.structures import is_concrete
-from keras_mtl.loss_parts import at_path, part_name
-from keras_mtl.loss_values import takes_class_numbers
+from keras_mtl.tasks.loss_parts import at_path, part_name
+from keras_mtl.tasks.loss_values import takes_class_numbers
 
 
 def refuse_plain(model, class_weight):

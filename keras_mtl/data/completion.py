@@ -7,7 +7,13 @@ import keras
 import numpy as np
 
 from keras_mtl.data.structures import by_task
-from keras_mtl.loss_parts import at_path, is_dict, is_nested, leaves, part_name
+from keras_mtl.tasks.loss_parts import (
+    at_path,
+    is_dict,
+    is_nested,
+    leaves,
+    part_name,
+)
 
 # Batches to look at for each task, so that tasks drawn at random are all seen.
 LOOK_AHEAD = 4

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from keras_mtl import compat
 from keras_mtl.data.structures import is_concrete
-from keras_mtl.loss_parts import part_name
-from keras_mtl.loss_values import OF_CLASS_NUMBERS, is_of_keras
+from keras_mtl.tasks.loss_parts import part_name
+from keras_mtl.tasks.loss_values import OF_CLASS_NUMBERS, is_of_keras
 
 CIRCLE = keras.losses.circle
 

@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mtl.checks import check_tasks
-from keras_mtl.loss_parts import at_path, is_nested, outline
-from keras_mtl.masks import align
+from keras_mtl.tasks.loss_parts import at_path, is_nested, outline
+from keras_mtl.tasks.masks import align
 
 
 def as_structure(tree):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_mtl.checks import did_you_mean, fraction
 from keras_mtl.data.arrays import as_arrays
 from keras_mtl.data.stratify import multi_stratified_split
-from keras_mtl.loss_parts import at_path, is_nested, leaves
+from keras_mtl.tasks.loss_parts import at_path, is_nested, leaves
 
 
 class SupportQuery(NamedTuple):

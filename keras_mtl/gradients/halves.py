@@ -4,8 +4,8 @@ import keras
 import tensorflow as tf
 
 from keras_mtl import distribution
-from keras_mtl.arrangements.own_rows import RowLabels
 from keras_mtl.gradients.local_losses import LocalLosses, global_totals
+from keras_mtl.tasks.own_rows import RowLabels
 
 EVEN, ODD = 0, 1
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from keras_mtl import distribution
-from keras_mtl.tasks import PartSums, largest_of_parts, sum_of_parts
+from keras_mtl.tasks.task_losses import PartSums, largest_of_parts, sum_of_parts
 
 
 class LocalLosses:

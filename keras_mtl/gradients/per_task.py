@@ -23,7 +23,7 @@ from keras_mtl.gradients.representation import (
 from keras_mtl.gradients.split import Split, split_gradients
 from keras_mtl.gradients.sums import weighted_sum
 from keras_mtl.gradients.uses import Uses
-from keras_mtl.separate import num_rows
+from keras_mtl.tasks.separate import num_rows
 
 
 class TaskGradients(

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.gradients.ancestry import Ancestry
-from keras_mtl.separate import plain
+from keras_mtl.tasks.separate import plain
 
 
 class Reach(NamedTuple):

@@ -28,7 +28,7 @@ class TextCNN(keras.layers.Layer):
         kernel_sizes: Tuple of integers, the lengths of filters in words.
         dropout: Float in [0, 1), share of outputs dropped while training.
         embeddings: `(vocabulary_size, embedding_dim)` array to start from, as
-            `keras_mtl.datasets.glove.embedding_matrix` makes it. By default
+            `keras_mtl.lab.datasets.glove.embedding_matrix` makes it. By default
             the words start at random. Not part of the config: a saved layer
             holds its vectors as weights.
         trainable_embeddings: Boolean, whether training moves word vectors.

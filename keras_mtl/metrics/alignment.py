@@ -4,8 +4,8 @@ import keras
 import tensorflow as tf
 
 from keras_mtl import compat
-from keras_mtl.loss_values import BY_ENTRY
-from keras_mtl.masks import align, squeezed
+from keras_mtl.tasks.loss_values import BY_ENTRY
+from keras_mtl.tasks.masks import align, squeezed
 
 CONFUSION = (
     *(keras.metrics.AUC, keras.metrics.Precision, keras.metrics.Recall),

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_mtl.logs import as_row
 from keras_mtl.metrics.parts import Parts, check_distinct
+from keras_mtl.training.logs import as_row
 
 
 class Faults(NamedTuple):

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_mtl.tasks import largest_of_parts, sum_of_parts
+from keras_mtl.tasks.task_losses import largest_of_parts, sum_of_parts
 
 
 class Parts:

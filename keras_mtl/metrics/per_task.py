@@ -7,11 +7,11 @@ import tensorflow as tf
 
 from keras_mtl import compat
 from keras_mtl.checks import check_tasks
-from keras_mtl.logs import METRICS, as_row, means_over_tasks
-from keras_mtl.loss_parts import at_path, is_dict, leaves, part_name
-from keras_mtl.loss_values import is_of_keras, takes_class_numbers
-from keras_mtl.masks import masked, presence, without_missing
 from keras_mtl.metrics.alignment import update_aligned
+from keras_mtl.tasks.loss_parts import at_path, is_dict, leaves, part_name
+from keras_mtl.tasks.loss_values import is_of_keras, takes_class_numbers
+from keras_mtl.tasks.masks import masked, presence, without_missing
+from keras_mtl.training.logs import METRICS, as_row, means_over_tasks
 
 # What Keras resolves by the shapes of labels and predictions.
 BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")

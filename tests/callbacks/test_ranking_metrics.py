@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from keras_mtl.callbacks import DeltaM, RankingMetrics
-from tests.arrangements.stacked_twins import (
+from tests.tasks.stacked_twins import (
     NAMES,
     compiled,
     make_data,

@@ -13,7 +13,7 @@ from keras_mtl import MultiTaskModel, weighters
 from keras_mtl.callbacks import BackupAndRestore
 from keras_mtl.data import SupportQuery
 from keras_mtl.data.rotation import Rotation, num_folds, rotations
-from keras_mtl.experiments.batches import epoch_batches
+from keras_mtl.lab.runs.batches import epoch_batches
 from keras_mtl.layers import StackedHeads
 from tests.callbacks.test_backup_and_restore import Stop
 from tests.training import (

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_mtl.datasets.archives import read_members
+from keras_mtl.lab.datasets.archives import read_members
 from tests.fuzz.limits import clear_end, examples
 from tests.fuzz.mutations import binaries
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_mtl.comparisons.cells import Cell
-from keras_mtl.comparisons.folder import ComparisonFolder
-from keras_mtl.comparisons.report import page
-from keras_mtl.comparisons.report.gaps import gaps
-from keras_mtl.comparisons.report.reading import read_comparison
-from tests.comparisons.report.synthetic import write_comparison
+from keras_mtl.lab.comparisons.cells import Cell
+from keras_mtl.lab.comparisons.folder import ComparisonFolder
+from keras_mtl.lab.comparisons.report import page
+from keras_mtl.lab.comparisons.report.gaps import gaps
+from keras_mtl.lab.comparisons.report.reading import read_comparison
 from tests.fuzz.limits import clear_end, examples
 from tests.fuzz.mutations import texts
+from tests.lab.comparisons.report.synthetic import write_comparison
 
 # Losses and scores near the ends of float32 are no errors.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")

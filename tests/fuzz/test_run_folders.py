@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_mtl.comparisons.summary import summary
-from keras_mtl.experiments.checkpoints import _checksum
-from keras_mtl.experiments.folder import RunFolder
-from keras_mtl.experiments.running import train
-from tests.experiments.small_run import SmallExperiment
+from keras_mtl.lab.comparisons.summary import summary
+from keras_mtl.lab.runs.checkpoints import _checksum
+from keras_mtl.lab.runs.folder import RunFolder
+from keras_mtl.lab.runs.running import train
 from tests.fuzz.limits import clear_end, examples
 from tests.fuzz.mutations import binaries, texts
+from tests.lab.runs.small_run import SmallExperiment
 
 RESULTS = ("config.json", "versions.json", "history.json", "metrics.json")
 CHECKPOINT = ("state.json", "checksums.json", "weights.npy", "model.keras")

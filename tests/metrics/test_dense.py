@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from keras_mtl import MultiTaskModel
-from keras_mtl.experiments.dense_scores import DenseScores, constant_predictions
+from keras_mtl.lab.experiments.dense.scores import (
+    DenseScores,
+    constant_predictions,
+)
 from keras_mtl.losses import CosineDistance, ScaleInvariantLog
 from keras_mtl.metrics import (
     MeanAngle,

@@ -1,0 +1,246 @@
+"""Weighters compared on a model and data of one's own."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import tensorflow as tf
+from rich.console import Console
+
+from keras_mtl.checks import integer, need
+from keras_mtl.lab.comparisons.cells import Cell
+from keras_mtl.lab.comparisons.folder import ComparisonFolder
+from keras_mtl.lab.comparisons.methods import BASELINE, SINGLE_TASK
+from keras_mtl.lab.comparisons.own_methods import by_architecture, named
+from keras_mtl.lab.comparisons.progress import ComparisonProgress
+from keras_mtl.lab.comparisons.running import run_jobs
+from keras_mtl.lab.comparisons.scores import SCORE_KEY, parse_metrics
+from keras_mtl.lab.comparisons.trial import Trial, check_made
+from keras_mtl.lab.comparisons.trial_jobs import TrialJob, check_sendable
+
+PARTS = ("train", "validation", "test", "query")
+
+
+def compare(
+    make_model,
+    data,
+    weighters=("uniform", "slaw"),
+    architectures=None,
+    baseline=BASELINE,
+    single_task=False,
+    seeds=3,
+    epochs=10,
+    batch_size=32,
+    metric=None,
+    higher_is_better=None,
+    query_split=0.1,
+    out="runs/comparison",
+    jobs=1,
+    verbose=True,
+    **fit_arguments,
+):
+    """Trains a model with several weighters and seeds, and reports.
+
+    Of each run, the epoch counts whose validation metrics are the best: with
+    the largest mean relative change against the first epoch. What is in
+    `out` is not run again; a second call goes on where the first one ended.
+    `out/report/index.html` has the means with their intervals over seeds,
+    paired differences to the baseline, Δm, costs, weights and curves.
+
+    Example:
+
+    >>> def make_model(seed):
+    ...     model = keras_mtl.MultiTaskModel(encoder(), heads())
+    ...     model.compile("adam", loss=losses, metrics={"tone": ["accuracy"]})
+    ...     return model
+    >>> keras_mtl.compare(
+    ...     make_model,
+    ...     {"train": (x, y), "validation": (x_val, y_val)},
+    ...     weighters=["uniform", "slaw", weighters.MGDA(normalize="l2")],
+    ...     metric={"tone": "accuracy", "age": "loss"},
+    ... )
+
+    Args:
+        make_model: Function from a seed (integer) to a compiled
+            `MultiTaskModel`; Keras' random seed is set before it is called.
+            Optimizer, losses and metrics are its own.
+        data: Dict of `train`, `validation` and, if wanted, `test` and
+            `query`: tuples `(x, y)` or `(x, y, sample_weight)` of arrays, or
+            data sets. Or the pair `(train, validation)`. Without `test`,
+            results are those of the validation rows that chose the epoch,
+            which flatters all methods alike.
+        weighters: List of names, config dicts or instances; or a dict from a
+            name of your own to one of these.
+        architectures: List of names of yours, each to run with each of the
+            weighters. `make_model(seed, name)` then makes the model. Methods
+            of the first one have the weighters' names, those of another one
+            `name+weighter`. None for one model.
+        baseline: String, the method that others are compared with.
+        single_task: Boolean, whether to train each task alone too, for Δm.
+        seeds: Integer, runs of each method.
+        epochs: Integer.
+        batch_size: Integer; data sets have batches of their own.
+        metric: Name of a metric as History has it behind `<task>_`, or a list
+            of names; or a dict of these by task. The task's loss by default.
+            Tables and pictures show the first, Δm counts all.
+        higher_is_better: Dict from the name of a metric to a boolean, where
+            the name does not tell ("loss", "mae", ... are better when lower).
+        query_split: Float, share of the training rows for weighters that
+            learn from query data, where `data` has no `query`.
+        out: String, the folder to write to.
+        jobs: Integer, runs at a time, each in a process of its own where
+            there are several. `make_model` must then be a function of a
+            module, and data arrays.
+        verbose: Boolean, whether to show progress and a table.
+        **fit_arguments: Further arguments of `fit`, such as `class_weight`.
+
+    Returns:
+        `Comparison`: the finished runs, as the report reads them.
+
+    Raises:
+        ValueError: If an argument is not usable; before anything is trained.
+
+    Reference:
+        - [Maninis et al., 2019](https://arxiv.org/abs/1904.08918), for Δm
+    """
+    need("compare", ("matplotlib", "scipy"), "report")
+    from keras_mtl.lab.comparisons.report.page import write_report
+    from keras_mtl.lab.comparisons.report.reading import read_comparison
+    from keras_mtl.lab.comparisons.table import score_table
+
+    console = Console(quiet=not verbose)
+    seeds, jobs = integer("seeds", seeds, 1), integer("jobs", jobs, 1)
+    methods = by_architecture(named(weighters), architectures)
+    if baseline not in methods:
+        raise ValueError(
+            f"The baseline {baseline!r} is none of the weighters compared. "
+            f"Weighters: {list(methods)}. Add it, or pass another baseline."
+        )
+    _check_fit_arguments(fit_arguments)
+    parts = _parts(data)
+    kinds = dict.fromkeys(kind for kind, _ in methods.values())
+    tasks = [check_made(make_model, 0, kind).task_names for kind in kinds]
+    metrics = parse_metrics(metric, higher_is_better, tasks[0])
+    query = {"query_split": query_split}
+    if parts["query"] is not None:
+        query = {"query_data": parts["query"]}
+    of_arrays = not isinstance(parts["train"], tf.data.Dataset)
+    trial = Trial(
+        make_model=make_model,
+        train=parts["train"],
+        validation=parts["validation"],
+        test=parts["test"],
+        epochs=integer("epochs", epochs, 1),
+        batch_size=integer("batch_size", batch_size, 1) if of_arrays else None,
+        metrics=metrics,
+        query=query,
+        fit_arguments=fit_arguments,
+        architecture=next(iter(kinds)),
+    )
+    trials = {k: dataclasses.replace(trial, architecture=k) for k in kinds}
+    if jobs > 1:
+        check_sendable(trial)
+    names = [*([SINGLE_TASK] if single_task else []), *methods]
+    cells = [Cell(name, seed) for seed in range(seeds) for name in names]
+    folder = ComparisonFolder(out)
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    alone = (trial.architecture, named([BASELINE])[BASELINE])
+    methods[SINGLE_TASK] = alone
+    with folder.opened(_described(trial, names, seeds, cells, baseline)):
+        pending = []
+        for cell in cells:
+            kind, config = methods[cell.method]
+            own = trials[kind]
+            folder.check_config(cell, own.config(config, cell.seed))
+            if not folder.finished(cell):
+                alone = cell.method == SINGLE_TASK
+                pending.append(
+                    TrialJob(folder, cell, own, config, alone, threads, jobs)
+                )
+        with ComparisonProgress(console, len(pending)) as progress:
+            failed = run_jobs(pending, jobs, progress)
+    comparison = read_comparison(folder.path)
+    page, sentence = write_report(comparison, folder.path / "report")
+    console.print(score_table(folder, cells))
+    for job in failed:
+        console.print(f"Failed: {job.name}: {job.error}", markup=False)
+    console.print(f"{sentence}\nReport: {page}", markup=False, soft_wrap=True)
+    return comparison
+
+
+def _parts(data) -> dict:
+    """Returns the parts of the data by name, `None` for those not given."""
+    if isinstance(data, tuple | list) and len(data) == 2:
+        data = dict(zip(PARTS, data, strict=False))
+    if not isinstance(data, Mapping):
+        raise ValueError(
+            "Argument `data` must be a dict of 'train', 'validation' and, if "
+            "wanted, 'test' and 'query', or a pair (train, validation). "
+            f"Received: an object of type {type(data).__name__}"
+        )
+    unknown = sorted(set(data) - set(PARTS))
+    missing = [name for name in PARTS[:2] if data.get(name) is None]
+    if unknown or missing:
+        raise ValueError(
+            f"Argument `data` must have the parts 'train' and 'validation', "
+            f"and may have 'test' and 'query'. Missing: {missing}. Unknown: "
+            f"{unknown}."
+        )
+    for name, part in data.items():
+        pair = isinstance(part, tuple | list) and len(part) in (2, 3)
+        if part is not None and not pair and not _is_set(part):
+            raise ValueError(
+                f"The part {name!r} of the data must be a tuple (x, y) or "
+                "(x, y, sample_weight) of arrays, or a tf.data.Dataset. "
+                f"Received: an object of type {type(part).__name__}"
+            )
+    return {name: data.get(name) for name in PARTS}
+
+
+def _is_set(part):
+    return isinstance(part, tf.data.Dataset)
+
+
+def _check_fit_arguments(given):
+    own = ("x", "y", "validation_data", "weighter", "verbose", "callbacks")
+    for name in given:
+        if name in own:
+            raise ValueError(
+                f"Argument `{name}` of fit() is the comparison's own. Leave it "
+                "out: data go into `data`, weighters into `weighters`."
+            )
+
+
+def _described(trial, names, seeds, cells, baseline) -> dict:
+    """Returns the content of `compare.json`."""
+    metrics = trial.metrics
+    first = {task: of[0] for task, of in metrics.by_task.items()}
+    kinds = dict.fromkeys(first.values())
+    where = "validation" if trial.test is None else "test"
+    label = next(iter(kinds)) if len(kinds) == 1 else "first metric of a task"
+    better = [metrics.higher_is_better[name] for name in kinds]
+    shared = trial.config(None, None)
+    return {
+        "experiment": Path(trial.make_model.__module__).name,
+        "score": {
+            "key": SCORE_KEY,
+            "label": f"{where} {label}",
+            "unit": "",
+            "factor": 1.0,
+            "higher_is_better": all(better),
+        },
+        "baseline": baseline,
+        "higher_is_better": metrics.higher_is_better,
+        "settings": {
+            n: v
+            for n, v in shared.items()
+            if n not in ("weighter", "seed", "architecture")
+        },
+        "search": False,
+        "methods": names,
+        "seeds": seeds,
+        "sweeps": {},
+        "plain_values": {},
+        "cells": [cell.name for cell in cells],
+    }

@@ -1,0 +1,68 @@
+"""Scores of every task, method and seed."""
+
+import numpy as np
+
+from keras_mtl.reporting import style
+
+# Seeds are spread over this share of a method's row.
+SPREAD = 0.5
+
+
+def draw_clusters(comparison):
+    """Draws a panel per task: a row per method, a point per seed.
+
+    A bar marks the mean, a dashed line the mean of the baseline on the
+    same seeds.
+
+    Args:
+        comparison: `Comparison`.
+
+    Returns:
+        A matplotlib figure, or `None` without results.
+
+    Reference:
+        - [Mao et al., 2022](https://aclanthology.org/2022.findings-acl.271),
+            Figures 2, 3, 10 and 11
+    """
+    methods = [m for m in comparison.methods if comparison.of_method(m)]
+    if not methods:
+        return None
+    tasks = [None, *comparison.tasks] if comparison.tasks[1:] else [None]
+    height = 0.9 + 0.2 * len(methods)
+    figure, panels = style.panels(len(tasks), 4, 2.7, height, sharey=True)
+    for panel, task in zip(panels, tasks, strict=True):
+        uniform = comparison.scores(comparison.baseline, task)
+        for row, method in enumerate(methods):
+            by_seed = comparison.scores(method, task)
+            scores = list(by_seed.values())
+            offsets = SPREAD * (np.arange(len(scores)) + 0.5) / len(scores)
+            panel.scatter(
+                scores,
+                row - SPREAD / 2 + offsets,
+                s=18,
+                marker=style.MARKERS[row % len(style.MARKERS)],
+                facecolors="none",
+                edgecolors=style.look(row)["color"],
+            )
+            panel.plot(
+                [np.mean(scores)] * 2,
+                [row - 0.4, row + 0.4],
+                color=style.look(row)["color"],
+                linewidth=2,
+            )
+            paired = [uniform[seed] for seed in by_seed if seed in uniform]
+            if paired:
+                panel.plot(
+                    [np.mean(paired)] * 2,
+                    [row - 0.5, row + 0.5],
+                    color="0.4",
+                    linestyle="--",
+                    linewidth=0.9,
+                )
+        panel.set_title("average of the tasks" if task is None else task)
+        panel.set_yticks(range(len(methods)), methods)
+        panel.set_ylim(len(methods) - 0.4, -0.6)
+        panel.locator_params(axis="x", nbins=5)
+        style.finish(panel)
+    style.label_bottom(panels, comparison.score.axis)
+    return figure

@@ -1,0 +1,1 @@
+"""What experiments need that say something about every pixel."""

@@ -1,0 +1,109 @@
+"""The synthetic tasks of the MMoE paper: when do tasks need own mixtures?"""
+
+import dataclasses
+from typing import ClassVar
+
+import keras
+import numpy as np
+
+from keras_mtl import MultiTaskModel
+from keras_mtl.checks import integer, one_of, probability
+from keras_mtl.lab.datasets.mmoe_tasks import TASKS, generate
+from keras_mtl.lab.experiments.experiment import Experiment, Parts, Score
+from keras_mtl.lab.experiments.mixtures import ARCHITECTURES, encoder, head
+
+NUM_INPUTS = 100
+TOWER = 8
+# Best of 0.002 to 0.08 on the validation rows of the seeds 100 to 115 at a
+# correlation of 0.5; the last two are MMoE's, not searched.
+LEARNING_RATES = {
+    "shared_bottom": 5e-3,
+    "mmoe": 2e-2,
+    "ple": 2e-2,
+    "cross_stitch": 2e-2,
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MMoETasksExperiment(Experiment):
+    """Section 3 of Ma et al., 2018.
+
+    Every architecture has as many parameters as MMoE with 8 experts of 16
+    units, to within 1 %, except PLE, whose gates read fewer experts.
+
+    Args:
+        learning_rate: Float; by default the architecture's own, chosen on
+            validation rows of seeds that nothing is reported of.
+        correlation: Float from 0 to 1, cosine of the tasks' weight vectors.
+        architecture: String, `"shared_bottom"`, `"mmoe"`, `"ple"` or
+            `"cross_stitch"`.
+        num_train: Integer, training samples.
+        num_test: Integer, test samples, and as many validation samples.
+        **kwargs: As in `Experiment`.
+    """
+
+    name = "mmoe_tasks"
+    all_tasks = TASKS
+    score = Score("test_mse", "mean squared error", higher_is_better=False)
+    architectures: ClassVar = ARCHITECTURES
+
+    epochs: int = 40
+    batch_size: int = 256
+    learning_rate: float | None = None
+    correlation: float = 0.5
+    architecture: str = "shared_bottom"
+    num_train: int = 10_000
+    num_test: int = 5_000
+
+    def __post_init__(self):
+        self._set(
+            correlation=probability("correlation", self.correlation),
+            num_train=integer("num_train", self.num_train, 1),
+            num_test=integer("num_test", self.num_test, 1),
+        )
+        one_of("architecture", self.architecture, ARCHITECTURES)
+        if self.learning_rate is None:
+            self._set(learning_rate=LEARNING_RATES[self.architecture])
+        super().__post_init__()
+
+    def load(self):
+        """Generates the data."""
+        ends = np.cumsum([self.num_train, self.num_test, self.num_test])
+        x, y = generate(
+            self.seed, self.correlation, int(ends[-1]), num_inputs=NUM_INPUTS
+        )
+        sets = [
+            (x[rows], {task: labels[rows] for task, labels in y.items()})
+            for rows in np.split(np.arange(len(x)), ends[:-1])
+        ]
+        train, validation, test = sets
+        return Parts(train, test, validation)
+
+    def build(self, parts):
+        """Returns the encoder, and for each task two layers."""
+        tasks = [*parts.train[1]]
+        made = encoder(self.architecture, tasks, NUM_INPUTS, tower=TOWER)
+        return MultiTaskModel(made, {task: head(task, TOWER) for task in tasks})
+
+    def compile(self, model):
+        """Compiles with Adam and mean squared errors."""
+        model.compile(
+            keras.optimizers.Adam(self.learning_rate),
+            loss="mse",
+            weighter=self.make_weighter(),
+            # To compile takes longer than to train.
+            jit_compile=False,
+        )
+
+    def evaluate(self, model, parts, task_weights):
+        """Returns the mean squared error of each task and their mean."""
+        x, y = parts.test
+        found = model.predict(x, batch_size=1_000, verbose=0)
+        errors = {
+            task: float(np.mean((found[task].astype("float64") - labels) ** 2))
+            for task, labels in y.items()
+        }
+        return {
+            "test_mse": float(np.mean(list(errors.values()))),
+            "test_mse_by_task": errors,
+        }

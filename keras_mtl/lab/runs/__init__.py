@@ -1,0 +1,1 @@
+"""One run of an experiment, from its data to a folder that can be resumed."""

@@ -1,0 +1,1 @@
+"""How pictures look, and those that the library itself draws."""

@@ -1,0 +1,1 @@
+"""What is saved, loaded and exported of a model of many tasks."""

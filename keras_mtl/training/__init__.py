@@ -1,0 +1,1 @@
+"""Training and evaluating: what happens between Keras' `fit` and a step."""

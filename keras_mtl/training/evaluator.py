@@ -1,0 +1,77 @@
+"""Evaluating a model of many tasks, by Keras' own `evaluate` and `predict`."""
+
+from keras_mtl.callbacks.progress_line import with_line
+from keras_mtl.data import feeding
+from keras_mtl.training.logs import LoggingModel
+
+
+class TaskEvaluator(LoggingModel):
+    """What `MultiTaskModel` does in `evaluate` and `predict`.
+
+    Arguments are those of `keras.Model`, in the same order; inputs and labels
+    may be dicts by task name whose arrays differ in length.
+    """
+
+    task_names: tuple[str, ...]
+
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        steps=None,
+        callbacks=None,
+        return_dict=False,
+        task=None,
+        **kwargs,
+    ):
+        """Returns losses and metrics, as `keras.Model.evaluate` does.
+
+        `loss` is the sum of the tasks' losses by `loss_weights` alone. `task`
+        gives each row of arrays to one of stacked heads.
+        """
+        # Within `fit`, Keras goes on with batches that were looked at once.
+        if not kwargs.get("_use_cached_eval_dataset"):
+            x, y, sample_weight = feeding.evaluation_data(
+                self, x, y, sample_weight, batch_size, task
+            )
+        return super().evaluate(
+            x,
+            y,
+            batch_size=batch_size,
+            verbose=verbose,
+            sample_weight=sample_weight,
+            steps=steps,
+            callbacks=with_line(self.task_names, callbacks, verbose),
+            return_dict=return_dict,
+            **kwargs,
+        )
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+        """Returns those of one batch, as `keras.Model.test_on_batch` does."""
+        self._assert_compile_called("test_on_batch")
+        x, y, sample_weight = feeding.evaluation_batch(
+            self, x, y, sample_weight
+        )
+        return super().test_on_batch(x, y, sample_weight, return_dict)
+
+    def predict(
+        self,
+        x,
+        batch_size=None,
+        verbose="auto",
+        steps=None,
+        callbacks=None,
+        task=None,
+    ):
+        """Returns predictions, arranged as the model's outputs are.
+
+        With `task`, the task of each row (integers or names), stacked heads
+        return each row's own, `(n, units)`.
+        """
+        x, *_ = feeding.evaluation_data(
+            self, x, batch_size=batch_size, task=task
+        )
+        return super().predict(x, batch_size, verbose, steps, callbacks)

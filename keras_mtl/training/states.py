@@ -1,0 +1,90 @@
+"""The states of layers and weighter, which a skipped step leaves alone."""
+
+import tensorflow as tf
+
+from keras_mtl.precision import keep_if
+from keras_mtl.training import random_state
+
+# What reads a variable. Anything else that takes one may assign it.
+READS = (
+    "ReadVariableOp",
+    "ResourceGather",
+    "ResourceGatherNd",
+    "VariableShape",
+    "VarIsInitializedOp",
+)
+
+
+class StatesBefore:
+    """The values of a model's states before a step.
+
+    A state is what the step assigns: a frozen table of embeddings is none,
+    and costs nothing. The states of random layers go on, whatever happens.
+
+    Args:
+        model: A built and compiled `MultiTaskModel`.
+    """
+
+    def __init__(self, model):
+        random = {id(state) for state in random_state.states(model)}
+        own = {id(v) for v in model.weighter.variables}
+        self._states = [
+            variable
+            for variable in model.non_trainable_variables
+            if id(variable) in own or id(variable) not in random
+        ]
+        self._before = [tf.convert_to_tensor(state) for state in self._states]
+        self._handles = None
+        if not tf.executing_eagerly():
+            graph = tf.compat.v1.get_default_graph()
+            self._handles = [
+                graph.capture(state.value.handle) for state in self._states
+            ]
+
+    def restore_unless(self, finite):
+        """Puts back what was assigned since, unless `finite`."""
+        if self._handles is None:
+            if not finite:
+                keep_if(finite, self._states, self._before)
+            return
+        assigned = [_is_assigned(handle) for handle in self._handles]
+        states, before = (
+            [value for value, was in zip(values, assigned, strict=True) if was]
+            for values in (self._states, self._before)
+        )
+        keep_if(finite, states, before)
+
+
+class ForwardAgain:
+    """Lets a forward pass be run again as if it were the first.
+
+    Random layers draw what they drew, and no state is left changed: neither
+    theirs nor the statistics of batch normalisation.
+
+    Args:
+        model: A built and compiled `MultiTaskModel`, before the first pass.
+    """
+
+    def __init__(self, model):
+        self._model = model
+        self._random = random_state.states(model)
+        self._first = [tf.convert_to_tensor(v) for v in self._random]
+
+    def run(self, forward):
+        """Returns the result of `forward()`."""
+        states = StatesBefore(self._model)
+        latest = [tf.convert_to_tensor(v) for v in self._random]
+        _assign(self._random, self._first)
+        result = forward()
+        _assign(self._random, latest)
+        states.restore_unless(tf.constant(False))
+        return result
+
+
+def _assign(variables, values):
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _is_assigned(handle):
+    return any(op.type not in READS for op in handle.consumers())
