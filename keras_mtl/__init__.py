@@ -15,7 +15,7 @@ from keras_mtl import (
 from keras_mtl.metrics.delta_m import delta_m
 from keras_mtl.model import MultiTaskModel
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "MultiTaskModel",

@@ -6,6 +6,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import keras_mtl
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -29,6 +31,7 @@ def test_wheel_and_sdist_have_every_file_and_no_more(tmp_path):
         text=True,
     ).stdout.split()
     assert found == set(tracked)
+    assert f"Version: {keras_mtl.__version__}\n" in text
     assert "License-Expression: Apache-2.0" in text
     assert "Provides-Extra: report" in text
     with tarfile.open(sdist) as archive:

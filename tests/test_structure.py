@@ -159,10 +159,15 @@ def test_the_table_of_wrappers_is_the_code():
         assert rows[cls.__name__].split(", ") == arguments
 
 
-def test_the_version_is_the_changelogs_and_the_packages():
-    import importlib.metadata
-
+def test_the_version_is_the_changelogs_and_the_citations():
     import keras_mtl
 
-    assert importlib.metadata.version("keras_mtl") == keras_mtl.__version__
-    assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text()
+    version = keras_mtl.__version__
+    releases = re.findall(
+        r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
+    assert releases[0] == "Unreleased"
+    number, date = releases[1].split(" - ")
+    assert number == version
+    cited = (ROOT / "CITATION.cff").read_text()
+    assert f"\nversion: {version}\ndate-released: {date}\n" in cited
