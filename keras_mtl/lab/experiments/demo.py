@@ -4,25 +4,63 @@ import json
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 from rich.table import Table
 
+from keras_mtl.gradients.conflicts import ConflictMeter, cosines
 from keras_mtl.lab.experiments.classification import accuracies
 from keras_mtl.lab.experiments.digits import CLASSES, DigitsExperiment
-from keras_mtl.lab.experiments.pictures import plot_task_weights
+from keras_mtl.lab.experiments.pictures import training_figure
 from keras_mtl.lab.runs.progress import EpochProgress
 from keras_mtl.lab.runs.recording import Recorder
 from keras_mtl.lab.runs.running import compiled_model, fit
 
 WEIGHTERS = ("uniform", "slaw", "meta_weighting")
 NUM_SAMPLES = 8
+# Training pictures on which conflicts are measured.
+NUM_MEASURED = 256
+
+
+class PairCosines(keras.callbacks.Callback):
+    """Keeps how far the tasks' gradients agree, before training and in it.
+
+    Args:
+        x: Inputs to measure on.
+        y: Their labels.
+
+    Attributes:
+        steps: List of integers, the steps taken so far.
+        cosines: List of `(K (K - 1) / 2,)` arrays, one for each pair of tasks.
+    """
+
+    def __init__(self, x, y):
+        super().__init__()
+        self._data = x, y
+        self.steps, self.cosines = [], []
+
+    def on_train_begin(self, logs=None):
+        """Measures for the first time."""
+        self._meter = ConflictMeter(self.model, self._data)
+        self._measure()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Measures again."""
+        self._measure()
+
+    def _measure(self):
+        found = cosines(self._meter.gramian())
+        self.cosines.append(found[np.triu_indices(len(found), k=1)])
+        self.steps.append(
+            int(tf.convert_to_tensor(self.model.optimizer.iterations))
+        )
 
 
 def run_demo(out, console, epochs=None, num_train=None):
     """Trains with each weighter, compares, exports, and serves.
 
-    Writes `results.json`, `weights.png`, `digits/` (a SavedModel) and
+    Writes `results.json`, `training.png`, `digits/` (a SavedModel) and
     `digits.keras`, the model with the best mean validation accuracy. The test
     pictures judge that one alone.
 
@@ -39,7 +77,7 @@ def run_demo(out, console, epochs=None, num_train=None):
     began = time.monotonic()
     given = {"epochs": epochs, "num_train": num_train}
     given = {name: value for name, value in given.items() if value is not None}
-    compared, weights, models = {}, {}, {}
+    compared, weights, conflicts, models = {}, {}, {}, {}
     for name in WEIGHTERS:
         experiment = DigitsExperiment(weighter=name, **given)
         parts = experiment.load()
@@ -47,8 +85,10 @@ def run_demo(out, console, epochs=None, num_train=None):
             _introduce(experiment, parts, console)
         model, recorder = compiled_model(experiment, parts), Recorder()
         progress = EpochProgress(name, console)
+        x, y = tf.nest.map_structure(lambda a: a[:NUM_MEASURED], parts.train)
+        conflicts[name] = PairCosines(x, y)
         try:
-            fit(experiment, model, parts, recorder, [progress])
+            fit(experiment, model, parts, recorder, [progress, conflicts[name]])
         finally:
             progress.close()
         weights[name] = recorder.task_weights
@@ -58,8 +98,14 @@ def run_demo(out, console, epochs=None, num_train=None):
             "seconds": sum(recorder.history["seconds"]),
         }
     console.print(_table(compared))
-    picture = out / "weights.png"
-    plot_task_weights(picture, [*weights.values()], [*CLASSES], WEIGHTERS)
+    picture = out / "training.png"
+    training_figure(
+        [*weights.values()],
+        [found.steps for found in conflicts.values()],
+        [np.array(found.cosines) for found in conflicts.values()],
+        [*CLASSES],
+        WEIGHTERS,
+    ).savefig(picture, dpi=150)
     best = max(compared, key=lambda name: compared[name]["validation_accuracy"])
     results = {
         "weighters": compared,
@@ -73,7 +119,8 @@ def run_demo(out, console, epochs=None, num_train=None):
     console.print(_served(out / "digits", parts.test))
     (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     console.print(
-        f"{time.monotonic() - began:.0f} s. Weights over time: {picture}\n"
+        f"{time.monotonic() - began:.0f} s. "
+        f"Weights and conflicts over time: {picture}\n"
         f"SavedModel: {out / 'digits'}   results: {out / 'results.json'}",
         markup=False,
         soft_wrap=True,

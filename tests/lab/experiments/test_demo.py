@@ -27,7 +27,7 @@ def test_demo_compares_draws_exports_and_serves(tmp_path):
     for word in (*WEIGHTERS, *CLASSES, "Validation accuracy", "served / true"):
         assert word in text
     assert text.count("test accuracy") == 1
-    png = (tmp_path / "weights.png").read_bytes()
+    png = (tmp_path / "training.png").read_bytes()
     assert png.startswith(b"\x89PNG")
     assert (tmp_path / "digits" / "saved_model.pb").exists()
     # The test accuracy is that of the model that was saved.
