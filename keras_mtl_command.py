@@ -15,7 +15,12 @@ def main():
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
+        from keras_mtl.checks import need
+
+        need("The command line", ("typer", "rich"), "lab")
         from keras_mtl.lab.cli import app
+    except ValueError as error:
+        sys.exit(f"Error: {error}")
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)

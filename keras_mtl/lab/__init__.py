@@ -1,5 +1,28 @@
 """The laboratory: experiments, comparisons, benchmarks, command line.
 
-Nothing outside imports it, but for `keras_mtl.compare` and
+`Experiment`, or `ClassificationExperiment`, is what an experiment of your own
+derives from; its `load` returns `Parts`. Then
+`keras-mtl compare my_project:MyExperiment --out DIR` compares weighters on it.
+
+Nothing outside imports the laboratory, but for `keras_mtl.compare` and
 `keras_mtl.benchmark`, which are loaded on demand.
 """
+
+import importlib
+
+# Loaded on demand: data sets and commands do without them.
+ENTRANCE = {
+    "ClassificationExperiment": "classification",
+    "Experiment": "experiment",
+    "Parts": "experiment",
+    "Score": "experiment",
+}
+
+__all__ = ["ClassificationExperiment", "Experiment", "Parts", "Score"]
+
+
+def __getattr__(name):
+    if name in ENTRANCE:
+        module = f"keras_mtl.lab.experiments.{ENTRANCE[name]}"
+        return getattr(importlib.import_module(module), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,14 +5,15 @@ import os
 import platform
 import sys
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import keras
 import tensorflow as tf
-from rich.console import Console
-from rich.table import Table
 
 from keras_mtl.lab.benchmarks.timing import Spread
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 # Characters of a table, where no terminal says how many there are.
 WIDTH = 132
@@ -86,13 +87,17 @@ class BenchmarkResult:
         return next(row for row in self.rows if row.name == name)
 
     def __str__(self):
+        from rich.console import Console
+
         console = Console(width=WIDTH, color_system=None)
         with console.capture() as capture:
             console.print(self.table())
         return capture.get()
 
-    def table(self) -> Table:
+    def table(self) -> "Table":
         """Returns the rows as a `rich` table."""
+        from rich.table import Table
+
         table = Table(
             title=f"{self.name}: {self.num_tasks} tasks, "
             f"{self.num_parameters:,} parameters, batch {self.batch_size}",

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_mtl import weighters as catalogue
-from keras_mtl.checks import above, integer, one_of
+from keras_mtl.checks import above, integer, need, one_of
 from keras_mtl.lab.benchmarks import timing
 from keras_mtl.lab.benchmarks.communication import reduced_bytes
 from keras_mtl.lab.benchmarks.memory import peak_memory
@@ -78,6 +78,7 @@ def benchmark(
     Raises:
         ValueError: If an argument is out of range or the model not compiled.
     """
+    need("benchmark", ("rich",), "lab")
     integer("repetitions", repetitions, 1)
     above("block_seconds", block_seconds, 0.0)
     one_of("clock", clock, timing.CLOCKS)

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import tensorflow as tf
-from rich.console import Console
 
 from keras_mtl.checks import integer, need
 from keras_mtl.lab.comparisons.cells import Cell
 from keras_mtl.lab.comparisons.folder import ComparisonFolder
 from keras_mtl.lab.comparisons.methods import BASELINE, SINGLE_TASK
 from keras_mtl.lab.comparisons.own_methods import by_architecture, named
-from keras_mtl.lab.comparisons.progress import ComparisonProgress
 from keras_mtl.lab.comparisons.running import run_jobs
 from keras_mtl.lab.comparisons.scores import SCORE_KEY, parse_metrics
 from keras_mtl.lab.comparisons.trial import Trial, check_made
@@ -104,7 +102,10 @@ def compare(
     Reference:
         - [Maninis et al., 2019](https://arxiv.org/abs/1904.08918), for Δm
     """
-    need("compare", ("matplotlib", "scipy"), "report")
+    need("compare", ("matplotlib", "scipy", "rich"), "report")
+    from rich.console import Console
+
+    from keras_mtl.lab.comparisons.progress import ComparisonProgress
     from keras_mtl.lab.comparisons.report.page import write_report
     from keras_mtl.lab.comparisons.report.reading import read_comparison
     from keras_mtl.lab.comparisons.table import score_table

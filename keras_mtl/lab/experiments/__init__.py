@@ -68,7 +68,7 @@ def _own_class(name):
     if not (isinstance(cls, type) and issubclass(cls, Experiment)):
         raise ValueError(
             f"{name!r} is no experiment. Received: {cls!r}. Derive it from "
-            "keras_mtl.lab.experiments.experiment.Experiment."
+            "keras_mtl.lab.Experiment."
         )
     cls.name = name
     return cls

@@ -13,8 +13,7 @@ MINE = """
 import dataclasses
 import keras, numpy as np
 from keras_mtl import MultiTaskModel
-from keras_mtl.lab.experiments.classification import ClassificationExperiment
-from keras_mtl.lab.experiments.experiment import Parts
+from keras_mtl.lab import ClassificationExperiment, Parts
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mine(ClassificationExperiment):
