@@ -139,7 +139,10 @@ def train(
 @command
 def figure(
     name: Annotated[
-        str, typer.Argument(help="slaw-norms: figure 3 of SLAW's paper.")
+        str,
+        typer.Argument(
+            help="slaw-norms or slaw-tasks: figures 3 and 2 of SLAW's paper."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of points and picture.")],
     trials: Annotated[
@@ -147,10 +150,29 @@ def figure(
     ] = 120,
     steps: Annotated[int, typer.Option(help="Of the longest run.")] = 1_000,
     settings: SettingsOption = None,
+    times: Annotated[
+        Path | None,
+        typer.Option(help="slaw-tasks: file of bench --tasks ... --out."),
+    ] = None,
+    comparison: Annotated[
+        Path | None,
+        typer.Option(help="slaw-tasks: of compare --sweep num_tasks=..."),
+    ] = None,
 ):
     """Draw a figure of a paper; a second call goes on where it was."""
-    one_of("name", name, ("slaw-norms",))
-    need("figure", ("matplotlib",), "report")
+    one_of("name", name, ("slaw-norms", "slaw-tasks"))
+    need("figure", ("matplotlib", "scipy"), "report")
+    if name == "slaw-tasks":
+        from keras_mtl.lab.comparisons import slaw_tasks
+
+        out.mkdir(parents=True, exist_ok=True)
+        slaw_tasks.draw(out / slaw_tasks.PICTURE, times, comparison)
+        console.print(
+            f"Written to {out / slaw_tasks.PICTURE}",
+            markup=False,
+            soft_wrap=True,
+        )
+        return
     from keras_mtl.lab.experiments.slaw_norms import run_trials
     from keras_mtl.lab.experiments.slaw_norms_figure import (
         PICTURE,

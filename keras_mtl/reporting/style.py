@@ -14,6 +14,8 @@ STYLES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h")
 # Weights and scores that hardly move are not to look as if they did.
 LEAST_SPAN = 0.1
+# More tasks than that are not shown one by one.
+MANY_TASKS = 32
 
 
 def look(index) -> dict:

@@ -6,7 +6,7 @@ from keras_mtl.checks import finite
 from keras_mtl.lab.comparisons.methods import SINGLE_TASK, method_of, takes
 
 # What can be swept besides arguments of weighters.
-SETTINGS = ("query_split",)
+SETTINGS = ("query_split", "num_tasks")
 
 
 class Cell(NamedTuple):
@@ -101,12 +101,13 @@ def plain_values(sweeps, methods, experiment_of) -> dict[str, dict]:
     for method in methods:
         experiment = experiment_of(Cell(method, 0))
         arguments = experiment.make_weighter().get_config()
-        settings = {name: getattr(experiment, name) for name in SETTINGS}
+        settings = {name: getattr(experiment, name, None) for name in SETTINGS}
         known = {**arguments, **settings}
         own = {
             parameter: _number(known[parameter])
             for parameter in sweeps
-            if method != SINGLE_TASK and takes(method, parameter)
+            if method != SINGLE_TASK
+            and takes(method, parameter, type(experiment))
         }
         if own:
             values[method] = own
@@ -117,8 +118,13 @@ def _number(value):
     return float(value) if isinstance(value, int | float) else None
 
 
-def parse_sweeps(texts, methods) -> dict[str, list[float]]:
+def parse_sweeps(texts, methods, experiment) -> dict[str, list[float]]:
     """Returns the sweeps that `name=value,value` describe.
+
+    Args:
+        texts: List of strings.
+        methods: List of names of methods.
+        experiment: Class of an experiment.
 
     Raises:
         ValueError: If a text is not of that form, or no method takes the
@@ -140,9 +146,10 @@ def parse_sweeps(texts, methods) -> dict[str, list[float]]:
                 "Values of a sweep must differ in their first six digits. "
                 f"Received: {text!r}"
             )
-        if not any(takes(method, name) for method in methods):
+        if not any(takes(method, name, experiment) for method in methods):
             raise ValueError(
                 f"None of the methods {list(methods)} takes {name!r}. Name a "
-                "parameter of a weighter, or query_split."
+                "parameter of a weighter, query_split, or, where an "
+                "experiment has it, num_tasks."
             )
     return sweeps

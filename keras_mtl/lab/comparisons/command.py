@@ -34,7 +34,9 @@ def compare(
     settings: SettingsOption = None,
     sweep: Annotated[
         list[str] | None,
-        typer.Option(help="query_split=0.05,0.1 or step_size=0.1,0.5"),
+        typer.Option(
+            help="query_split=0.05,0.1, step_size=0.1,0.5 or num_tasks=32,64"
+        ),
     ] = None,
     search: Annotated[
         bool,

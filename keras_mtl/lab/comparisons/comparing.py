@@ -4,7 +4,12 @@ import os
 from pathlib import Path
 
 from keras_mtl.checks import integer
-from keras_mtl.lab.comparisons.cells import parse_sweeps, plain_values, plan
+from keras_mtl.lab.comparisons.cells import (
+    Cell,
+    parse_sweeps,
+    plain_values,
+    plan,
+)
 from keras_mtl.lab.comparisons.folder import ComparisonFolder
 from keras_mtl.lab.comparisons.methods import (
     ALL,
@@ -74,8 +79,9 @@ def compare(
         if list(methods) == [ALL]:
             methods = check_methods(methods, kind)
         methods = with_architectures(methods, architectures, kind)
+    by_default = list(methods) in ([], [ALL])
     methods = check_methods(methods, kind)
-    sweeps = parse_sweeps(sweeps, methods)
+    sweeps = parse_sweeps(sweeps, methods, kind)
     given = dict(settings or {})
     common = make_experiment(experiment, **given)
     if search and common.monitor is None:
@@ -91,6 +97,8 @@ def compare(
     def experiment_of(cell):
         return make_experiment(experiment, **cell.settings(asked))
 
+    if by_default:
+        methods = _able(methods, experiment_of, console)
     defaults = plain_values(sweeps, methods, experiment_of)
     cells = plan(methods, seeds, sweeps, defaults)
     for cell in cells:  # Bad settings are told before anything runs.
@@ -147,6 +155,19 @@ def compare(
                     )
         run(folder, able, rates)
     return folder, cells, failed
+
+
+def _able(methods, experiment_of, console):
+    """Returns the methods that go with the settings; says why others do not."""
+    found = []
+    for method in methods:
+        try:
+            experiment_of(Cell(method, 0))
+        except ValueError as error:
+            console.print(f"Left out: {method}: {error}", markup=False)
+        else:
+            found.append(method)
+    return found
 
 
 def _check_settings(given, search):

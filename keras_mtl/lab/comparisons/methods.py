@@ -113,7 +113,8 @@ def methods_for(experiment) -> dict[str, Method]:
     return {
         name: method
         for name, method in METHODS.items()
-        if set(method.settings) <= set(fields)
+        if (name != SINGLE_TASK or experiment.single_tasks)
+        and set(method.settings) <= set(fields)
         and method.settings.get("architecture")
         in (None, *experiment.architectures)
         and method.weighter in (*CATALOGUE, *ALIASES, *experiment.own_weighters)
@@ -155,8 +156,16 @@ def check_methods(names, experiment) -> list[str]:
     return list(dict.fromkeys(map(_short, names))) or list(known)
 
 
-def takes(name, parameter) -> bool:
-    """Whether a sweep over `parameter` says anything about a method."""
+def takes(name, parameter, experiment) -> bool:
+    """Whether a sweep over `parameter` says anything about a method.
+
+    Args:
+        name: Name of a method.
+        parameter: String.
+        experiment: Class of an experiment.
+    """
+    if parameter == "num_tasks":
+        return parameter in experiment.__dataclass_fields__
     weighter = method_of(name).weighter
     if weighter not in (*CATALOGUE, *ALIASES):
         return False

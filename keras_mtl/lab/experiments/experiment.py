@@ -55,6 +55,12 @@ class Score(NamedTuple):
     higher_is_better: bool = True
 
     @property
+    def averaged(self) -> str:
+        """The mean over the tasks in words."""
+        known = self.label.startswith("average ")
+        return self.label if known else f"average {self.label}"
+
+    @property
     def axis(self) -> str:
         """The label of an axis."""
         return f"{self.label} ({self.unit or 'no unit'})"
@@ -98,6 +104,8 @@ class Experiment:
     score: ClassVar[Score]
     # Names of all tasks, where they are known before the data are.
     all_tasks: ClassVar[tuple] = ()
+    # Whether a task can be trained without the others.
+    single_tasks: ClassVar[bool] = True
     # Names of weighters that only this experiment has.
     own_weighters: ClassVar[tuple] = ()
     # Metric whose mean over the tasks' validation rows chooses the epoch.

@@ -49,6 +49,7 @@ class PCBAExperiment(Experiment):
     """
 
     name = "pcba"
+    single_tasks = False
     score: ClassVar = Score("test_ap", "average precision", "%", 100.0)
     weighter_defaults: ClassVar = {
         "gradnorm": {"asymmetry": 0.12, "learning_rate": 0.025}

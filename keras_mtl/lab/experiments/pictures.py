@@ -29,7 +29,8 @@ def weights_figure(steps, weights, tasks, titles):
         style.finish(panel)
     style.label_bottom(panels, "training step (batches)")
     figure.supylabel("task weight (no unit)", fontsize="medium")
-    style.legend_below(figure, panels[0], "task")
+    if len(tasks) <= style.MANY_TASKS:
+        style.legend_below(figure, panels[0], "task")
     return figure
 
 

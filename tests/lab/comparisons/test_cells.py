@@ -42,7 +42,7 @@ def test_a_plan_has_every_cell_once(methods, seeds, values):
     plain = plain_values(sweeps, methods, experiment_of)
     cells = plan(methods, seeds, sweeps, plain)
     assert len(set(cells)) == len(cells)
-    swept = [m for m in methods if takes(m, "query_split")]
+    swept = [m for m in methods if takes(m, "query_split", DEMO)]
     others = {*values} - {DEMO.query_split}
     assert len(cells) == seeds * (len(methods) + len(swept) * len(others))
     assert [c.seed for c in cells] == sorted(c.seed for c in cells)
@@ -88,12 +88,12 @@ def test_a_method_may_set_arguments_of_its_weighter():
 
 
 def test_who_takes_a_parameter():
-    assert takes("meta_weighting", "query_split")
-    assert takes("slaw", "momentum")
-    assert takes("meta_weighting", "tolerance")
-    assert not takes("slaw", "name")
-    assert not takes("uniform", "query_split")
-    assert not takes("slaw", "step_size")
+    assert takes("meta_weighting", "query_split", DEMO)
+    assert takes("slaw", "momentum", DEMO)
+    assert takes("meta_weighting", "tolerance", DEMO)
+    assert not takes("slaw", "name", DEMO)
+    assert not takes("uniform", "query_split", DEMO)
+    assert not takes("slaw", "step_size", DEMO)
 
 
 def test_a_search_sets_the_experiments_learning_rate():
@@ -107,11 +107,11 @@ def test_a_search_sets_the_experiments_learning_rate():
 
 def test_sweeps_are_read():
     sweeps = parse_sweeps(
-        ["query_split=0.05,0.1", "step_size=1"], ["meta_weighting"]
+        ["query_split=0.05,0.1", "step_size=1"], ["meta_weighting"], DEMO
     )
     assert sweeps == {"query_split": [0.05, 0.1], "step_size": [1.0]}
     texts = ["step_size=1,0.5", "step_size=0.5,2"]
-    sweeps = parse_sweeps(texts, ["meta_weighting"])
+    sweeps = parse_sweeps(texts, ["meta_weighting"], DEMO)
     assert sweeps == {"step_size": [0.5, 1.0, 2.0]}
 
 
@@ -126,11 +126,26 @@ def test_sweeps_are_read():
         ("kwargs=1", "None of the methods ['meta_weighting'] takes"),
         ("epochs=1", "None of the methods ['meta_weighting'] takes"),
         ("momentum=0.5", "None of the methods ['meta_weighting'] takes"),
+        ("num_tasks=2", "None of the methods ['meta_weighting'] takes"),
     ],
 )
 def test_bad_sweeps(text, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        parse_sweeps([text], ["meta_weighting"])
+        parse_sweeps([text], ["meta_weighting"], DEMO)
+
+
+def test_numbers_of_tasks_are_swept_where_an_experiment_has_them():
+    kind, methods = experiment_class("mtregression"), ["stl", "slaw"]
+    sweeps = parse_sweeps(["num_tasks=4,10"], methods, kind)
+
+    def experiment_of(cell):
+        return make_experiment("mtregression", **cell.settings({}))
+
+    plain = plain_values(sweeps, methods, experiment_of)
+    assert plain == {"slaw": {"num_tasks": kind.num_tasks}}
+    cells = plan(methods, 1, sweeps, plain)
+    assert [cell.group for cell in cells] == [*methods, "slaw@num_tasks=4"]
+    assert experiment_of(cells[-1]).config()["num_tasks"] == 4
 
 
 def test_bad_methods():
@@ -140,6 +155,8 @@ def test_bad_methods():
         check_methods(["advmtl"], DEMO)
     with pytest.raises(ValueError, match="'ideal_constant' cannot run"):
         check_methods(["ideal_constant"], DEMO)
+    with pytest.raises(ValueError, match="'stl' cannot run on 'toxcast'"):
+        check_methods(["stl"], experiment_class("toxcast"))
 
 
 def test_methods_are_weighters_times_architectures():
@@ -160,7 +177,7 @@ def test_methods_are_weighters_times_architectures():
         "architecture": "mmoe",
         "seed": 2,
     }
-    assert takes("mmoe+slaw", "momentum")
+    assert takes("mmoe+slaw", "momentum", DEMO)
     topics = experiment_class("topics")
     product = with_architectures(
         ["advmtl", "slaw"], ["shared", "shared_private"], topics

@@ -1,5 +1,6 @@
 """Whole comparisons, by a worker that only pretends to train."""
 
+import io
 import json
 import os
 import re
@@ -9,12 +10,33 @@ import sys
 import time
 
 import pytest
+from rich.console import Console
 
 from keras_mtl.lab.comparisons import running
 from keras_mtl.lab.comparisons.comparing import compare
 from keras_mtl.lab.comparisons.folder import ComparisonFolder, command_line
-from keras_mtl.lab.experiments import make_experiment
+from keras_mtl.lab.comparisons.methods import methods_for
+from keras_mtl.lab.experiments import experiment_class, make_experiment
 from tests.lab.comparisons.pretend import WORKER, run
+
+
+def test_methods_that_the_settings_exclude_are_left_out(worker, tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    console = Console(file=io.StringIO(), width=200)
+    given = {"data": copy, "backbone": "lite0"}
+    arguments = ("nyuv2", ["all"], tmp_path / "out", console)
+    _, cells, failed = compare(*arguments, settings=given)
+    known = methods_for(experiment_class("nyuv2"))
+    left_out = {*known} - {cell.method for cell in cells}
+    assert left_out == {"cross_stitch"}
+    assert {*failed} == {"mgda/seed_0"}  # The worker has it so.
+    said = console.file.getvalue()
+    assert "Left out: cross_stitch: The towers of 'cross_stitch'" in said
+    with pytest.raises(ValueError, match="have blocks of their own"):
+        compare(
+            *arguments[:1], ["cross_stitch"], *arguments[2:], settings=given
+        )
 
 
 def test_a_failing_run_is_recorded_and_the_rest_go_on(worker, tmp_path):
@@ -248,7 +270,7 @@ def test_an_interrupt_ends_the_runs_and_records_no_failure(tmp_path):
     )
     script.write_text(
         # Whoever started the tests may have interrupts ignored.
-        "import signal, sys\nfrom keras_mtl import cli\n"
+        "import signal, sys\nfrom keras_mtl.lab import cli\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from keras_mtl.lab.comparisons import running\n"
         f"running.WORKER = (sys.executable, {str(worker)!r})\n"

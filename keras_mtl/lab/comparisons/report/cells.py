@@ -74,20 +74,35 @@ class Result:
         return np.mean(curves, axis=0)
 
 
-def first_tasks(paths, key) -> tuple[str, ...]:
+def judged_tasks(paths, key) -> tuple[str, ...]:
     """Returns the tasks of the first finished cell, in its order.
 
+    Those are left out that another cell trained and could not judge, as an
+    assay without an active test molecule.
+
     Args:
-        paths: Iterable of paths of cells.
+        paths: Iterable of paths of cells outside sweeps.
         key: String, name of the metric that methods are compared by.
     """
+    tasks, unjudged = (), set()
     for path in paths:
         try:
             content = read_object(path, "")
-            return tuple(checking.mapping(content["metrics"][f"{key}_by_task"]))
+            judged = checking.mapping(content["metrics"][f"{key}_by_task"])
+            trained = _trained(checking.mapping(content.get("history") or {}))
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    return ()
+        if content.get("status") != "finished":
+            continue
+        tasks = tasks or tuple(judged)
+        unjudged |= {*trained} - {*judged}
+    return tuple(task for task in tasks if task not in unjudged)
+
+
+def _trained(history):
+    """Returns the tasks whose weights a history has, in their order."""
+    end = "_weight"
+    return [name.removesuffix(end) for name in history if name.endswith(end)]
 
 
 def read_cell(path, key, tasks) -> Result | str:
@@ -96,7 +111,7 @@ def read_cell(path, key, tasks) -> Result | str:
     Args:
         path: Path.
         key: String, name of the metric that methods are compared by.
-        tasks: Tuple of strings.
+        tasks: Tuple of strings. Of those, a swept run may have trained a part.
 
     Returns:
         A `Result`, or the error of a run that failed.
@@ -122,6 +137,11 @@ def read_cell(path, key, tasks) -> Result | str:
 def _finished(content, key, tasks):
     metrics = checking.mapping(content["metrics"])
     by_task = checking.mapping(metrics[f"{key}_by_task"])
+    history = checking.mapping(content.get("history") or {})
+    sweep = checking.mapping(content.get("sweep") or {})
+    trained = _trained(history)
+    if sweep and trained:
+        tasks = tuple(task for task in tasks if task in trained)
     scores = {"the average": metrics[key], **{t: by_task[t] for t in tasks}}
     for name, score in scores.items():
         if not math.isfinite(checking.number(score)):
@@ -132,6 +152,9 @@ def _finished(content, key, tasks):
     if weights is not None:
         steps = checking.numbers(weights["steps"])
         weights = np.array([checking.numbers(row) for row in weights["values"]])
+        alike = weights.shape == (len(steps), len(trained))
+        if alike and {*tasks} <= {*trained}:
+            weights = weights[:, [trained.index(task) for task in tasks]]
         if weights.shape != (len(steps), len(tasks)):
             raise ValueError(
                 f"weights of the shape {weights.shape} for {len(steps)} steps "
@@ -143,8 +166,6 @@ def _finished(content, key, tasks):
         conflicts = {name: checking.numbers(conflicts[name]) for name in names}
         if len({values.shape for values in conflicts.values()}) > 1:
             raise ValueError("conflicts of unlike lengths")
-    sweep = checking.mapping(content.get("sweep") or {})
-    history = checking.mapping(content.get("history") or {})
     names = ("command", "threads", "jobs", "num_parameters")
     config = checking.mapping(content.get("config") or {})
     return Result(

@@ -170,9 +170,11 @@ def _results(comparison, summaries):
         html.element("h2", "Results"),
         html.element("p", note, "note"),
         tables.summary_table(comparison, summaries),
-        html.element("h3", f"By task: {comparison.score.axis}"),
-        tables.task_table(comparison, summaries),
     ]
+    by_task = tables.task_table(comparison, summaries)
+    if by_task:
+        heading = f"By task: {comparison.score.axis}"
+        parts += [html.element("h3", heading), by_task]
     metrics = tables.metric_table(comparison)
     if metrics:
         parts += [html.element("h3", "Every metric of every task"), metrics]

@@ -10,7 +10,7 @@ from keras_mtl.lab.comparisons.methods import BASELINE
 from keras_mtl.lab.comparisons.report import checking
 from keras_mtl.lab.comparisons.report.cells import (
     Result,
-    first_tasks,
+    judged_tasks,
     read_cell,
 )
 from keras_mtl.lab.experiments.experiment import Score
@@ -150,7 +150,8 @@ def read_comparison(folder) -> Comparison:
             "compare'."
         ) from error
     paths = sorted((folder / CELLS).glob("*/seed_*.json"), key=_order)
-    tasks = first_tasks(paths, score.key)
+    outside = [path for path in paths if "@" not in path.parent.name]
+    tasks = judged_tasks(outside or paths, score.key)
     cells, troubles, seen = [], [], set()
     for path in paths:
         seen.add(f"{path.parent.name}/{path.stem}")

@@ -125,7 +125,7 @@ def verdict(comparison, summaries) -> str:
         comparison: `Comparison`.
         summaries: List of `Summary`.
     """
-    label, unit = f"average {comparison.score.label}", ""
+    label, unit = comparison.score.averaged, ""
     uniform = comparison.reference
     if comparison.score.difference_unit:
         unit = f" (in {comparison.score.difference_unit})"

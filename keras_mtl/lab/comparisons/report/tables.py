@@ -7,6 +7,7 @@ from keras_mtl.lab.comparisons.report import html
 from keras_mtl.lab.comparisons.report.gaps import gaps
 from keras_mtl.lab.comparisons.report.statistics import t_interval
 from keras_mtl.lab.comparisons.report.summary import with_interval
+from keras_mtl.reporting.style import MANY_TASKS
 
 
 def summary_table(comparison, summaries) -> str:
@@ -16,7 +17,7 @@ def summary_table(comparison, summaries) -> str:
     header = [
         "method",
         "seeds",
-        f"average {score.label}{_unit(score.unit)}, {arrow} is better",
+        f"{score.averaged}{_unit(score.unit)}, {arrow} is better",
         f"paired difference to {base}{_unit(score.difference_unit)}",
         "Δm against single-task (%)",
         f"Δm against {base} (%)",
@@ -40,7 +41,9 @@ def summary_table(comparison, summaries) -> str:
 
 
 def task_table(comparison, summaries) -> str:
-    """Returns the score of each task."""
+    """Returns the score of each task, unless there are many."""
+    if len(comparison.tasks) > MANY_TASKS:
+        return ""
     rows = [
         [
             row.method,
@@ -83,7 +86,9 @@ def metric_table(comparison) -> str:
 
 
 def difference_table(comparison, summaries) -> str:
-    """Returns the paired differences to the baseline by task."""
+    """Returns the paired differences to the baseline by task, of a few."""
+    if len(comparison.tasks) > MANY_TASKS:
+        return ""
     rows = [
         [
             row.method,
@@ -148,8 +153,8 @@ def write_results(path, comparison):
         writer.writerow(["method", "sweep", "seed", "task", key])
         for cell in comparison.cells:
             sweep = ";".join(f"{n}={value}" for n, value in cell.sweep.items())
-            for task in comparison.tasks:
-                value = repr(cell.by_task[task])
+            for task, score in cell.by_task.items():
+                value = repr(score)
                 writer.writerow([cell.method, sweep, cell.seed, task, value])
 
 

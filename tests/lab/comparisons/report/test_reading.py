@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from keras_mtl.lab.comparisons.report import tables
 from keras_mtl.lab.comparisons.report.reading import read_comparison
 from tests.lab.comparisons.report.synthetic import (
     cell,
@@ -61,6 +62,31 @@ def test_runs_without_results_are_listed(tmp_path):
     )
     assert len(found) == 4
     assert sorted(read.of_method("slaw")) == [1]
+
+
+def test_tasks_that_a_run_cannot_judge_are_left_out(tmp_path):
+    """As assays without an active test molecule; sweeps may have fewer."""
+    tasks = ("a", "b", "c")
+    write_comparison(
+        tmp_path, ("uniform",), tasks, seeds=2, sweeps={"num_tasks": [2.0]}
+    )
+    content = cell("uniform", 1, tasks)
+    del content["metrics"]["test_accuracy_by_task"]["a"]
+    write(tmp_path, "cells/uniform/seed_1.json", content)
+    swept = cell("uniform", 0, ("a", "b"), {"num_tasks": 2.0})
+    write(tmp_path, "cells/meta_weighting@num_tasks=2/seed_0.json", swept)
+    read = read_comparison(tmp_path)
+    assert (read.tasks, read.troubles) == (("b", "c"), ())
+    first, second = read.of_method("uniform").values()
+    assert second.average == content["metrics"]["test_accuracy"]
+    assert [*first.by_task] == [*second.by_task] == ["b", "c"]
+    given = np.array(content["weights"]["values"])
+    np.testing.assert_array_equal(second.weights, given[:, 1:])
+    (few,) = (c for c in read.cells if c.sweep and c.seed == 0)
+    assert [*few.by_task] == ["b"]
+    tables.write_results(tmp_path / "results.csv", read)
+    rows = (tmp_path / "results.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2 * 2 + 1 + 2
 
 
 def test_tasks_may_be_known_from_the_cells_only(tmp_path):

@@ -12,7 +12,7 @@ def draw_clusters(comparison):
     """Draws a panel per task: a row per method, a point per seed.
 
     A bar marks the mean, a dashed line the mean of the baseline on the
-    same seeds.
+    same seeds. Of many tasks there is the average alone.
 
     Args:
         comparison: `Comparison`.
@@ -27,7 +27,8 @@ def draw_clusters(comparison):
     methods = [m for m in comparison.methods if comparison.of_method(m)]
     if not methods:
         return None
-    tasks = [None, *comparison.tasks] if comparison.tasks[1:] else [None]
+    several = 1 < len(comparison.tasks) <= style.MANY_TASKS
+    tasks = [None, *comparison.tasks] if several else [None]
     height = 0.9 + 0.2 * len(methods)
     figure, panels = style.panels(len(tasks), 4, 2.7, height, sharey=True)
     for panel, task in zip(panels, tasks, strict=True):

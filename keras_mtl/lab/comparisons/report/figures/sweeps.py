@@ -9,6 +9,7 @@ from keras_mtl.reporting import style
 AXES = {
     "query_split": "query ratio ρ (share of the training rows)",
     "step_size": "step size of the task weights (no unit)",
+    "num_tasks": "number of tasks",
 }
 # From this ratio of the largest value to the smallest, a logarithmic axis.
 WIDE = 10.0
