@@ -70,7 +70,7 @@ def test_both_panels(tmp_path, times, comparison, monkeypatch):
         expected = [
             t_interval(of) for of in (swept, read.scores(name).values())
         ]
-        heights = bars.lines[0].get_ydata()
+        heights = np.array(bars.lines[0].get_ydata(), "float64")
         np.testing.assert_allclose(heights, [e.mean for e in expected])
         spans = [np.ptp(s[:, 1]) / 2 for s in bars.lines[2][0].get_segments()]
         np.testing.assert_allclose(spans, [e.half_width for e in expected])
