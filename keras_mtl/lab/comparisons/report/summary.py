@@ -144,8 +144,9 @@ def verdict(comparison, summaries) -> str:
             f"no interval, and no difference in {label} can be told from "
             "chance."
         )
+    digits = comparison.digits
     apart = [
-        f"{row.method} ({with_interval(row.difference, signed=True)}, "
+        f"{row.method} ({with_interval(row.difference, True, digits)}, "
         f"{row.difference.count} seeds)"
         for row in judged
         if row.difference.excludes_zero

@@ -13,6 +13,7 @@ from keras_mtl.reporting.style import MANY_TASKS
 def summary_table(comparison, summaries) -> str:
     """Returns what each method reached on average, and what it costs."""
     score, base = comparison.score, comparison.baseline
+    digits = comparison.digits
     arrow = "higher" if score.higher_is_better else "lower"
     header = [
         "method",
@@ -28,8 +29,8 @@ def summary_table(comparison, summaries) -> str:
         [
             row.method,
             str(row.average.count),
-            with_interval(row.average),
-            _difference(row.difference, row.average.count),
+            with_interval(row.average, digits=digits),
+            _difference(row.difference, row.average.count, digits),
             _difference(row.delta_m, row.average.count),
             _difference(row.change, row.average.count),
             _cost(row.cost),
@@ -44,11 +45,15 @@ def task_table(comparison, summaries) -> str:
     """Returns the score of each task, unless there are many."""
     if len(comparison.tasks) > MANY_TASKS:
         return ""
+    digits = comparison.digits
     rows = [
         [
             row.method,
-            with_interval(row.average),
-            *(with_interval(row.by_task[task]) for task in comparison.tasks),
+            with_interval(row.average, digits=digits),
+            *(
+                with_interval(row.by_task[task], digits=digits)
+                for task in comparison.tasks
+            ),
         ]
         for row in summaries
     ]
@@ -89,12 +94,13 @@ def difference_table(comparison, summaries) -> str:
     """Returns the paired differences to the baseline by task, of a few."""
     if len(comparison.tasks) > MANY_TASKS:
         return ""
+    digits = comparison.digits
     rows = [
         [
             row.method,
-            _difference(row.difference),
+            _difference(row.difference, digits=digits),
             *(
-                _difference(row.difference_by_task[task])
+                _difference(row.difference_by_task[task], digits=digits)
                 for task in comparison.tasks
             ),
         ]
@@ -158,12 +164,12 @@ def write_results(path, comparison):
                 writer.writerow([cell.method, sweep, cell.seed, task, value])
 
 
-def _difference(interval, seeds=None):
+def _difference(interval, seeds=None, digits=2):
     """Returns a cell, marked where the interval leaves out 0.
 
     It says how many seeds it has, where these are not all of `seeds`.
     """
-    text = with_interval(interval, signed=True)
+    text = with_interval(interval, True, digits)
     if seeds is not None and 0 < interval.count < seeds:
         text += f" ({interval.count} of {seeds} seeds)"
     return (text, "apart") if interval.excludes_zero else text

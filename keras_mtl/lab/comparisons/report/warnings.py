@@ -54,9 +54,9 @@ def worse_than_single(comparison) -> list[str]:
             )
             if difference.excludes_zero and sign * difference.mean < 0.0:
                 unit = f" {score.difference_unit}".rstrip()
+                by = with_interval(difference, True, comparison.digits)
                 lines.append(
-                    f"{method}: '{task}' is worse than alone: "
-                    f"{with_interval(difference, signed=True)}{unit}."
+                    f"{method}: '{task}' is worse than alone: {by}{unit}."
                 )
     return lines
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,8 @@ def test_what_is_read(tmp_path):
     read = read_comparison(tmp_path)
     assert (read.methods, read.tasks) == (SMALL["methods"], SMALL["tasks"])
     assert (len(read.cells), read.troubles) == (6, ())
+    share = dataclasses.replace(read, score=read.score._replace(factor=1.0))
+    assert (read.digits, share.digits) == (2, 4)
     expected = cell("slaw", 1, SMALL["tasks"], gain=0.004)
     slaw = read.of_method("slaw")[1]
     assert slaw.average == expected["metrics"]["test_accuracy"]
