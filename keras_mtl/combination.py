@@ -33,6 +33,19 @@ class Combination(NamedTuple):
             *(None if v is None else tf.stop_gradient(v) for v in self)
         )
 
+    def plain_where(self, apart):
+        """Returns weights of 1 for the tasks that share nothing.
+
+        Args:
+            apart: `(K,)` booleans, or `None` for no such task.
+        """
+        if apart is None:
+            return self
+        vectors = (
+            None if v is None else tf.where(apart, 1.0, v) for v in self[:2]
+        )
+        return Combination(*vectors, *self[2:])
+
 
 def combination(result, scales_heads) -> Combination:
     """Returns what `Weighter.call` returned, completed.

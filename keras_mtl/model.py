@@ -8,6 +8,7 @@ from keras_mtl.architectures.fitting import check_discriminator, check_encoder
 from keras_mtl.architectures.task_encoder import TaskEncoder
 from keras_mtl.gradients import roles
 from keras_mtl.graph.cut import FunctionalGraph
+from keras_mtl.graph.section import Section
 from keras_mtl.layers.stacked_heads import StackedHeads
 from keras_mtl.saving.export import export_saved_model, needed_packages
 from keras_mtl.saving.storage import StoredModel
@@ -108,7 +109,8 @@ class MultiTaskModel(StoredModel):
             representation: String, name of the layer whose output the tasks
                 have in common, or list of such names. By default, these
                 tensors are found: those that more than one task depends on
-                and that something of a single task reads.
+                and that something of a single task reads. Tasks are the
+                outputs to which `compile` gives a loss.
             **kwargs: Passed to the constructor.
 
         Returns:
@@ -116,8 +118,8 @@ class MultiTaskModel(StoredModel):
 
         Raises:
             ValueError: If the outputs have no names, a layer does not exist
-                or separates nothing, or an output has another path to the
-                inputs.
+                or separates nothing. In `compile`: if an output with a loss
+                has another path to the inputs than through `representation`.
         """
         graph = FunctionalGraph(model, representation)
         if kwargs.get("discriminator") is not None and not graph.separates:
@@ -146,6 +148,24 @@ class MultiTaskModel(StoredModel):
             return self.has_task_encoder
         return roles.of(self).has_representation
 
+    @property
+    def section(self) -> Section | None:
+        """A functional model's parts, below and above the cut of its tasks."""
+        if self.graph is None:
+            return None
+        # A discriminator is made for the cut of all outputs.
+        fixed = self.discriminator is not None
+        return self.graph.section(
+            self.output_names if fixed else self.task_names
+        )
+
+    def checked_losses(self, loss, loss_weights):
+        """Returns the losses of `compile`'s arguments, if the cut fits them."""
+        losses = self.arrangement.losses(loss, loss_weights)
+        if self.graph is not None:
+            self.graph.check_paths(losses.task_names)
+        return losses
+
     def is_separate(self, inputs) -> bool:
         """Whether `inputs` are a dict by task name."""
         return self.arrangement.can_separate and are_separate(
@@ -171,28 +191,27 @@ class MultiTaskModel(StoredModel):
         inputs, task = self.arrangement.take_ids(inputs)
         self.remember_inputs(inputs)
         by_task = self.has_task_encoder or self.is_separate(inputs)
+        section = self.section
+        encoder = self.encoder if section is None else section.below
         if self.has_task_encoder:
             parts, cut, cuts = self._encode_by_task(inputs, training, apart)
             if self.encoder.stacked or not self.is_separate(inputs):
                 cut = cut._replace(own=parts)
         elif by_task:
             check_alike(inputs)
-            encode = functools.partial(self.encoder, training=training)
-            apart = apart and not (
-                training and rows_share_a_state(self.encoder)
-            )
+            encode = functools.partial(encoder, training=training)
+            apart = apart and not (training and rows_share_a_state(encoder))
             cut, cuts = encode_rows(encode, inputs, apart)
             parts = cuts
         else:
-            cut = sever(self.encoder(inputs, training=training))
+            cut = sever(encoder(inputs, training=training))
             parts, cuts = (
                 cut.copies,
                 dict.fromkeys(self.output_names, cut.copies),
             )
-        if self.graph is not None:
-            cut, cuts = self.graph.leaves(cut, cuts)
-        if self.graph is not None:
-            outputs = self.graph.predict(parts, by_task)
+        if section is not None:
+            cut, cuts = section.leaves(cut, cuts)
+            outputs = section.predict(parts, by_task)
         elif by_task and isinstance(parts, dict):
             outputs = {
                 task: self.heads[task](parts[task], training=training)

@@ -43,8 +43,11 @@ def test_a_name_that_is_no_layer_and_a_cut_that_separates_nothing():
         MultiTaskModel.from_functional(CHAIN.model(), "h11")
     with pytest.raises(ValueError, match="'x' separates nothing"):
         MultiTaskModel.from_functional(CHAIN.model(), "x")
-    with pytest.raises(ValueError, match="'a' does not follow from layer 'h2'"):
-        MultiTaskModel.from_functional(CHAIN.model(), "h2")
+    model = MultiTaskModel.from_functional(CHAIN.model(), "h2")
+    model.compile("sgd", dict.fromkeys("bc", "mse"))  # Which it separates.
+    with pytest.raises(ValueError, match=r"'a' .* not follow from layer 'h2'"):
+        model.compile("sgd", "mse")
+    assert model.task_names == ("b", "c")
     with pytest.raises(ValueError, match=r"separates nothing: .*'a' alone"):
         MultiTaskModel.from_functional(CHAIN.model(), "a")
 
@@ -72,6 +75,9 @@ def test_a_scope_that_is_no_layer_ends_before_training():
     model.compile("sgd", "mse", weighter=PCGrad(scope="h22"), jit_compile=False)
     before = [np.array(v) for v in model.trainable_variables]
     with pytest.raises(ValueError, match="nor the name of a layer"):
+        model.fit(x, y, verbose=0)
+    model.compile("sgd", "mse", weighter=PCGrad(scope="b"), jit_compile=False)
+    with pytest.raises(ValueError, match=r"separates nothing: .* are \['b'\]"):
         model.fit(x, y, verbose=0)
     for variable, value in zip(model.trainable_variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)

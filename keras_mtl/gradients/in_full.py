@@ -31,14 +31,19 @@ class GradientsInFull:
         return tf.concat(columns, axis=1) / self._scale
 
     def _reaching(self, scope):
-        """Returns the variables of a scope, if each task reaches it."""
+        """Returns the variables of a scope, if no task's gradient is hidden.
+
+        By an operation without one that the graph does not tell.
+        """
         sources = roles.scope_variables(self._model, scope)
         columns = self._passes.pull(sources, self._scopes(scope))
         by_task = zip(*columns, strict=True)
-        for task, gradients in zip(
-            self._model.task_names, by_task, strict=True
+        apart = roles.tasks_apart(self._model, scope)
+        for task, gradients, is_apart in zip(
+            self._model.task_names, by_task, apart, strict=True
         ):
             absent = isinstance(self.outputs, dict) and task not in self.outputs
+            absent |= is_apart
             if not absent and all(g is None for g in gradients):
                 raise ValueError(roles.unreached(task, scope))
         return sources

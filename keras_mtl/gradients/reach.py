@@ -5,6 +5,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from keras_mtl import compat
 from keras_mtl.gradients.ancestry import Ancestry
 from keras_mtl.tasks.separate import plain
 
@@ -25,6 +26,7 @@ class Reach(NamedTuple):
             on the way to the leaves that it reads.
         last_of_all: The set of those that no other one comes after.
         shapes: List of tuples, the shapes of the leaves of the cut.
+        follows: The set of units that follow from any variable, frozen or not.
     """
 
     above: dict
@@ -34,6 +36,7 @@ class Reach(NamedTuple):
     last: dict
     last_of_all: frozenset
     shapes: list
+    follows: frozenset = frozenset()
 
     def owners(self) -> dict:
         """Returns a dict from variable to the set of units that reach it."""
@@ -55,21 +58,33 @@ def trace_reach(model) -> Reach:
     Args:
         model: A built `MultiTaskModel`.
     """
-    variables = model.trainable_variables
     with tf.init_scope():
         graph, cut, outputs = _traced(model)
     captured = {
         id(external): internal.name for external, internal in graph.captures
     }
-    names = {
-        captured[id(handle)]: id(variable)
-        for variable in variables
-        for handle in _handles(variable)
-        if id(handle) in captured
-    }
+
+    def named(variables):
+        return {
+            captured[id(handle)]: id(variable)
+            for variable in variables
+            for handle in _handles(variable)
+            if id(handle) in captured
+        }
+
     arguments = {tensor.name for tensor in graph.inputs}
+    names = named(model.trainable_variables)
     ancestry = Ancestry(names, arguments - set(captured.values()))
     reach = _read(ancestry, cut, outputs)
+    frozen = [
+        variable
+        for layer in compat.layers_within(model)
+        for variable in compat.own_trainable(layer)
+    ]
+    every = Ancestry(names | named(frozen))
+    reach = reach._replace(
+        follows=frozenset(u for u, o in outputs.items() if every.of(o)[0])
+    )
     if model.is_cut_declared:
         every = tuple(range(len(reach.below)))
     else:

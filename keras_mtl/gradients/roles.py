@@ -36,7 +36,8 @@ class Roles:
         alone = len(reach.above) == 1
         above = set().union(*reach.above.values())
 
-        of_encoder = {id(v) for v in model.encoder.trainable_variables}
+        encoder = model.section.below if model.graph else model.encoder
+        of_encoder = {id(v) for v in encoder.trainable_variables}
 
         def is_shared(key):
             units = owners.get(key, ())
@@ -60,6 +61,10 @@ class Roles:
             for mine in reach.above.values()
         ]
         self._owners = owners
+
+    def owners(self, key) -> set:
+        """Returns the units whose outputs follow from a variable, by `id`."""
+        return self._owners.get(key, set())
 
     @functools.cached_property
     def has_representation(self) -> bool:
@@ -176,20 +181,63 @@ SCOPES = ("representation", "last_shared_layer", "shared", "all")
 def check_reach(model):
     """Raises if a task's loss could not train anything, or not the encoder.
 
+    Frozen variables count, as they may train later.
+
     Args:
         model: A built `MultiTaskModel`.
 
     Raises:
-        ValueError: If a task's output does not depend on the representation
-            where one is declared; no weight could ever act on the shared
-            variables through it.
+        ValueError: If a task's output depends on no variable, or not on the
+            encoder where one is declared; no weight could ever act on the
+            shared variables through it.
     """
     reach = of(model).reach
-    if not reach.below:
-        return
     for unit, leaves in reach.reads.items():
-        if not leaves and unit in model.task_names:
+        if unit not in model.task_names:
+            continue
+        if unit not in reach.follows:
+            raise ValueError(
+                f"The loss of task {unit!r} can train nothing: no variable of "
+                "the model leads to its output with a gradient, which ends at "
+                "stop_gradient, at integers and where values are rounded. "
+                "Connect the output, or compile without a loss for it: it is "
+                "then predicted and exported only."
+            )
+        if model.is_cut_declared and not leaves:
             raise ValueError(unreached(unit, "representation"))
+
+
+def tasks_apart(model, scope) -> list[bool]:
+    """Returns for each task whether it reaches nothing that a scope holds.
+
+    Args:
+        model: A built `MultiTaskModel`.
+        scope: As in `scope_variables`.
+
+    Raises:
+        ValueError: If the scope names layers that fewer than two of several
+            tasks reach.
+    """
+    roles = of(model)
+    reach, units = roles.reach, roles.reach.reads
+    if len(units) < 2:  # A single task, or all stacked.
+        return [False] * len(model.task_names)
+    if scope == "representation":
+        return [not any(reach.below[n] for n in units[u]) for u in units]
+    wanted = {id(v) for v in scope_variables(model, scope)}
+    found = []
+    for unit, mine in zip(units, task_scopes(model, scope), strict=True):
+        measured = wanted & mine if mine else wanted
+        found.append(not any(unit in roles.owners(key) for key in measured))
+    if found.count(False) < 2 and scope not in SCOPES:
+        reached = [
+            t for t, is_apart in zip(units, found, strict=True) if not is_apart
+        ]
+        raise ValueError(
+            f"The scope {scope!r} separates nothing: the tasks that reach it "
+            f"are {reached}. Name a layer that several tasks reach."
+        )
+    return found
 
 
 def check_representation(model):

@@ -73,6 +73,7 @@ def load(model, filepath) -> bool:
             # Of other tasks, and reset in each epoch.
             skipped += [*model.metrics, model._loss_tracker]
             skipped.append(model._compile_metrics)
+    told = told or ["the weighter's state for tasks without a loss here"]
     compat.load_weights_only(model, filepath, objects_to_skip=skipped)
     for variable, value in values:
         variable.assign(value)

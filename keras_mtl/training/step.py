@@ -18,6 +18,7 @@ from keras_mtl.precision import (
     parts_of,
 )
 from keras_mtl.signals import (
+    SIGNALS,
     keeps_gradients,
     measure,
     reads_again,
@@ -82,7 +83,7 @@ class Step:
             if reads_again(self._weighter) and not holds
             else None
         )
-        self._scope = self._needs = None
+        self._scope = self._weighed_scope = self._needs = self._apart = None
 
     def forward(self, data, training=True, support=None):
         """Returns the `TaskGradients` of a batch `(x, y, sample_weight)`.
@@ -97,7 +98,9 @@ class Step:
         if self._needs is None:
             common = self._model.has_common_representation(batch[0])
             self._scope = resolve_scope(self._weighter, common)
+            self._weighed_scope = self._scope
             self._rest_if_nothing_is_shared()
+            self._find_tasks_apart()
             self._read_learning_rate()
         late = support is not None and distribution.num_replicas() > 1
         scale = self._scale
@@ -127,6 +130,14 @@ class Step:
                 stacklevel=2,
             )
 
+    def _find_tasks_apart(self):
+        """Notes the tasks that share nothing of what is weighed."""
+        needs, scope = self._weighter.needs, self._weighed_scope
+        if not self._rests and any(SIGNALS[n].of_gradients for n in needs):
+            apart = roles.tasks_apart(self._model, scope)
+            if any(apart):
+                self._apart = tf.constant(apart)
+
     def _read_learning_rate(self):
         # Before the update, with which a schedule moves on.
         self._learning_rate = None
@@ -138,8 +149,15 @@ class Step:
             )
 
     def measure_before(self, batch):
-        """Returns the signals of `call`, by name."""
-        return self._measure(self._needs, batch)
+        """Returns the signals of `call`, by name.
+
+        A task that shares nothing counts as absent.
+        """
+        signals = self._measure(self._needs, batch)
+        if self._apart is not None and "present" in signals:
+            present = signals["present"]
+            signals["present"] = tf.where(self._apart, 0.0, present)
+        return signals
 
     def _measure(self, names, batch, query=None, again=None):
         epoch, rate = self._model.epoch, self._learning_rate
@@ -150,7 +168,8 @@ class Step:
         if self._rests:
             return Combination(tf.ones_like(losses)), tf.constant(0.0), {}
         if self._holds:
-            return self._weighter.hold(), tf.constant(0.0), {}
+            held = self._weighter.hold()
+            return held.plain_where(self._apart), tf.constant(0.0), {}
         with tf.GradientTape() as tape:
             combination = self._weighter.weigh(**signals)
             penalty = tf.add_n([tf.constant(0.0), *self._weighter.losses])
@@ -163,7 +182,8 @@ class Step:
         by_variable = {
             id(v): g * share for v, g in zip(own, gradients, strict=True)
         }
-        return combination.stopped(), tf.stop_gradient(penalty), by_variable
+        combination = combination.stopped().plain_where(self._apart)
+        return combination, tf.stop_gradient(penalty), by_variable
 
     def combine(self, batch, weights, own):
         """Returns the gradient of each trainable variable, or `None`."""

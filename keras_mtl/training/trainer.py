@@ -90,7 +90,7 @@ class TaskTrainer(TaskEvaluator):
             ValueError: If names do not match the heads.
         """
         weighter = weighters.get(weighter)
-        self.task_losses = self.arrangement.losses(loss, loss_weights)
+        self.task_losses = self.checked_losses(loss, loss_weights)
         super().compile(optimizer=optimizer, **kwargs)
         distribution.check_strategy(self.distribute_strategy, self.jit_compile)
         self.labelled_tasks = frozenset()

@@ -112,7 +112,7 @@ def merged(weighter, store):
 def current(variable) -> np.ndarray:
     """Returns a copy of a variable's value."""
     # Keras cannot convert a variable that is spread over replicas.
-    return tf.convert_to_tensor(variable).numpy().copy()
+    return np.array(tf.convert_to_tensor(variable).numpy())
 
 
 def merged_by_task(old, new, saved, own, axes=None):
