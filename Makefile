@@ -5,7 +5,7 @@ BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 0
 
-.PHONY: demo test quick soak lint docs bench lowest latest dist clean
+.PHONY: demo test quick soak mutants lint docs bench lowest latest dist clean
 
 demo: .venv/installed
 	$(BIN)/keras-mtl demo --out runs/demo
@@ -32,6 +32,10 @@ quick: .venv/installed-test
 soak: .venv/installed-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m soak \
 		-o junit_family=xunit1 --junitxml=runs/soak.xml
+
+# One-line faults of the core, in a copy; quick tests notice all but a few.
+mutants: .venv/installed-test
+	$(BIN)/python -m tests.mutants
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

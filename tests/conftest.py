@@ -1,6 +1,10 @@
+import contextlib
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# What XLA makes of a step is kept; that LLVM then polishes the machine code
+# takes half of the time to compile it, in this process and those it starts.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import hypothesis
 import keras
@@ -8,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from keras_mtl import testing
+from keras_mtl.solvers.compiling import plain_kernels
 
 # A machine may be busy: only what a test computes counts.
 hypothesis.settings.register_profile("no_deadline", deadline=None)
@@ -19,22 +24,37 @@ tf.config.threading.set_inter_op_parallelism_threads(1)
 STRATEGY = testing.two_replicas()
 
 
-def rewrite_graphs(wanted):
-    """Whether TensorFlow optimizes the graphs that are traced from now on."""
+# Not there in Keras' older releases, which then compile steps.
+RESOLVE = getattr(keras.Model, "_resolve_auto_jit_compile", None)
+PLAIN = contextlib.ExitStack()
+
+
+def run_as_users_do(wanted):
+    """Whether graphs traced from now on are made as fast as for long runs.
+
+    TensorFlow rewrites them, `jit_compile="auto"` compiles a step, and solvers
+    are compiled within steps that are not. Tests run a graph once or twice:
+    most of their time would go into this. Where it is the subject, a file uses
+    `_as_users_run`; `jit_compile=True` is obeyed everywhere.
+    """
     tf.config.optimizer.set_experimental_options(
         {"disable_meta_optimizer": not wanted}
     )
+    PLAIN.close()
+    keras.Model._resolve_auto_jit_compile = RESOLVE
+    if not wanted:
+        PLAIN.enter_context(plain_kernels())
+        keras.Model._resolve_auto_jit_compile = lambda model: False
 
 
-# It takes an eighth of the tests' time, and their graphs run once or twice.
-rewrite_graphs(False)
+run_as_users_do(False)
 
 
 @pytest.fixture(scope="module")
-def _graphs_as_users_have_them():
-    rewrite_graphs(True)
+def _as_users_run():
+    run_as_users_do(True)
     yield
-    rewrite_graphs(False)
+    run_as_users_do(False)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ HEADER = ("Title", "Author", "Date created", "Last modified", "Description")
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_graphs_as_users_have_them")
+@pytest.mark.usefixtures("_as_users_run")
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_runs(path, tmp_path, monkeypatch, capfd):
     """In this process, where warnings are errors."""

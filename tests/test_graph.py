@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tests.training import make_data, new_model, query_for, read
 
-pytestmark = pytest.mark.usefixtures("_graphs_as_users_have_them")
+pytestmark = pytest.mark.usefixtures("_as_users_run")
 
 # One of each kind: fixed, losses, trained, norms, Gramian, bilevel.
 KINDS = [

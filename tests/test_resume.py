@@ -32,7 +32,7 @@ RESUMED = ("uncertainty", "pcgrad", "gradnorm")
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, _graphs_as_users_have_them):
+def finished(tmp_path_factory, _as_users_run):
     """Returns final states without and with an interruption, by weighter."""
     folder = tmp_path_factory.mktemp("runs")
     expected = {}

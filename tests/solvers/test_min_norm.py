@@ -9,6 +9,8 @@ from scipy.optimize import nnls
 
 from keras_mtl.solvers import min_norm_point
 
+pytestmark = pytest.mark.usefixtures("_as_users_run")
+
 
 def scaled(rng, k, p):
     return rng.normal(size=(k, p)) * 10 ** rng.uniform(-4, 4, size=(k, 1))
