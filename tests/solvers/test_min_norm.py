@@ -9,8 +9,6 @@ from scipy.optimize import nnls
 
 from keras_mtl.solvers import min_norm_point
 
-pytestmark = pytest.mark.usefixtures("_as_users_run")
-
 
 def scaled(rng, k, p):
     return rng.normal(size=(k, p)) * 10 ** rng.uniform(-4, 4, size=(k, 1))
@@ -98,8 +96,7 @@ def test_reaches_the_optimum(family, size):
 def test_optimal_beside_a_gradient_a_million_times_longer(size):
     # The optimum is 1e-12 of the mean squared norm: a gap says nothing.
     for seed in range(10):
-        rng = np.random.default_rng(seed)
-        rows = rng.normal(size=(size, 4 * size))
+        rows = np.random.default_rng(seed).normal(size=(size, 4 * size))
         rows[0] *= 1e6
         weights = compiled(tf.constant(gramian_of(rows))).weights.numpy()
         value = np.square(np.float64(weights) @ rows).sum()
@@ -182,6 +179,7 @@ def test_permuted_tasks_have_permuted_weights(family, size):
     np.testing.assert_allclose(permuted, weights[order], rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.usefixtures("_as_users_run")
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("size", [2, 3, 10])
 def test_eager_graph_and_xla_agree(size, method):
