@@ -76,7 +76,7 @@ class Comparison:
     def digits(self) -> int:
         """Decimals of scores; shares as they are, such as AUC, need more."""
         largest = max((abs(self.scaled(c)) for c in self.cells), default=100.0)
-        return 4 if largest <= 1.0 else 2
+        return 5 if largest <= 1.0 else 2
 
     def of_method(self, method) -> dict[int, Result]:
         """Returns the finished cells outside sweeps, by seed."""

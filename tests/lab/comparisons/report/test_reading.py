@@ -21,7 +21,7 @@ def test_what_is_read(tmp_path):
     assert (read.methods, read.tasks) == (SMALL["methods"], SMALL["tasks"])
     assert (len(read.cells), read.troubles) == (6, ())
     share = dataclasses.replace(read, score=read.score._replace(factor=1.0))
-    assert (read.digits, share.digits) == (2, 4)
+    assert (read.digits, share.digits) == (2, 5)
     expected = cell("slaw", 1, SMALL["tasks"], gain=0.004)
     slaw = read.of_method("slaw")[1]
     assert slaw.average == expected["metrics"]["test_accuracy"]
