@@ -22,6 +22,7 @@ from keras_mtl.lab.comparisons.report.statistics import (
     t_interval,
 )
 from keras_mtl.lab.experiments.pictures import weights_figure
+from keras_mtl.reporting import style
 
 COMPARISON = "topics_noisy_few"
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -31,6 +32,7 @@ parser.add_argument(
     "folders", nargs="*", default=[RESULTS / "topics_noisy_few"]
 )
 parser.add_argument("--out", default="weights.png")
+parser.add_argument("--losses", default="losses.png")
 parser.add_argument("--smoke", action="store_true")
 arguments = parser.parse_args()
 
@@ -89,3 +91,35 @@ figure = weights_figure(
 )
 figure.savefig(arguments.out, dpi=110)
 print(f"Written to {arguments.out}")
+
+"""
+## Losses
+
+On training and on validation rows, means over the seeds. The form through the
+optimizer learns its weights from the latter: they are its query rows.
+"""
+
+tasks = list(shown[0].by_task)
+figure, panels = style.panels(len(tasks), 4, 2.7, 2.6)
+for panel, task in zip(panels, tasks, strict=True):
+    for place, name in enumerate(("uniform", "meta_weighting_optimizer@1000")):
+        for prefix, rows in (("", "training"), ("val_", "validation")):
+            curves = [
+                cell.history[f"{prefix}{task}_loss"]
+                for cell in cells[name].values()
+            ]
+            mean = sum(curves) / len(curves)
+            panel.plot(
+                range(1, len(mean) + 1),
+                mean,
+                linestyle="-" if prefix else "--",
+                color=style.COLOURS[place],
+                label=f"{name.split('@')[0]}, {rows} rows",
+            )
+    panel.set_title(task)
+    style.finish(panel)
+style.label_bottom(panels, "epoch")
+panels[0].set_ylabel("cross entropy (nats)")
+style.legend_below(figure, panels[0], "", columns=2)
+figure.savefig(arguments.losses, dpi=110)
+print(f"Written to {arguments.losses}")
