@@ -1,6 +1,7 @@
 """Multi-task learning for Keras: one model, many tasks, learned weights."""
 
 import importlib
+from typing import TYPE_CHECKING
 
 from keras_mtl import (
     architectures,
@@ -14,6 +15,12 @@ from keras_mtl import (
 )
 from keras_mtl.metrics.delta_m import delta_m
 from keras_mtl.model import MultiTaskModel
+
+if TYPE_CHECKING:
+    from keras_mtl import testing
+    from keras_mtl.lab.benchmarks.run import benchmark
+    from keras_mtl.lab.comparisons.own_model import compare
+    from keras_mtl.reporting.task_gradients import task_gradients
 
 __version__ = "0.2.0"
 

@@ -6,6 +6,8 @@ private attribute of an object that is not its own. What Keras offers no way to
 but overriding (`_make_function` and the like) is listed in CONTRIBUTING.md.
 """
 
+from typing import Any
+
 from keras.src import backend as _backend
 from keras.src.backend.common import global_state as _global_state
 from keras.src.metrics import confusion_metrics as _confusion
@@ -121,7 +123,7 @@ def num_calls(operation) -> int:
     return len(operation._inbound_nodes)
 
 
-def wrapped_function(measure):
+def wrapped_function(measure) -> Any:
     """Returns the function that a metric is the mean of, or None."""
     return getattr(measure, "_fn", None)
 
@@ -140,7 +142,7 @@ def area_settings(metric) -> tuple:
     )
 
 
-def optimizer_map(optimizer):
+def optimizer_map(optimizer) -> Any:
     """Returns what chooses among optimizers, or None for a plain one."""
     return getattr(optimizer, "_optimizer_map", None)
 

@@ -1,10 +1,14 @@
 """One model with many tasks, whose weights are learned while it trains."""
 
 import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import keras
 
 from keras_mtl.architectures.fitting import check_discriminator, check_encoder
+from keras_mtl.architectures.task_discriminator import TaskDiscriminator
 from keras_mtl.architectures.task_encoder import TaskEncoder
 from keras_mtl.gradients import roles
 from keras_mtl.graph.cut import FunctionalGraph
@@ -63,11 +67,11 @@ class MultiTaskModel(StoredModel):
 
     def __init__(
         self,
-        encoder,
-        heads,
-        discriminator=None,
-        graph=None,
-        separate_inputs=None,
+        encoder: keras.layers.Layer,
+        heads: Mapping[str, keras.layers.Layer] | StackedHeads,
+        discriminator: TaskDiscriminator | None = None,
+        graph: FunctionalGraph | None = None,
+        separate_inputs: bool | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -97,7 +101,12 @@ class MultiTaskModel(StoredModel):
             )
 
     @classmethod
-    def from_functional(cls, model, representation=None, **kwargs):
+    def from_functional(
+        cls,
+        model: keras.Model,
+        representation: str | Sequence[str] | None = None,
+        **kwargs,
+    ) -> "MultiTaskModel":
         """Makes a multi-task model of a functional one with named outputs.
 
         Layers and weights are shared with `model`. What several tasks pass is
@@ -140,7 +149,7 @@ class MultiTaskModel(StoredModel):
         """Whether all that the encoder returns is the representation."""
         return not self.has_task_encoder and self.graph is None
 
-    def has_common_representation(self, inputs) -> bool:
+    def has_common_representation(self, inputs: Any) -> bool:
         """Whether all tasks read one representation of these inputs."""
         if self.is_separate(inputs):
             return False
@@ -166,7 +175,7 @@ class MultiTaskModel(StoredModel):
             self.graph.check_paths(losses.task_names)
         return losses
 
-    def is_separate(self, inputs) -> bool:
+    def is_separate(self, inputs: Any) -> bool:
         """Whether `inputs` are a dict by task name."""
         return self.arrangement.can_separate and are_separate(
             inputs, self.output_names, self.encoder, self.separate_inputs
@@ -238,7 +247,9 @@ class MultiTaskModel(StoredModel):
         parts = self.encoder(inputs, training=training)
         return parts, Cut((), ()), parts
 
-    def export(self, filepath, format="tf_saved_model", **kwargs):
+    def export(
+        self, filepath: str | Path, format: str = "tf_saved_model", **kwargs
+    ):
         """Writes a SavedModel for serving, without the weighter.
 
         `serve` (also the default signature) returns all predictions by task

@@ -1,5 +1,8 @@
 """Small changes of a shared layer for each task."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -35,7 +38,9 @@ class TaskFiLM(TaskEncoder):
         - [Perez et al., 2018](https://arxiv.org/abs/1709.07871)
     """
 
-    def __init__(self, task_names, layer, **kwargs):
+    def __init__(
+        self, task_names: Iterable[str], layer: keras.layers.Layer, **kwargs
+    ):
         super().__init__(task_names, **kwargs)
         self.layer = _checked(layer)
         for task in self.task_names:
@@ -94,12 +99,12 @@ class TaskLoRA(TaskEncoder):
 
     def __init__(
         self,
-        task_names,
-        layer,
-        units,
-        rank=4,
-        scale=1.0,
-        activation=None,
+        task_names: Iterable[str],
+        layer: keras.layers.Layer,
+        units: int,
+        rank: int = 4,
+        scale: float = 1.0,
+        activation: Any = None,
         **kwargs,
     ):
         super().__init__(task_names, **kwargs)

@@ -1,5 +1,7 @@
 """Architectures, by name."""
 
+from typing import cast
+
 import keras
 
 from keras_mtl.architectures.adapters import TaskFiLM, TaskLoRA
@@ -22,7 +24,9 @@ CATALOGUE = {
 }
 
 
-def get(identifier, **arguments) -> TaskEncoder:
+def get(
+    identifier: str | dict | keras.layers.Layer, **arguments
+) -> TaskEncoder:
     """Returns an architecture from a name, a config dict or an instance.
 
     Example:
@@ -59,6 +63,6 @@ def get(identifier, **arguments) -> TaskEncoder:
         ) from error
 
 
-def serialize(encoder) -> dict:
+def serialize(encoder: keras.layers.Layer) -> dict:
     """Returns the config dict of an architecture, without its weights."""
-    return keras.saving.serialize_keras_object(encoder)
+    return cast(dict, keras.saving.serialize_keras_object(encoder))

@@ -1,5 +1,7 @@
 """Towers of the tasks, whose features are mixed between blocks."""
 
+from collections.abc import Iterable, Sequence
+
 import keras
 from keras import ops
 
@@ -51,13 +53,13 @@ class CrossStitch(TaskEncoder):
 
     def __init__(
         self,
-        task_names,
-        blocks,
-        per_channel=True,
-        same_task=0.9,
-        rate=1.0,
-        last=False,
-        bottom=None,
+        task_names: Iterable[str],
+        blocks: Sequence[keras.layers.Layer],
+        per_channel: bool = True,
+        same_task: float = 0.9,
+        rate: float = 1.0,
+        last: bool = False,
+        bottom: keras.layers.Layer | None = None,
         **kwargs,
     ):
         super().__init__(task_names, **kwargs)
@@ -202,7 +204,9 @@ class Stitch(keras.layers.Layer):
         """Returns `(K,)` or `(K, C)` coefficients."""
         start = ops.convert_to_tensor(self.start, "float32")
         moved = self.rate * ops.cast(self.moves, "float32")
-        return start[:, None] + moved if self.per_channel else start + moved
+        if self.per_channel:
+            start = ops.expand_dims(start, 1)
+        return start + moved
 
     def call(self, inputs):
         """Returns the combination."""
@@ -222,7 +226,7 @@ class Stitch(keras.layers.Layer):
 def _configs(blocks, task_names):
     """Returns a list of serialized blocks for each task."""
     alike = not isinstance(blocks, dict)
-    by_task = dict.fromkeys(task_names, blocks) if alike else blocks
+    by_task: dict = dict.fromkeys(task_names, blocks) if alike else blocks
     if set(by_task) != set(task_names):
         raise ValueError(
             "Argument `blocks` must have a list for each task. Tasks: "

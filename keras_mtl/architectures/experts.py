@@ -35,7 +35,7 @@ class Experts(keras.layers.Layer):
             with equal kernels.
     """
 
-    def __init__(self, expert, num_experts, **kwargs):
+    def __init__(self, expert: keras.layers.Layer, num_experts: int, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(expert, keras.layers.Layer):
             raise ValueError(

@@ -1,6 +1,8 @@
 """Gates: how much each expert counts for a row."""
 
 import math
+from collections.abc import Sequence
+from typing import Any, cast
 
 import keras
 from keras import ops
@@ -37,7 +39,12 @@ class SoftmaxGate(keras.layers.Layer):
     """
 
     def __init__(
-        self, hidden=(), temperature=1.0, dropout=0.0, use_bias=True, **kwargs
+        self,
+        hidden: Sequence[int] = (),
+        temperature: float = 1.0,
+        dropout: float = 0.0,
+        use_bias: bool = True,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.hidden = tuple(integer("hidden", units, 1) for units in hidden)
@@ -82,7 +89,7 @@ class SoftmaxGate(keras.layers.Layer):
 
     def normalised(self, logits, training=None):
         """Returns `(..., E)` weights of `(..., E)` logits."""
-        logits = ops.cast(logits, "float32") / self.temperature
+        logits = ops.divide(ops.cast(logits, "float32"), self.temperature)
         if self.dropout and training:
             kept = keras.random.uniform(
                 ops.shape(logits), dtype="float32", seed=self._draws
@@ -139,10 +146,10 @@ class SelectGate(keras.layers.Layer):
 
     def __init__(
         self,
-        num_selected=2,
-        gamma=1.0,
-        per_example=True,
-        entropy=0.0,
+        num_selected: int = 2,
+        gamma: float = 1.0,
+        per_example: bool = True,
+        entropy: float = 0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -194,15 +201,14 @@ class SelectGate(keras.layers.Layer):
         w = _softmax(self._logits(inputs, "w"))
         if self.entropy and training:
             inner = selectors * ops.log(selectors + 1e-6)
-            total = -ops.sum(inner)
-            self.add_loss(self.entropy * total)
+            self.add_loss(-self.entropy * ops.sum(inner))
         weights = ops.sum(w[..., None] * selectors, axis=-2)
         if not self.per_example:
             rows = ops.shape(inputs)[0]
             weights = ops.broadcast_to(weights, (rows, self.num_experts))
         return weights
 
-    def selectors(self, inputs):
+    def selectors(self, inputs) -> Any:
         """Returns how much each selector picks each expert.
 
         Returns:
@@ -275,7 +281,7 @@ def gate_config(gate) -> dict:
             f"Argument `gate` must be one of {list(GATES)}, a gate of "
             f"keras_mtl.architectures, or its config. Received: gate={gate!r}"
         )
-    return keras.saving.serialize_keras_object(gate)
+    return cast(dict, keras.saving.serialize_keras_object(gate))
 
 
 def gate_features(inputs):

@@ -21,9 +21,13 @@ class Level:
         ValueError: If a number is negative.
     """
 
-    def __init__(self, expert, num_own=1, num_shared=1):
+    def __init__(
+        self,
+        expert: keras.layers.Layer,
+        num_own: int | Mapping[str, int] = 1,
+        num_shared: int = 1,
+    ):
         self.expert = expert
-        self.num_own = num_own
         if isinstance(num_own, Mapping):
             self.num_own = {
                 task: integer(f"num_own[{task!r}]", count, 0)

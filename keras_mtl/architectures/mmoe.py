@@ -1,5 +1,7 @@
 """Multi-gate mixture of experts."""
 
+from collections.abc import Iterable
+
 import keras
 from keras import ops
 
@@ -52,11 +54,11 @@ class MMoE(TaskEncoder):
 
     def __init__(
         self,
-        task_names,
-        expert,
-        num_experts=8,
-        gate="softmax",
-        bottom=None,
+        task_names: Iterable[str],
+        expert: keras.layers.Layer,
+        num_experts: int = 8,
+        gate: str | dict | keras.layers.Layer = "softmax",
+        bottom: keras.layers.Layer | None = None,
         **kwargs,
     ):
         super().__init__(task_names, **kwargs)

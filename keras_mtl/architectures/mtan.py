@@ -1,5 +1,7 @@
 """A shared trunk, and attention of each task on its features."""
 
+from collections.abc import Iterable, Sequence
+
 import keras
 from keras import ops
 
@@ -53,11 +55,11 @@ class MTAN(TaskEncoder):
 
     def __init__(
         self,
-        task_names,
-        blocks,
-        between=(),
-        hidden=None,
-        normalise=True,
+        task_names: Iterable[str],
+        blocks: Sequence[Sequence[keras.layers.Layer]],
+        between: Sequence[keras.layers.Layer] = (),
+        hidden: int | None = None,
+        normalise: bool = True,
         **kwargs,
     ):
         super().__init__(task_names, **kwargs)

@@ -1,12 +1,14 @@
 """Progressive layered extraction: experts of single tasks, and shared ones."""
 
+from collections.abc import Iterable, Sequence
+
 import keras
 from keras import ops
 
 from keras_mtl.architectures.cloning import check_starts_apart, clones, reseeded
 from keras_mtl.architectures.experts import Experts
 from keras_mtl.architectures.gates import gate_config, gate_features
-from keras_mtl.architectures.levels import check_levels
+from keras_mtl.architectures.levels import Level, check_levels
 from keras_mtl.architectures.mmoe import mixture
 from keras_mtl.architectures.task_encoder import TaskEncoder
 
@@ -62,12 +64,12 @@ class PLE(TaskEncoder):
 
     def __init__(
         self,
-        task_names,
-        levels,
-        gate="softmax",
-        bottom=None,
-        residual=False,
-        stop_gradient_others=False,
+        task_names: Iterable[str],
+        levels: Sequence[Level | dict],
+        gate: str | dict | keras.layers.Layer = "softmax",
+        bottom: keras.layers.Layer | None = None,
+        residual: bool = False,
+        stop_gradient_others: bool = False,
         **kwargs,
     ):
         super().__init__(task_names, **kwargs)

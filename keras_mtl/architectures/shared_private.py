@@ -1,5 +1,7 @@
 """What the tasks share, beside what each has for itself."""
 
+from collections.abc import Mapping
+
 import keras
 import tensorflow as tf
 
@@ -51,7 +53,13 @@ class SharedPrivate(TaskEncoder):
 
     shares_features = True
 
-    def __init__(self, shared, private, difference_weight=0.01, **kwargs):
+    def __init__(
+        self,
+        shared: keras.layers.Layer,
+        private: Mapping[str, keras.layers.Layer],
+        difference_weight: float = 0.01,
+        **kwargs,
+    ):
         _check_extractors(shared, private)
         super().__init__(private, **kwargs)
         self.difference_weight = at_least(

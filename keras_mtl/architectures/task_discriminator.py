@@ -1,5 +1,7 @@
 """An adversary that tells from shared features whose row it is."""
 
+from collections.abc import Iterable, Sequence
+
 import keras
 import tensorflow as tf
 
@@ -55,10 +57,10 @@ class TaskDiscriminator(keras.layers.Layer):
 
     def __init__(
         self,
-        hidden_units=(),
-        weight=0.05,
-        threshold=None,
-        task_names=None,
+        hidden_units: Sequence[int] = (),
+        weight: float = 0.05,
+        threshold: float | None = None,
+        task_names: Iterable[str] | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)

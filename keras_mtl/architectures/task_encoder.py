@@ -1,6 +1,7 @@
 """What an encoder does that gives each task a representation of its own."""
 
 import inspect
+from collections.abc import Iterable
 
 import keras
 
@@ -82,7 +83,7 @@ class TaskEncoder(keras.layers.Layer):
     stacked = False
     stacked_layers = ()
 
-    def __init__(self, task_names, **kwargs):
+    def __init__(self, task_names: Iterable[str], **kwargs):
         super().__init__(**kwargs)
         self.task_names = tuple(task_names)
         self._example = None

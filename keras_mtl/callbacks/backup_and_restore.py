@@ -28,7 +28,7 @@ class BackupAndRestore(keras.callbacks.Callback):
         delete: Boolean, whether to delete the backup when training ends.
     """
 
-    def __init__(self, folder, delete=True):
+    def __init__(self, folder: str | Path, delete: bool = True):
         super().__init__()
         self.folder, self.delete = Path(folder), delete
 

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 from keras_mtl.callbacks.log_writer import LogWriter
 from keras_mtl.checks import check_tasks, did_you_mean, integer
@@ -48,7 +49,12 @@ class DeltaM(LogWriter):
 
     rank = 1
 
-    def __init__(self, base, higher_is_better=True, patience=None):
+    def __init__(
+        self,
+        base: Mapping[str, Any],
+        higher_is_better: bool | Mapping[str, Any] = True,
+        patience: int | None = None,
+    ):
         super().__init__()
         self._base = _checked(base)
         self._higher_is_better = higher_is_better

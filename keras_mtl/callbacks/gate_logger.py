@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -32,7 +33,7 @@ class GateLogger(keras.callbacks.Callback):
             installed.
     """
 
-    def __init__(self, log_dir, inputs):
+    def __init__(self, log_dir: str | Path, inputs: Any):
         super().__init__()
         need("GateLogger", ("matplotlib",), "report")
         self.log_dir, self.inputs = Path(log_dir), inputs

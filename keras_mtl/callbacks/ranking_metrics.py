@@ -1,6 +1,6 @@
 """Exact rankings of all tasks at the end of each epoch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -47,10 +47,10 @@ class RankingMetrics(LogWriter):
 
     def __init__(
         self,
-        validation_data,
-        metrics=("average_precision", "roc_auc"),
-        tasks=None,
-        batch_size=None,
+        validation_data: tuple,
+        metrics: Sequence[str] = ("average_precision", "roc_auc"),
+        tasks: Sequence[str] | None = None,
+        batch_size: int | None = None,
     ):
         super().__init__()
         if not isinstance(validation_data, tuple | list) or (

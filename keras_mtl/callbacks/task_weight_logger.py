@@ -56,10 +56,10 @@ class TaskWeightLogger(keras.callbacks.Callback):
 
     def __init__(
         self,
-        log_dir,
-        conflict_data=None,
-        update_freq="epoch",
-        conflicts="mean",
+        log_dir: str | Path,
+        conflict_data: tuple | None = None,
+        update_freq: str | int = "epoch",
+        conflicts: str = "mean",
     ):
         super().__init__()
         need("TaskWeightLogger", ("tensorboard",), "report")
@@ -144,7 +144,7 @@ class TaskWeightLogger(keras.callbacks.Callback):
             if name not in self._conflicts
         }
         if self._meter is not None:
-            row |= self._measured()
+            row |= self._measured(self._meter)
         with self._writer.as_default():
             for name, value in row.items():
                 if name not in self._conflicts or math.isfinite(value):
@@ -155,11 +155,11 @@ class TaskWeightLogger(keras.callbacks.Callback):
         with self._path.open("a", encoding="utf-8", newline="") as file:
             csv.DictWriter(file, self._columns).writerow({**counts, **known})
 
-    def _measured(self):
+    def _measured(self, meter):
         """Returns the conflicts by column."""
         if len(self.model.task_names) == 1:
-            return self._meter()._asdict()
-        gramian = self._meter.gramian()
+            return meter()._asdict()
+        gramian = meter.gramian()
         found = gradient_conflicts(gramian)._asdict()
         upper = np.triu_indices(len(gramian), k=1)
         of_pairs = cosines(gramian)[upper].tolist()

@@ -1,6 +1,8 @@
 """Missing labels become labels of weight 0."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -8,7 +10,11 @@ import tensorflow as tf
 from keras_mtl.checks import did_you_mean
 
 
-def mask_missing(labels, missing=math.nan, vector=None):
+def mask_missing(
+    labels: Any,
+    missing: float | Mapping[str, float] = math.nan,
+    vector: bool | Mapping[str, bool] | None = None,
+):
     """Replaces missing labels by 0 and gives them sample weight 0.
 
     Example:
@@ -46,10 +52,10 @@ def mask_missing(labels, missing=math.nan, vector=None):
     """
     if not isinstance(labels, dict):
         return _mask_one("labels", labels, missing, vector)
-    missing = _by_task("missing", missing, labels, math.nan)
-    vector = _by_task("vector", vector, labels, None)
+    codes = _by_task("missing", missing, labels, math.nan)
+    vectors = _by_task("vector", vector, labels, None)
     masked = {
-        task: _mask_one(task, values, missing[task], vector[task])
+        task: _mask_one(task, values, codes[task], vectors[task])
         for task, values in labels.items()
     }
     return (

@@ -1,5 +1,7 @@
 """Batches of several tasks whose data sets differ in size."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import tensorflow as tf
 
@@ -11,15 +13,15 @@ SAMPLINGS = ("cycle", "proportional", "shortest", "once")
 
 
 def task_batches(
-    data,
-    batch_size,
-    sampling="cycle",
-    alpha=None,
-    steps_per_epoch=None,
-    shuffle=True,
-    seed=None,
-    drop_remainder=False,
-):
+    data: Mapping[str, tuple],
+    batch_size: int,
+    sampling: str = "cycle",
+    alpha: float | Mapping[str, float] | None = None,
+    steps_per_epoch: int | None = None,
+    shuffle: bool = True,
+    seed: int | None = None,
+    drop_remainder: bool = False,
+) -> tf.data.Dataset:
     """Joins the tasks' data sets into one of batches with rows of each task.
 
     `sampling` says how many rows of a task a batch holds, and when an epoch

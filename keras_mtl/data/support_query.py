@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -27,7 +28,12 @@ class SupportQuery(NamedTuple):
 
 
 def support_query_split(
-    x, y, sample_weight=None, query_split=0.1, seed=0, separate=None
+    x: Any,
+    y: Mapping[str, Any],
+    sample_weight: Mapping[str, Any] | None = None,
+    query_split: float = 0.1,
+    seed: int = 0,
+    separate: bool | None = None,
 ):
     """Splits each task's rows at random into a support and a query set.
 
@@ -93,7 +99,9 @@ def support_query_split(
     return SupportQuery(*map(take, sides))
 
 
-def zip_support_query(support, query):
+def zip_support_query(
+    support: tf.data.Dataset, query: tf.data.Dataset
+) -> tf.data.Dataset:
     """Joins a support and a query data set into one of `SupportQuery`.
 
     The support set decides the length; the query set is repeated as often as

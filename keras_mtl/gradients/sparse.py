@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 
-def compact_rows(slices) -> list[tf.Tensor]:
+def compact_rows(slices) -> list[tf.Tensor | None]:
     """Returns gradients of one table as dense rows in a common numbering.
 
     Rows are numbered by rank of their index among the N indices at hand, so

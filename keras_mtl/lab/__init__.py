@@ -9,6 +9,13 @@ Nothing outside imports the laboratory, but for `keras_mtl.compare` and
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from keras_mtl.lab.experiments.classification import (
+        ClassificationExperiment,
+    )
+    from keras_mtl.lab.experiments.experiment import Experiment, Parts, Score
 
 # Loaded on demand: data sets and commands do without them.
 ENTRANCE = {

@@ -34,7 +34,7 @@ class GradientReversal(keras.layers.Layer):
         - [Ganin and Lempitsky, 2015](https://arxiv.org/abs/1409.7495)
     """
 
-    def __init__(self, strength=1.0, **kwargs):
+    def __init__(self, strength: float = 1.0, **kwargs):
         super().__init__(**kwargs)
         self.strength = at_least("strength", strength, 0.0)
         self.supports_masking = True

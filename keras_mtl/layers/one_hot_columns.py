@@ -1,5 +1,7 @@
 """Columns of categories, side by side as one row of zeros and ones."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
@@ -30,7 +32,7 @@ class OneHotColumns(keras.layers.Layer):
         ValueError: If a size is not an integer of at least 1.
     """
 
-    def __init__(self, sizes, **kwargs):
+    def __init__(self, sizes: Sequence[int], **kwargs):
         # Numbers of categories do not fit into a half's eleven bits.
         super().__init__(autocast=False, **kwargs)
         self.sizes = tuple(integer("sizes", size, 1) for size in sizes)

@@ -37,7 +37,7 @@ class ProductProbability(keras.layers.Layer):
         - [Ma et al., 2018](https://arxiv.org/abs/1804.07931)
     """
 
-    def __init__(self, logits=False, **kwargs):
+    def __init__(self, logits: bool = False, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.logits = bool(logits)
 
@@ -53,7 +53,7 @@ class ProductProbability(keras.layers.Layer):
 
     def call(self, inputs):
         """Returns the product."""
-        logs = [-ops.softplus(-logit) for logit in inputs]
+        logs = [ops.log_sigmoid(logit) for logit in inputs]
         log_p = sum(logs[1:], logs[0])
         logit = log_p - log_of_rest(inputs, log_p)
         if self.logits:
@@ -83,11 +83,15 @@ def log_of_rest(logits, log_p):
     tiny, small = log_p > -1e-4, log_p > -0.6931472
     near = ops.where(ops.logical_or(tiny, ops.logical_not(small)), -0.5, log_p)
     far = ops.where(small, -1.0, log_p)
-    rest = ops.where(small, ops.log(-ops.expm1(near)), ops.log1p(-ops.exp(far)))
+    rest = ops.where(
+        small,
+        ops.log(ops.negative(ops.expm1(near))),
+        ops.log1p(ops.negative(ops.exp(far))),
+    )
     # Near p = 1 the factors' own complements add up: 1 - p = -log p + ...
     logs = [_log_softplus(-logit) for logit in logits]
     first = ops.logsumexp(ops.stack(logs), axis=0)
-    first = first + ops.log1p(ops.where(tiny, log_p, 0.0) / 2.0)
+    first = ops.add(first, ops.log1p(ops.where(tiny, log_p / 2.0, 0.0)))
     return ops.where(tiny, first, rest)
 
 

@@ -17,7 +17,7 @@ class Select(keras.layers.Layer):
         `inputs[key]`.
     """
 
-    def __init__(self, key, **kwargs):
+    def __init__(self, key: str, **kwargs):
         super().__init__(**kwargs)
         self.key = key
 

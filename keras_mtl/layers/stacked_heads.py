@@ -2,6 +2,8 @@
 
 import json
 import reprlib
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -61,14 +63,14 @@ class StackedHeads(keras.layers.Layer):
 
     def __init__(
         self,
-        task_names,
-        units=1,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
+        task_names: Iterable[str],
+        units: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -142,7 +144,7 @@ class StackedHeads(keras.layers.Layer):
             ops.reshape(outputs, (-1, num_tasks, self.units))
         )
 
-    def task_ids(self, names) -> np.ndarray:
+    def task_ids(self, names: Any) -> np.ndarray:
         """Returns the integers of tasks, for rows of their own.
 
         Args:

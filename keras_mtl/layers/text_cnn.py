@@ -1,5 +1,8 @@
 """Convolutions over words, for classifying texts."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -50,13 +53,13 @@ class TextCNN(keras.layers.Layer):
 
     def __init__(
         self,
-        vocabulary_size,
-        embedding_dim,
-        num_filters=100,
-        kernel_sizes=(3, 5, 7),
-        dropout=0.5,
-        embeddings=None,
-        trainable_embeddings=True,
+        vocabulary_size: int,
+        embedding_dim: int,
+        num_filters: int = 100,
+        kernel_sizes: Sequence[int] = (3, 5, 7),
+        dropout: float = 0.5,
+        embeddings: Any = None,
+        trainable_embeddings: bool = True,
         **kwargs,
     ):
         super().__init__(**kwargs)

@@ -31,7 +31,10 @@ class CosineDistance(keras.losses.Loss):
     """
 
     def __init__(
-        self, reduction="sum_over_batch_size", name="cosine_distance", **kwargs
+        self,
+        reduction: str = "sum_over_batch_size",
+        name: str = "cosine_distance",
+        **kwargs,
     ):
         super().__init__(name=name, reduction=reduction, **kwargs)
 

@@ -42,9 +42,9 @@ class ScaleInvariantLog(keras.losses.Loss):
 
     def __init__(
         self,
-        invariance=0.5,
-        reduction="sum_over_batch_size",
-        name="scale_invariant_log",
+        invariance: float = 0.5,
+        reduction: str = "sum_over_batch_size",
+        name: str = "scale_invariant_log",
         **kwargs,
     ):
         super().__init__(name=name, reduction=reduction, **kwargs)

@@ -2,11 +2,16 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from keras_mtl.checks import did_you_mean
 
 
-def delta_m(scores, base, higher_is_better=True) -> float:
+def delta_m(
+    scores: Mapping[str, Any],
+    base: Mapping[str, Any],
+    higher_is_better: bool | Mapping[str, Any] = True,
+) -> float:
     """Returns the mean relative change of the tasks against a baseline, in %.
 
     First the mean over a task's metrics, then over tasks, so that a task with

@@ -5,6 +5,7 @@ They leave out pixels whose sample weight is 0. For segmentation Keras has
 """
 
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -26,7 +27,9 @@ class WithinRatio(keras.metrics.MeanMetricWrapper):
         y_pred: The same.
     """
 
-    def __init__(self, ratio=1.25, name="within_ratio", dtype=None):
+    def __init__(
+        self, ratio: float = 1.25, name: str = "within_ratio", dtype: Any = None
+    ):
         super().__init__(_within_ratio, name, dtype, ratio=ratio)
         self.ratio = above("ratio", ratio, 1.0)
 
@@ -48,7 +51,7 @@ class RelativeError(keras.metrics.MeanMetricWrapper):
         y_pred: The same.
     """
 
-    def __init__(self, name="relative_error", dtype=None):
+    def __init__(self, name: str = "relative_error", dtype: Any = None):
         super().__init__(_relative_error, name, dtype)
 
     def get_config(self):
@@ -69,7 +72,7 @@ class MeanAngle(keras.metrics.MeanMetricWrapper):
         y_pred: The same.
     """
 
-    def __init__(self, name="mean_angle", dtype=None):
+    def __init__(self, name: str = "mean_angle", dtype: Any = None):
         super().__init__(angles, name, dtype)
 
     def get_config(self):
@@ -91,7 +94,12 @@ class WithinAngle(keras.metrics.MeanMetricWrapper):
         y_pred: The same.
     """
 
-    def __init__(self, degrees=11.25, name="within_angle", dtype=None):
+    def __init__(
+        self,
+        degrees: float = 11.25,
+        name: str = "within_angle",
+        dtype: Any = None,
+    ):
         super().__init__(_within_angle, name, dtype, degrees=degrees)
         self.degrees = above("degrees", degrees, 0.0)
 
@@ -121,7 +129,12 @@ class MedianAngle(keras.metrics.Metric):
             count alike.
     """
 
-    def __init__(self, num_bins=36_000, name="median_angle", dtype=None):
+    def __init__(
+        self,
+        num_bins: int = 36_000,
+        name: str = "median_angle",
+        dtype: Any = None,
+    ):
         super().__init__(name=name, dtype=dtype)
         self.num_bins = int(num_bins)
         self._counts = self.add_variable(

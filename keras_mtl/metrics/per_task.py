@@ -36,6 +36,8 @@ class TaskMetrics(compat.CompileMetrics):
             several tasks.
     """
 
+    output_names: list
+
     def __init__(self, output_names, metrics, weighted_metrics, losses):
         super().__init__(
             _by_task("metrics", metrics, output_names, losses.task_names),

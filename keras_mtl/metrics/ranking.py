@@ -1,6 +1,6 @@
 """Average precision and area under the ROC curve of many tasks, by one sort."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -9,7 +9,7 @@ BLOCK = 2**15
 _LOW = np.uint64(2**32 - 1)
 
 
-def average_precision(labels, scores, weights=None):
+def average_precision(labels: Any, scores: Any, weights: Any = None):
     """Returns each task's average precision, `Σ (R_n - R_{n-1}) P_n`.
 
     Precision P and recall R are taken at every distinct score, as
@@ -44,7 +44,7 @@ def _average_precision(curves):
     )
 
 
-def roc_auc(labels, scores, weights=None):
+def roc_auc(labels: Any, scores: Any, weights: Any = None):
     """Returns each task's area under the ROC curve.
 
     The share of pairs of a positive and a negative label whose scores are in

@@ -1,13 +1,15 @@
 """Reading the tasks' gradients: which tasks conflict, and where."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
+import keras
 import numpy as np
 
 from keras_mtl.checks import need, one_of
 from keras_mtl.gradients import roles
 from keras_mtl.gradients.conflicts import GradientMeter, cosines
-from keras_mtl.weighters.scopes import checked_scope
+from keras_mtl.weighters.scopes import Scope, checked_scope
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,14 @@ class TaskGradientReport:
         heat_maps(path, {**maps, **self.layer_cosines}, self.task_names)
 
 
-def task_gradients(model, x, y, sample_weight=None, scope="shared", by="scope"):
+def task_gradients(
+    model: keras.Model,
+    x: Any,
+    y: Any,
+    sample_weight: Any = None,
+    scope: Scope = "shared",
+    by: str = "scope",
+):
     """Measures the tasks' gradients on one batch.
 
     As in inference: dropout is off, and no state changes.

@@ -1,5 +1,7 @@
 """Non-negative quadratic programs, solved by an active-set method."""
 
+from typing import Any
+
 import tensorflow as tf
 
 # A pivot below this is the rounding of a float32 matrix, not information.
@@ -10,7 +12,9 @@ SMALLEST_START = 1e-3
 LARGEST_START = 16
 
 
-def nonnegative_minimum(matrix, vector, allowed, threshold, max_steps):
+def nonnegative_minimum(
+    matrix: Any, vector: Any, allowed: Any, threshold: float, max_steps: int
+):
     """Minimises `x @ matrix @ x / 2 - vector @ x` over `x >= 0`.
 
     Each step lets the coordinate of steepest descent become positive, or one

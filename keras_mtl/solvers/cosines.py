@@ -1,6 +1,6 @@
 """A Gramian as norms and cosines, and what float32 can tell of it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -59,7 +59,7 @@ def ridge(size: int) -> float:
     return 1e-6 + 1e-7 * size
 
 
-def task_gradients(gramian, present=None) -> TaskGradients:
+def task_gradients(gramian: Any, present: Any = None) -> TaskGradients:
     """Splits a Gramian into norms and cosines.
 
     Args:

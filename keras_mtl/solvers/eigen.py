@@ -1,5 +1,7 @@
 """Eigenvalues of symmetric matrices."""
 
+from typing import Any
+
 import tensorflow as tf
 
 # A correction is that of Newton's method, and worth making if it is small.
@@ -8,7 +10,7 @@ LARGEST_CORRECTION = 0.01
 CLUSTER = 1e-13
 
 
-def eigh(matrix):
+def eigh(matrix: Any):
     """Returns eigenvalues, ascending, and eigenvectors of a symmetric matrix.
 
     Steps of refinement follow `tf.linalg.eigh`, which XLA computes to 1e-7

@@ -1,12 +1,14 @@
 """Linear systems with a positive definite matrix."""
 
+from typing import Any
+
 import tensorflow as tf
 
 # A pivot below this is the rounding of float64, not information.
 SMALLEST_PIVOT = 1e-14
 
 
-def spd_solve(matrix, right):
+def spd_solve(matrix: Any, right: Any) -> tf.Tensor:
     """Solves `matrix @ x = right` by K sweeps without pivoting, `O(K^3)`.
 
     XLA's own factorisations take ten times as long on a CPU, and its `eigh`
@@ -43,7 +45,7 @@ def spd_solve(matrix, right):
     return (tableau - column[:, None] * row)[:, size:]
 
 
-def cg_solve(matrix, right, tolerance=1e-12):
+def cg_solve(matrix: Any, right: Any, tolerance: float = 1e-12) -> tf.Tensor:
     """Solves `matrix @ x = right` by conjugate gradients, at most `2 K` steps.
 
     Args:

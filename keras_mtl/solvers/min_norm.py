@@ -1,6 +1,6 @@
 """The shortest point in the convex hull of the task gradients."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -28,12 +28,12 @@ class MinNormPoint(NamedTuple):
 
 
 def min_norm_point(
-    gramian,
-    max_iterations=None,
-    tolerance=1e-6,
-    present=None,
-    method="fully_corrective",
-):
+    gramian: Any,
+    max_iterations: int | None = None,
+    tolerance: float = 1e-6,
+    present: Any = None,
+    method: str = "fully_corrective",
+) -> MinNormPoint:
     """Minimises `weights @ gramian @ weights` over the simplex.
 
     By a Frank-Wolfe method. `"fully_corrective"` solves exactly on the active

@@ -1,11 +1,15 @@
 """Many non-negative quadratic programs of one matrix, solved together."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from keras_mtl.solvers.active_set import SMALLEST_PIVOT
 
 
-def nonnegative_minima(matrix, vectors, allowed, threshold=1e-10):
+def nonnegative_minima(
+    matrix: Any, vectors: Any, allowed: Any, threshold: float = 1e-10
+):
     """Minimises `x @ matrix @ x / 2 - vector @ x` over `x >= 0`, B times.
 
     Each problem takes the steps of `nonnegative_minimum` on a tableau of its

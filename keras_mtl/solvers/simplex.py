@@ -1,9 +1,11 @@
 """The simplex."""
 
+from typing import Any
+
 import tensorflow as tf
 
 
-def simplex_projection(point):
+def simplex_projection(point: Any) -> tf.Tensor:
     """Returns the point of the simplex that is nearest to `point`.
 
     Args:

@@ -1,6 +1,7 @@
 """The conformance suite for architectures."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from keras_mtl.checks import one_of
 from keras_mtl.testing import architecture_checks as checks
@@ -30,7 +31,7 @@ ARCHITECTURE_CHECKS = {
 
 def check_architecture(
     make: Callable,
-    inputs,
+    inputs: Any,
     *,
     task_names: tuple[str, ...] = ("a", "b", "a_b"),
     skip: Mapping[str, str] | None = None,

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from keras_mtl.checks import one_of
 from keras_mtl.testing import (
@@ -52,7 +52,7 @@ _CHECKS = {
 
 
 def check_weighter(
-    weighter,
+    weighter: Any,
     *,
     skip: Mapping[str, str] | None = None,
     num_tasks: tuple[int, ...] = (1, 2, 3, 10),

@@ -1,6 +1,7 @@
 """How a check makes, drives and compares weighters."""
 
 import functools
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -20,7 +21,7 @@ class ConformanceError(AssertionError):
         checks: Tuple of strings, the names of the failed checks.
     """
 
-    def __init__(self, message, checks=()):
+    def __init__(self, message: str, checks: Sequence[str] = ()):
         super().__init__(message)
         self.checks = tuple(checks)
 

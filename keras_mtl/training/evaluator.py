@@ -1,5 +1,10 @@
 """Evaluating a model of many tasks, by Keras' own `evaluate` and `predict`."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
 from keras_mtl.callbacks.progress_line import with_line
 from keras_mtl.data import feeding
 from keras_mtl.training.logs import LoggingModel
@@ -12,19 +17,21 @@ class TaskEvaluator(LoggingModel):
     may be dicts by task name whose arrays differ in length.
     """
 
+    train_function: Any  # Keras makes it when it is needed.
+
     task_names: tuple[str, ...]
 
     def evaluate(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        verbose="auto",
-        sample_weight=None,
-        steps=None,
-        callbacks=None,
-        return_dict=False,
-        task=None,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        return_dict: bool = False,
+        task: Any = None,
         **kwargs,
     ):
         """Returns losses and metrics, as `keras.Model.evaluate` does.
@@ -49,7 +56,13 @@ class TaskEvaluator(LoggingModel):
             **kwargs,
         )
 
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+    def test_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        return_dict: bool = False,
+    ):
         """Returns those of one batch, as `keras.Model.test_on_batch` does."""
         self._assert_compile_called("test_on_batch")
         x, y, sample_weight = feeding.evaluation_batch(
@@ -59,12 +72,12 @@ class TaskEvaluator(LoggingModel):
 
     def predict(
         self,
-        x,
-        batch_size=None,
-        verbose="auto",
-        steps=None,
-        callbacks=None,
-        task=None,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        steps: int | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        task: Any = None,
     ):
         """Returns predictions, arranged as the model's outputs are.
 

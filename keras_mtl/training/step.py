@@ -2,6 +2,7 @@
 
 import functools
 import warnings
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -70,6 +71,8 @@ class Step:
         model: A built and compiled `MultiTaskModel`.
         holds: Boolean, as `train_step` takes it.
     """
+
+    _needs: Any  # None until the first batch is seen.
 
     def __init__(self, model, holds=False):
         self._holds = holds

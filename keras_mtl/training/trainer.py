@@ -1,6 +1,8 @@
 """Training a model of many tasks, by Keras' own `fit`."""
 
 import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -59,12 +61,12 @@ class TaskTrainer(TaskEvaluator):
     @compat.no_automatic_dependency_tracking
     def compile(
         self,
-        optimizer="rmsprop",
-        loss=None,
-        loss_weights=None,
-        metrics=None,
-        weighted_metrics=None,
-        weighter=None,
+        optimizer: keras.optimizers.Optimizer | str | dict = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        weighter: weighters.Weighter | str | dict | None = None,
         **kwargs,
     ):
         """Configures training.
@@ -108,8 +110,7 @@ class TaskTrainer(TaskEvaluator):
                 synchronization="on_read",
             )
             self._loss_tracker = TaskMeans(
-                self.task_losses,
-                discriminates=self.discriminator is not None,
+                self.task_losses, discriminates=self.discriminator is not None
             )
             self._compile_metrics = self.arrangement.metrics(
                 metrics, weighted_metrics, self.task_losses
@@ -140,30 +141,30 @@ class TaskTrainer(TaskEvaluator):
 
     def fit(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        class_weight=None,
-        sample_weight=None,
-        initial_epoch=0,
-        steps_per_epoch=None,
-        validation_steps=None,
-        validation_batch_size=None,
-        validation_freq=1,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Mapping[str, Mapping] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
         *,
-        weighter=None,
-        query_split=None,
-        query_data=None,
-        query_batch_size=None,
-        query_rotation=False,
-        task=None,
-    ):
+        weighter: weighters.Weighter | str | dict | None = None,
+        query_split: float | None = None,
+        query_data: Any = None,
+        query_batch_size: int | None = None,
+        query_rotation: bool = False,
+        task: Any = None,
+    ) -> keras.callbacks.History:
         """Trains the model, as `keras.Model.fit` does.
 
         Its arguments are those of Keras, in the same order; below stand those
@@ -212,12 +213,12 @@ class TaskTrainer(TaskEvaluator):
 
     def train_on_batch(
         self,
-        x,
-        y=None,
-        sample_weight=None,
-        class_weight=None,
-        return_dict=False,
-        query_data=None,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Mapping[str, Mapping] | None = None,
+        return_dict: bool = False,
+        query_data: tuple | None = None,
     ):
         """Runs one step, as `keras.Model.train_on_batch` does.
 

@@ -1,6 +1,7 @@
 """Task weighters, by name."""
 
 import reprlib
+from typing import cast
 
 from keras import saving
 
@@ -125,7 +126,7 @@ WRAPPERS = {
 }
 
 
-def get(identifier) -> Weighter:
+def get(identifier: "Weighter | str | dict | None") -> Weighter:
     """Returns a weighter from a name, a config dict or an instance.
 
     Example:
@@ -188,7 +189,7 @@ def make(name: str, **arguments) -> Weighter:
 
 def serialize(weighter: Weighter) -> dict:
     """Returns the config dict of a weighter, without its state."""
-    config = saving.serialize_keras_object(weighter)
+    config = cast(dict, saving.serialize_keras_object(weighter))
     config.pop("build_config", None)
     return config
 
@@ -265,5 +266,6 @@ __all__ = [
     "get",
     "make",
     "serialize",
+    # pyright: ignore[reportUnsupportedDunderAll]
     *(cls.__name__ for cls in (CATALOGUE | WRAPPERS).values()),
 ]

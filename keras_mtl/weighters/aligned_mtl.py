@@ -5,7 +5,9 @@ import tensorflow as tf
 
 from keras_mtl.checks import one_of
 from keras_mtl.solvers import eigh
+from keras_mtl.weighters.by_task import ByTask
 from keras_mtl.weighters.gramian import PreferenceWeighter
+from keras_mtl.weighters.scopes import Scope
 
 # A share of the largest eigenvalue, times K: what float32 rounds a Gramian by.
 RANK_TOLERANCE = 1.2e-7
@@ -58,7 +60,13 @@ class AlignedMTL(PreferenceWeighter):
     # XLA's eigenvalues take ten times as long as those of a plain graph.
     as_one_kernel = False
 
-    def __init__(self, scale="min", preference=None, scope=None, **kwargs):
+    def __init__(
+        self,
+        scale: str = "min",
+        preference: ByTask | None = None,
+        scope: Scope | None = None,
+        **kwargs,
+    ):
         super().__init__(preference=preference, scope=scope, **kwargs)
         self.scale = one_of("scale", scale, ("min", "median", "rmse"))
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras_mtl.checks import above, finite
 from keras_mtl.weighters.base import GradientWeighter
 from keras_mtl.weighters.primary import checked_primary, primary_position
+from keras_mtl.weighters.scopes import Scope
 from keras_mtl.weighters.task_adam import TaskAdam
 
 
@@ -63,10 +64,10 @@ class AutoLambda(GradientWeighter):
 
     def __init__(
         self,
-        primary=None,
-        learning_rate=1e-4,
-        initial=0.1,
-        scope=None,
+        primary: str | int | None = None,
+        learning_rate: float = 1e-4,
+        initial: float = 0.1,
+        scope: Scope | None = None,
         **kwargs,
     ):
         super().__init__(scope=scope, **kwargs)

@@ -54,7 +54,7 @@ class BanditMTL(Weighter):
         - [Sagawa et al., 2020](https://arxiv.org/abs/1911.08731)
     """
 
-    def __init__(self, radius=1.2, step_size=0.5, **kwargs):
+    def __init__(self, radius: float = 1.2, step_size: float = 0.5, **kwargs):
         super().__init__(**kwargs)
         if radius is not None:
             radius = at_least("radius", radius, 0.0)

@@ -17,7 +17,7 @@ from keras_mtl.weighters.declared import (
     check_signals,
     measured,
 )
-from keras_mtl.weighters.scopes import checked_scope
+from keras_mtl.weighters.scopes import Scope, checked_scope
 from keras_mtl.weighters.stored_state import (
     describe,
     reordered,
@@ -115,7 +115,7 @@ class Weighter(keras.layers.Layer):
 
     def add_state(
         self, name, shape, initializer="zeros", dtype="float32", task_axes=None
-    ):
+    ) -> keras.Variable:
         """Adds a non-trainable variable that is the same on every replica.
 
         Args:
@@ -280,7 +280,7 @@ class GradientWeighter(Weighter):
 
     default_scope = "shared"
 
-    def __init__(self, scope=None, **kwargs):
+    def __init__(self, scope: Scope | None = None, **kwargs):
         super().__init__(**kwargs)
         self.scope = checked_scope(scope or self.default_scope)
 

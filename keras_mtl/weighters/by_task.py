@@ -1,6 +1,11 @@
 """Arguments that are given once, as a list, or as a dict by task."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+
+# In the order of the heads, or by their names.
+ByTask = Sequence[float] | Mapping[str, float]
 
 
 def by_task(name, values, num_tasks, task_names):

@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras_mtl.checks import at_least
 from keras_mtl.solvers.conflict_averse import conflict_averse_weights
 from keras_mtl.weighters.gramian import GramianWeighter
+from keras_mtl.weighters.scopes import Scope
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -50,7 +51,13 @@ class CAGrad(GramianWeighter):
         - [Liu et al., 2021](https://arxiv.org/abs/2110.14048)
     """
 
-    def __init__(self, radius=0.4, rescale=False, scope=None, **kwargs):
+    def __init__(
+        self,
+        radius: float = 0.4,
+        rescale: bool = False,
+        scope: Scope | None = None,
+        **kwargs,
+    ):
         super().__init__(scope=scope, **kwargs)
         self.radius = at_least("radius", radius, 0.0)
         self.rescale = bool(rescale)

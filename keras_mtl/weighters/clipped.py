@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.checks import above, finite
+from keras_mtl.weighters.base import Weighter
 from keras_mtl.weighters.wrapper import Wrapper, same_heads
 
 
@@ -36,7 +37,13 @@ class Clipped(Wrapper):
             heads have weights of their own.
     """
 
-    def __init__(self, weighter, lowest=0.0, highest=None, **kwargs):
+    def __init__(
+        self,
+        weighter: Weighter | str | dict,
+        lowest: float = 0.0,
+        highest: float | None = None,
+        **kwargs,
+    ):
         super().__init__(weighter, **kwargs)
         self.lowest = finite("lowest", lowest)
         if highest is not None:

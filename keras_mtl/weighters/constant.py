@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_mtl.checks import at_least
 from keras_mtl.weighters.base import Weighter
-from keras_mtl.weighters.by_task import by_task, map_values
+from keras_mtl.weighters.by_task import ByTask, by_task, map_values
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -31,7 +31,11 @@ class Constant(Weighter):
             do not match the tasks.
     """
 
-    def __init__(self, weights=None, **kwargs):
+    def __init__(
+        self,
+        weights: float | ByTask | None = None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if weights is not None:
             weights = map_values(lambda w: at_least("weights", w, 0.0), weights)

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.checks import at_least
+from keras_mtl.weighters.by_task import ByTask
 from keras_mtl.weighters.preference import RayWeighter, direction
 from keras_mtl.weighters.presence import seen_tasks
 
@@ -45,7 +46,12 @@ class COSMOS(RayWeighter):
         - [Ruchte and Grabocka, 2021](https://arxiv.org/abs/2103.13392)
     """
 
-    def __init__(self, preference=None, penalty=1.0, **kwargs):
+    def __init__(
+        self,
+        preference: ByTask | None = None,
+        penalty: float = 1.0,
+        **kwargs,
+    ):
         super().__init__(preference, **kwargs)
         self.penalty = at_least("penalty", penalty, 0.0)
 

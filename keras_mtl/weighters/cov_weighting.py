@@ -46,7 +46,7 @@ class CoVWeighting(Weighter):
         - [Groenendijk et al., 2021](https://arxiv.org/abs/2009.01717)
     """
 
-    def __init__(self, momentum=None, **kwargs):
+    def __init__(self, momentum: float | None = None, **kwargs):
         super().__init__(**kwargs)
         if momentum is not None:
             momentum = between("momentum", momentum, 0.0, 1.0)

@@ -7,6 +7,7 @@ from keras_mtl.checks import at_least, between
 from keras_mtl.combination import Combination
 from keras_mtl.weighters.copies import CopiesWeighter, track
 from keras_mtl.weighters.presence import seen_tasks
+from keras_mtl.weighters.scopes import Scope
 
 EPSILON = 1e-8
 
@@ -61,7 +62,12 @@ class DBMTL(CopiesWeighter):
     weighs_heads = True
 
     def __init__(
-        self, momentum=0.0, decay=0.0, scope=None, large=False, **kwargs
+        self,
+        momentum: float = 0.0,
+        decay: float = 0.0,
+        scope: Scope | None = None,
+        large: bool = False,
+        **kwargs,
     ):
         if scope is None and momentum == 0.0:
             scope = "shared"

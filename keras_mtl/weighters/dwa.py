@@ -49,7 +49,13 @@ class DWA(Weighter):
         - [Liu et al., 2019](https://arxiv.org/abs/1803.10704)
     """
 
-    def __init__(self, temperature=2.0, momentum=0.9, per="step", **kwargs):
+    def __init__(
+        self,
+        temperature: float = 2.0,
+        momentum: float = 0.9,
+        per: str = "step",
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.temperature = above("temperature", temperature, 0.0)
         self.momentum = between("momentum", momentum, 0.0, 1.0)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_mtl.checks import integer
 from keras_mtl.combination import Combination
 from keras_mtl.precision import keep_if
+from keras_mtl.weighters.base import Weighter
 from keras_mtl.weighters.presence import seen_tasks
 from keras_mtl.weighters.wrapper import Wrapper
 
@@ -52,7 +53,9 @@ class Every(Wrapper):
 
     own_needs = ("present",)
 
-    def __init__(self, weighter, steps=10, **kwargs):
+    def __init__(
+        self, weighter: Weighter | str | dict, steps: int = 10, **kwargs
+    ):
         super().__init__(weighter, **kwargs)
         self.steps = integer("steps", steps, 1)
         for inner in self.inside():

@@ -52,7 +52,9 @@ class ExcessMTL(CopiesWeighter):
         - [He et al., 2024](https://arxiv.org/abs/2402.02009)
     """
 
-    def __init__(self, step_size=0.01, warmup_steps=0, **kwargs):
+    def __init__(
+        self, step_size: float = 0.01, warmup_steps: int = 0, **kwargs
+    ):
         super().__init__(**kwargs)
         self.step_size = above("step_size", step_size, 0.0)
         self.warmup_steps = integer("warmup_steps", warmup_steps, 0)

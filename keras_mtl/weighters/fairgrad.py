@@ -5,6 +5,7 @@ import keras
 from keras_mtl.checks import at_least
 from keras_mtl.solvers.fairness import fair_weights
 from keras_mtl.weighters.gramian import GramianWeighter
+from keras_mtl.weighters.scopes import Scope
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -47,7 +48,12 @@ class FairGrad(GramianWeighter):
         - [Ban and Ji, 2024](https://arxiv.org/abs/2402.15638)
     """
 
-    def __init__(self, fairness=1.0, scope=None, **kwargs):
+    def __init__(
+        self,
+        fairness: float = 1.0,
+        scope: Scope | None = None,
+        **kwargs,
+    ):
         super().__init__(scope=scope, **kwargs)
         self.fairness = at_least("fairness", fairness, 0.1)
 

@@ -57,7 +57,11 @@ class FAMO(Weighter):
     """
 
     def __init__(
-        self, learning_rate=0.025, weight_decay=1e-3, lowest=0.0, **kwargs
+        self,
+        learning_rate: float = 0.025,
+        weight_decay: float = 1e-3,
+        lowest: float = 0.0,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.learning_rate = above("learning_rate", learning_rate, 0.0)

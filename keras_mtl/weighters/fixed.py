@@ -4,6 +4,8 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.checks import at_least, did_you_mean
+from keras_mtl.weighters.base import Weighter
+from keras_mtl.weighters.by_task import ByTask
 from keras_mtl.weighters.wrapper import Wrapper, same_heads
 
 
@@ -36,7 +38,12 @@ class Fixed(Wrapper):
             their own.
     """
 
-    def __init__(self, weighter, fixed, **kwargs):
+    def __init__(
+        self,
+        weighter: Weighter | str | dict,
+        fixed: ByTask,
+        **kwargs,
+    ):
         super().__init__(weighter, **kwargs)
         if not isinstance(fixed, dict | list | tuple):
             raise ValueError(

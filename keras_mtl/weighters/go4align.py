@@ -45,7 +45,7 @@ class GO4Align(Weighter):
         - [Shen et al., 2024](https://arxiv.org/abs/2404.06486)
     """
 
-    def __init__(self, groups=2, step_size=1e-4, **kwargs):
+    def __init__(self, groups: int = 2, step_size: float = 1e-4, **kwargs):
         super().__init__(**kwargs)
         self.groups = integer("groups", groups, 1)
         self.step_size = above("step_size", step_size, 0.0)

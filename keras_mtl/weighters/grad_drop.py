@@ -6,13 +6,14 @@ import tensorflow as tf
 from keras_mtl.checks import finite
 from keras_mtl.combination import Combination
 from keras_mtl.weighters.base import GradientWeighter
-from keras_mtl.weighters.by_task import by_task, map_values
+from keras_mtl.weighters.by_task import ByTask, by_task, map_values
 from keras_mtl.weighters.presence import seen_tasks
 from keras_mtl.weighters.random_draws import (
     add_random_state,
     checked_seed,
     draw_fractions,
 )
+from keras_mtl.weighters.scopes import Scope
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -58,7 +59,13 @@ class GradDrop(GradientWeighter):
     default_scope = "representation"
     weighs_finely = True
 
-    def __init__(self, leak=0.0, seed=None, scope=None, **kwargs):
+    def __init__(
+        self,
+        leak: float | ByTask = 0.0,
+        seed: int | None = None,
+        scope: Scope | None = None,
+        **kwargs,
+    ):
         super().__init__(scope=scope, **kwargs)
         if self.scope != "representation":
             raise ValueError(

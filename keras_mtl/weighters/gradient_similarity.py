@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_mtl.weighters.gramian import GramianWeighter
 from keras_mtl.weighters.primary import checked_primary, primary_position
+from keras_mtl.weighters.scopes import Scope
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -46,7 +47,13 @@ class GradientSimilarity(GramianWeighter):
 
     as_one_kernel = False
 
-    def __init__(self, primary=None, weighted=False, scope=None, **kwargs):
+    def __init__(
+        self,
+        primary: str | int | None = None,
+        weighted: bool = False,
+        scope: Scope | None = None,
+        **kwargs,
+    ):
         super().__init__(scope=scope, **kwargs)
         self.primary = checked_primary(primary)
         self.weighted = bool(weighted)

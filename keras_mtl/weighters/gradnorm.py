@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_mtl.checks import above, at_least
 from keras_mtl.weighters.base import GradientWeighter
+from keras_mtl.weighters.scopes import Scope
 from keras_mtl.weighters.task_adam import TaskAdam
 
 # An Adam step can be longer than a small weight is large.
@@ -56,7 +57,11 @@ class GradNorm(GradientWeighter):
     default_scope = "last_shared_layer"
 
     def __init__(
-        self, asymmetry=1.5, learning_rate=0.025, scope=None, **kwargs
+        self,
+        asymmetry: float = 1.5,
+        learning_rate: float = 0.025,
+        scope: Scope | None = None,
+        **kwargs,
     ):
         super().__init__(scope=scope, **kwargs)
         self.asymmetry = at_least("asymmetry", asymmetry, 0.0)

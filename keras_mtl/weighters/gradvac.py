@@ -12,6 +12,7 @@ from keras_mtl.weighters.random_draws import (
     checked_seed,
     draw_integers,
 )
+from keras_mtl.weighters.scopes import Scope
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -65,7 +66,12 @@ class GradVac(LayerwiseWeighter):
     """
 
     def __init__(
-        self, momentum=0.5, shuffle=True, seed=None, scope=None, **kwargs
+        self,
+        momentum: float = 0.5,
+        shuffle: bool = True,
+        seed: int | None = None,
+        scope: Scope | None = None,
+        **kwargs,
     ):
         super().__init__(scope=scope, **kwargs)
         self.momentum = between("momentum", momentum, 0.0, 1.0)

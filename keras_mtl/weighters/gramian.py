@@ -5,8 +5,9 @@ import tensorflow as tf
 from keras_mtl.solvers import task_gradients
 from keras_mtl.solvers.compiling import one_kernel
 from keras_mtl.weighters.base import GradientWeighter
-from keras_mtl.weighters.by_task import by_task, map_values
+from keras_mtl.weighters.by_task import ByTask, by_task, map_values
 from keras_mtl.weighters.preference import checked_preference
+from keras_mtl.weighters.scopes import Scope
 
 
 class GramianWeighter(GradientWeighter):
@@ -59,7 +60,12 @@ class PreferenceWeighter(GramianWeighter):
             the tasks.
     """
 
-    def __init__(self, preference=None, scope=None, **kwargs):
+    def __init__(
+        self,
+        preference: ByTask | None = None,
+        scope: Scope | None = None,
+        **kwargs,
+    ):
         super().__init__(scope=scope, **kwargs)
         if preference is not None:
             preference = checked_preference(preference)

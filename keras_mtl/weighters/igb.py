@@ -47,7 +47,7 @@ class IGB(EpochBaseline):
         - [Dai et al., 2023](https://arxiv.org/abs/2307.15429)
     """
 
-    def __init__(self, base_epoch=0, **kwargs):
+    def __init__(self, base_epoch: int = 0, **kwargs):
         super().__init__(**kwargs)
         self.base_epoch = integer("base_epoch", base_epoch, 0)
         self.measured_epoch = self.base_epoch

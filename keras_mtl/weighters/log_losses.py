@@ -38,7 +38,7 @@ class LogLosses(Weighter):
         - [Navon et al., 2022](https://arxiv.org/abs/2202.01017)
     """
 
-    def __init__(self, epsilon=1e-8, **kwargs):
+    def __init__(self, epsilon: float = 1e-8, **kwargs):
         super().__init__(**kwargs)
         self.epsilon = above("epsilon", epsilon, 0.0)
 

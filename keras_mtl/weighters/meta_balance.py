@@ -9,6 +9,7 @@ from keras_mtl.checks import between, finite
 from keras_mtl.weighters.layerwise import LayerwiseWeighter
 from keras_mtl.weighters.presence import seen_tasks
 from keras_mtl.weighters.primary import checked_primary, primary_position
+from keras_mtl.weighters.scopes import Scope
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -57,7 +58,12 @@ class MetaBalance(LayerwiseWeighter):
     signal = "gradient_norms"
 
     def __init__(
-        self, primary=None, relax=0.7, momentum=0.9, scope=None, **kwargs
+        self,
+        primary: str | int | None = None,
+        relax: float = 0.7,
+        momentum: float = 0.9,
+        scope: Scope | None = None,
+        **kwargs,
     ):
         super().__init__(scope=scope, **kwargs)
         self.primary = checked_primary(primary)

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_mtl.checks import above, one_of
 from keras_mtl.weighters.min_norm import MinNormWeighter
+from keras_mtl.weighters.scopes import Scope
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -76,10 +77,10 @@ class MetaWeighting(MinNormWeighter):
 
     def __init__(
         self,
-        step_size=0.1,
-        nonnegative=False,
-        scope=None,
-        through="sgd",
+        step_size: float = 0.1,
+        nonnegative: bool = False,
+        scope: Scope | None = None,
+        through: str = "sgd",
         **kwargs,
     ):
         super().__init__(scope=scope, **kwargs)

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_mtl.checks import one_of
 from keras_mtl.weighters.min_norm import MinNormWeighter
+from keras_mtl.weighters.scopes import Scope
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -57,7 +58,12 @@ class MGDA(MinNormWeighter):
     scales_heads = False
     default_scope = "auto"
 
-    def __init__(self, normalize=None, scope=None, **kwargs):
+    def __init__(
+        self,
+        normalize: str | None = None,
+        scope: Scope | None = None,
+        **kwargs,
+    ):
         super().__init__(scope=scope, **kwargs)
         self.normalize = one_of(
             "normalize", normalize, (None, "l2", "loss", "loss+")

@@ -79,13 +79,13 @@ class MoCo(CopiesWeighter):
 
     def __init__(
         self,
-        rate=0.5,
-        rate_decay=0.5,
-        step_size=0.1,
-        step_decay=0.5,
-        regularization=0.0,
-        projection="euclidean",
-        normalize=True,
+        rate: float = 0.5,
+        rate_decay: float = 0.5,
+        step_size: float = 0.1,
+        step_decay: float = 0.5,
+        regularization: float = 0.0,
+        projection: str = "euclidean",
+        normalize: bool = True,
         **kwargs,
     ):
         super().__init__(**kwargs)

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_mtl.checks import above, at_least
 from keras_mtl.weighters.base import GradientWeighter
+from keras_mtl.weighters.scopes import Scope
 from keras_mtl.weighters.shares import (
     add_shares,
     move_shares,
@@ -55,7 +56,11 @@ class MoDo(GradientWeighter):
     default_scope = "shared"
 
     def __init__(
-        self, step_size=1e-3, regularization=0.1, scope=None, **kwargs
+        self,
+        step_size: float = 1e-3,
+        regularization: float = 0.1,
+        scope: Scope | None = None,
+        **kwargs,
     ):
         super().__init__(scope=scope, **kwargs)
         self.step_size = above("step_size", step_size, 0.0)

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_mtl.checks import above
 from keras_mtl.weighters.min_norm import MinNormWeighter
+from keras_mtl.weighters.scopes import Scope
 from keras_mtl.weighters.task_adam import TaskAdam
 
 # A combination of unit vectors that is shorter counts as none.
@@ -60,7 +61,12 @@ class MOML(MinNormWeighter):
 
     default_scope = "all"
 
-    def __init__(self, learning_rate=1e-3, scope=None, **kwargs):
+    def __init__(
+        self,
+        learning_rate: float = 1e-3,
+        scope: Scope | None = None,
+        **kwargs,
+    ):
         super().__init__(scope=scope, **kwargs)
         self.learning_rate = above("learning_rate", learning_rate, 0.0)
 

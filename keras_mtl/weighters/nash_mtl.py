@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras_mtl.checks import at_least
 from keras_mtl.solvers.fairness import fair_weights
 from keras_mtl.weighters.gramian import GramianWeighter
+from keras_mtl.weighters.scopes import Scope
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -48,7 +49,12 @@ class NashMTL(GramianWeighter):
         - [Navon et al., 2022](https://arxiv.org/abs/2202.01017)
     """
 
-    def __init__(self, max_norm=1.0, scope=None, **kwargs):
+    def __init__(
+        self,
+        max_norm: float = 1.0,
+        scope: Scope | None = None,
+        **kwargs,
+    ):
         super().__init__(scope=scope, **kwargs)
         self.max_norm = at_least("max_norm", max_norm, 0.0)
 

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.combination import Combination
+from keras_mtl.weighters.base import Weighter
 from keras_mtl.weighters.every import Every
 from keras_mtl.weighters.presence import seen_tasks
 from keras_mtl.weighters.wrapper import Wrapper, same_heads
@@ -54,7 +55,7 @@ class OfLogLosses(Wrapper):
         """Whether heads have weights of their own: yes."""
         return True
 
-    def __init__(self, weighter, **kwargs):
+    def __init__(self, weighter: Weighter | str | dict, **kwargs):
         super().__init__(weighter, **kwargs)
         same_heads(self)
         if any(isinstance(inner, Every) for inner in self.inside()):

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.checks import at_least, finite
-from keras_mtl.weighters.by_task import map_values
+from keras_mtl.weighters.by_task import ByTask, map_values
 from keras_mtl.weighters.preference import RayWeighter, direction
 from keras_mtl.weighters.presence import seen_tasks
 
@@ -50,7 +50,13 @@ class PBI(RayWeighter):
         - [Zhang and Li, 2007](https://doi.org/10.1109/TEVC.2007.892759)
     """
 
-    def __init__(self, preference=None, penalty=5.0, ideal=0.0, **kwargs):
+    def __init__(
+        self,
+        preference: ByTask | None = None,
+        penalty: float = 5.0,
+        ideal: float | ByTask = 0.0,
+        **kwargs,
+    ):
         super().__init__(preference, **kwargs)
         self.penalty = at_least("penalty", penalty, 0.0)
         self.ideal = map_values(lambda value: finite("ideal", value), ideal)

@@ -10,6 +10,7 @@ from keras_mtl.solvers import nonnegative_minimum, task_gradients
 from keras_mtl.solvers.compiling import one_kernel
 from keras_mtl.weighters.base import GradientWeighter
 from keras_mtl.weighters.primary import checked_primary, primary_position
+from keras_mtl.weighters.scopes import Scope
 
 # Constraints that would need more than this of the main task's length cannot
 # be met together: what the ridge lets through is rounding.
@@ -63,11 +64,11 @@ class PCD(GradientWeighter):
 
     def __init__(
         self,
-        primary=None,
-        progress=0.02,
-        momentum=0.999,
-        epsilon=1e-8,
-        scope=None,
+        primary: str | int | None = None,
+        progress: float = 0.02,
+        momentum: float = 0.999,
+        epsilon: float = 1e-8,
+        scope: Scope | None = None,
         **kwargs,
     ):
         super().__init__(scope=scope, **kwargs)

@@ -10,6 +10,7 @@ from keras_mtl.weighters.random_draws import (
     checked_seed,
     draw_integers,
 )
+from keras_mtl.weighters.scopes import Scope
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -56,7 +57,13 @@ class PCGrad(LayerwiseWeighter):
         - [Yu et al., 2020](https://arxiv.org/abs/2001.06782)
     """
 
-    def __init__(self, shuffle=True, seed=None, scope=None, **kwargs):
+    def __init__(
+        self,
+        shuffle: bool = True,
+        seed: int | None = None,
+        scope: Scope | None = None,
+        **kwargs,
+    ):
         super().__init__(scope=scope, **kwargs)
         self.shuffle = bool(shuffle)
         self.seed = checked_seed(seed)

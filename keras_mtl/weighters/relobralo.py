@@ -55,10 +55,10 @@ class ReLoBRaLo(Weighter):
 
     def __init__(
         self,
-        momentum=0.95,
-        lookback=0.99,
-        temperature=1.0,
-        seed=None,
+        momentum: float = 0.95,
+        lookback: float = 0.99,
+        temperature: float = 1.0,
+        seed: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)

@@ -55,7 +55,9 @@ class RLW(Weighter):
         - [Lin et al., 2022](https://arxiv.org/abs/2111.10603)
     """
 
-    def __init__(self, distribution="normal", seed=None, **kwargs):
+    def __init__(
+        self, distribution: str = "normal", seed: int | None = None, **kwargs
+    ):
         super().__init__(**kwargs)
         self.distribution = one_of("distribution", distribution, LOGITS)
         self.seed = checked_seed(seed)

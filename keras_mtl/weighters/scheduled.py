@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_mtl.checks import at_least, one_of
 from keras_mtl.combination import Combination
+from keras_mtl.weighters.base import Weighter
 from keras_mtl.weighters.presence import mean_over, seen_tasks
 from keras_mtl.weighters.wrapper import Wrapper
 
@@ -45,7 +46,14 @@ class Scheduled(Wrapper):
         ValueError: If an argument is out of range, or `epoch` is missing.
     """
 
-    def __init__(self, weighter, start=1.0, ramp=0.0, per="epoch", **kwargs):
+    def __init__(
+        self,
+        weighter: Weighter | str | dict,
+        start: float = 1.0,
+        ramp: float = 0.0,
+        per: str = "epoch",
+        **kwargs,
+    ):
         super().__init__(weighter, **kwargs)
         self.start = at_least("start", start, 0.0)
         self.ramp = at_least("ramp", ramp, 0.0)

@@ -1,6 +1,11 @@
 """Whose gradients a weighter may ask for."""
 
+from collections.abc import Sequence
+
 from keras_mtl.signals import SCOPES
+
+# One of `SCOPES`, `"auto"`, the name of a layer, or several of them.
+Scope = str | Sequence[str]
 
 
 def checked_scope(scope):

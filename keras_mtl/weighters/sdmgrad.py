@@ -7,6 +7,7 @@ from keras_mtl.checks import above, at_least, integer
 from keras_mtl.solvers import task_gradients
 from keras_mtl.weighters.min_norm import MinNormWeighter
 from keras_mtl.weighters.presence import seen_tasks
+from keras_mtl.weighters.scopes import Scope
 from keras_mtl.weighters.shares import (
     add_shares,
     move_shares,
@@ -73,11 +74,11 @@ class SDMGrad(MinNormWeighter):
 
     def __init__(
         self,
-        pull=0.3,
-        stochastic=False,
-        step_size=10.0,
-        steps=20,
-        scope=None,
+        pull: float = 0.3,
+        stochastic: bool = False,
+        step_size: float = 10.0,
+        steps: int = 20,
+        scope: Scope | None = None,
         **kwargs,
     ):
         super().__init__(scope=scope, **kwargs)

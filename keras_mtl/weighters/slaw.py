@@ -45,7 +45,7 @@ class SLAW(Weighter):
         - [Crawshaw and Kosecka, 2021](https://arxiv.org/abs/2109.08218)
     """
 
-    def __init__(self, momentum=0.99, **kwargs):
+    def __init__(self, momentum: float = 0.99, **kwargs):
         super().__init__(**kwargs)
         self.momentum = between("momentum", momentum, 0.0, 1.0)
 

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.checks import between
+from keras_mtl.weighters.base import Weighter
 from keras_mtl.weighters.presence import seen_tasks
 from keras_mtl.weighters.wrapper import Wrapper
 
@@ -42,7 +43,9 @@ class Smoothed(Wrapper):
 
     own_needs = ("present",)
 
-    def __init__(self, weighter, momentum=0.9, **kwargs):
+    def __init__(
+        self, weighter: Weighter | str | dict, momentum: float = 0.9, **kwargs
+    ):
         super().__init__(weighter, **kwargs)
         self.momentum = between("momentum", momentum, 0.0, 1.0)
 

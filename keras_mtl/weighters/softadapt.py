@@ -43,7 +43,7 @@ class SoftAdapt(Weighter):
         - [Heydari et al., 2019](https://arxiv.org/abs/1912.12355)
     """
 
-    def __init__(self, sharpness=1.0, momentum=0.0, **kwargs):
+    def __init__(self, sharpness: float = 1.0, momentum: float = 0.0, **kwargs):
         super().__init__(**kwargs)
         self.sharpness = above("sharpness", sharpness, 0.0)
         self.momentum = between("momentum", momentum, 0.0, 1.0)

@@ -50,7 +50,9 @@ class STCH(EpochBaseline):
         - [Lin et al., 2024](https://arxiv.org/abs/2402.19078)
     """
 
-    def __init__(self, smoothing=1.0, warmup_epochs=4, **kwargs):
+    def __init__(
+        self, smoothing: float = 1.0, warmup_epochs: int = 4, **kwargs
+    ):
         super().__init__(**kwargs)
         self.warmup_epochs = integer("warmup_epochs", warmup_epochs, 0)
         self.measured_epoch = self.warmup_epochs

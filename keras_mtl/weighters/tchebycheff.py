@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_mtl.checks import above, at_least, finite
 from keras_mtl.weighters.base import Weighter
-from keras_mtl.weighters.by_task import by_task, map_values
+from keras_mtl.weighters.by_task import ByTask, by_task, map_values
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -50,13 +50,19 @@ class Tchebycheff(Weighter):
         - [Lin et al., 2024](https://arxiv.org/abs/2402.19078)
     """
 
-    def __init__(self, preference=None, ideal=0.0, smoothing=0.0, **kwargs):
+    def __init__(
+        self,
+        preference: ByTask | None = None,
+        ideal: float | ByTask = 0.0,
+        smoothing: float = 0.0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
+        self.preference = None
         if preference is not None:
-            preference = map_values(
+            self.preference = map_values(
                 lambda value: above("preference", value, 0.0), preference
             )
-        self.preference = preference
         self.ideal = map_values(lambda value: finite("ideal", value), ideal)
         self.smoothing = at_least("smoothing", smoothing, 0.0)
 

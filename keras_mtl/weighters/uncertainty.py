@@ -1,6 +1,7 @@
 """Weights learned as the uncertainty of each task."""
 
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -60,7 +61,7 @@ class Uncertainty(Weighter):
         - [Liebel and Körner, 2018](https://arxiv.org/abs/1805.06334)
     """
 
-    def __init__(self, kind=None, penalty="log", **kwargs):
+    def __init__(self, kind: Any = None, penalty: str = "log", **kwargs):
         super().__init__(**kwargs)
         self.kind = map_values(_checked_kind, kind)
         self.penalty = one_of("penalty", penalty, ("log", "log1p"))

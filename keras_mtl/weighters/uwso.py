@@ -44,7 +44,7 @@ class UWSO(Weighter):
         - [Kirchdorfer et al., 2024](https://arxiv.org/abs/2408.07985)
     """
 
-    def __init__(self, temperature=1.0, **kwargs):
+    def __init__(self, temperature: float = 1.0, **kwargs):
         super().__init__(**kwargs)
         self.temperature = above("temperature", temperature, 0.0)
 

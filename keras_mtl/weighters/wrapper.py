@@ -35,7 +35,7 @@ class Wrapper(Weighter):
 
     own_needs = ()
 
-    def __init__(self, weighter, **kwargs):
+    def __init__(self, weighter: Weighter | str | dict, **kwargs):
         super().__init__(**kwargs)
         # The catalogue imports every weighter.
         from keras_mtl.weighters import get

@@ -1,6 +1,8 @@
 """Step times of weighters on one model."""
 
 import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,25 +21,26 @@ from keras_mtl.lab.benchmarks.rows import (
 )
 from keras_mtl.model import MultiTaskModel
 from keras_mtl.weighters import ALIASES, CATALOGUE
+from keras_mtl.weighters.base import Weighter
 
 UNIFORM, PLAIN_KERAS = "uniform", "plain keras"
 
 
 def benchmark(
-    model,
-    x,
-    y,
-    sample_weight=None,
-    weighters=None,
-    batch_size=32,
-    repetitions=20,
-    block_seconds=0.25,
-    plain_keras=True,
-    clock="wall",
-    memory=False,
-    peers=None,
-    name=None,
-    progress=lambda message: None,
+    model: MultiTaskModel,
+    x: Any,
+    y: Mapping[str, Any],
+    sample_weight: Mapping[str, Any] | None = None,
+    weighters: Iterable[Weighter | str | dict] | None = None,
+    batch_size: int = 32,
+    repetitions: int = 20,
+    block_seconds: float = 0.25,
+    plain_keras: bool = True,
+    clock: str = "wall",
+    memory: bool = False,
+    peers: Mapping[str, Callable] | None = None,
+    name: str | None = None,
+    progress: Callable[[str], object] = lambda message: None,
 ) -> BenchmarkResult:
     """Times training steps of a model with each weighter, side by side.
 

@@ -1,6 +1,7 @@
 """The methods of a comparison on a user's model: weighters, architectures."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from keras_mtl import weighters as catalogue
 from keras_mtl.lab.comparisons.methods import AND, SINGLE_TASK
@@ -75,7 +76,7 @@ def _check_name(what, name):
         )
 
 
-def _without_names(config):
+def _without_names(config) -> Any:
     """Returns a config without the names of layers, which Keras counts up."""
     if isinstance(config, list):
         return [_without_names(part) for part in config]

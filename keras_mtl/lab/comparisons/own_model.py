@@ -2,9 +2,11 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import keras
 import tensorflow as tf
 
 from keras_mtl.checks import integer, need
@@ -17,27 +19,30 @@ from keras_mtl.lab.comparisons.scores import SCORE_KEY, parse_metrics
 from keras_mtl.lab.comparisons.trial import Trial, check_made
 from keras_mtl.lab.comparisons.trial_jobs import TrialJob, check_sendable
 
+if TYPE_CHECKING:
+    from keras_mtl.lab.comparisons.report.reading import Comparison
+
 PARTS = ("train", "validation", "test", "query")
 
 
 def compare(
-    make_model,
-    data,
-    weighters=("uniform", "slaw"),
-    architectures=None,
-    baseline=BASELINE,
-    single_task=False,
-    seeds=3,
-    epochs=10,
-    batch_size=32,
-    metric=None,
-    higher_is_better=None,
-    query_split=0.1,
-    out="runs/comparison",
-    jobs=1,
-    verbose=True,
+    make_model: Callable[..., keras.Model],
+    data: Mapping[str, Any] | Sequence,
+    weighters: Iterable | Mapping[str, Any] = ("uniform", "slaw"),
+    architectures: Sequence[str] | None = None,
+    baseline: str = BASELINE,
+    single_task: bool = False,
+    seeds: int = 3,
+    epochs: int = 10,
+    batch_size: int = 32,
+    metric: str | Sequence[str] | Mapping[str, Any] | None = None,
+    higher_is_better: Mapping[str, bool] | None = None,
+    query_split: float = 0.1,
+    out: str | Path = "runs/comparison",
+    jobs: int = 1,
+    verbose: bool = True,
     **fit_arguments,
-):
+) -> "Comparison":
     """Trains a model with several weighters and seeds, and reports.
 
     Of each run, the epoch counts whose validation metrics are the best: with

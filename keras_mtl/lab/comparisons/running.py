@@ -152,7 +152,7 @@ class ExperimentJob(Job):
                     return None
                 json.dump(self._order, process.stdin)
                 process.stdin.close()
-                for line in process.stdout:
+                for line in process.stdout or ():
                     told = _parsed(line)
                     result = told.pop("result", result)
                     if "epoch" in told:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 from keras_mtl import weighters
 from keras_mtl.checks import above, fraction, integer, one_of
 from keras_mtl.lab.runs.identity import identity
+from keras_mtl.model import MultiTaskModel
 from keras_mtl.weighters import Weighter
 
 SETS = ("train", "test", "validation")
@@ -178,14 +179,15 @@ class Experiment:
         if data is None:
             return None
         x, y, *weights = data
+        kept = self.tasks or ()
         if isinstance(x, dict) and x.keys() == y.keys():
-            x = {task: x[task] for task in self.tasks}
+            x = {task: x[task] for task in kept}
         weights = [
-            {task: of[task] for task in self.tasks if task in of} or None
+            {task: of[task] for task in kept if task in of} or None
             for of in weights
             if of
         ]
-        return x, {task: y[task] for task in self.tasks}, *weights
+        return x, {task: y[task] for task in kept}, *weights
 
     def _check_tasks(self, known):
         if self.tasks is not None:
@@ -205,15 +207,15 @@ class Experiment:
         """Returns the data of all tasks."""
         raise NotImplementedError
 
-    def build(self, parts):
+    def build(self, parts: Parts) -> MultiTaskModel:
         """Returns a new `MultiTaskModel`, not compiled."""
         raise NotImplementedError
 
-    def compile(self, model):
+    def compile(self, model: MultiTaskModel) -> None:
         """Compiles the model with a new weighter."""
         raise NotImplementedError
 
-    def augment(self, batch, seed):
+    def augment(self, batch: tuple, seed: Any) -> tuple:
         """Returns a training batch as it is to be seen in one step.
 
         It must draw from `tf.random.stateless_*` alone, so that a run that was
@@ -225,7 +227,7 @@ class Experiment:
         """
         return batch
 
-    def callbacks(self, parts) -> list:
+    def callbacks(self, parts: Parts) -> list:
         """Returns callbacks whose logs are to be in the history.
 
         Args:
@@ -233,7 +235,9 @@ class Experiment:
         """
         return []
 
-    def evaluate(self, model, parts, task_weights) -> dict:
+    def evaluate(
+        self, model: MultiTaskModel, parts: Parts, task_weights: Any
+    ) -> dict:
         """Returns test metrics, `score.key` and `<key>_by_task` among them.
 
         Where a task has several, they are `scores`, a dict from task name to a
@@ -248,7 +252,7 @@ class Experiment:
         """
         raise NotImplementedError
 
-    def export(self, model, parts, folder):
+    def export(self, model: MultiTaskModel, parts: Parts, folder: Path) -> None:
         """Writes what serves the model, or shows it; by default, nothing.
 
         A picture, `keras_mtl.lab.runs.folder.PICTURE`, is in the report of a

@@ -140,7 +140,8 @@ def epoch_batches(
 
 def _streams(side, separate):
     """Returns what all tasks have, or what each has; weights come last."""
-    x, y, weights = (*side, None)[:3]
+    x, y, *rest = side
+    weights = rest[0] if rest else None
     if separate:
         of = weights or {}
         whole = [

@@ -1,5 +1,7 @@
 """What is measured beside training, for reports: conflicts, and losses."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -68,7 +70,7 @@ class Diagnostics(keras.callbacks.Callback):
                 logs[f"{rows}_count"] = len(labels)
 
 
-def _spread(data, count) -> tuple:
+def _spread(data, count) -> Any:
     """Returns `count` rows from all over it, as it has an order."""
     x, y, *weights = data
     given = [of for of in weights if of is not None]
