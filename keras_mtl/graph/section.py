@@ -1,5 +1,7 @@
 """A functional model in two parts, below and above a cut."""
 
+from typing import cast
+
 import keras
 
 from keras_mtl.tasks.separate import Cut
@@ -33,7 +35,7 @@ class Section:
     def predict(self, given, by_task=False) -> dict:
         """Returns the outputs, of what `below` returned, or by task."""
         if not by_task:
-            return self._above(keras.tree.flatten(given))
+            return cast(dict, self._above(keras.tree.flatten(given)))
         return {
             task: self.above(task)(keras.tree.flatten(given[task]))
             for task in self._outputs

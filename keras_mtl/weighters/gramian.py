@@ -67,9 +67,9 @@ class PreferenceWeighter(GramianWeighter):
         **kwargs,
     ):
         super().__init__(scope=scope, **kwargs)
+        self.preference = None
         if preference is not None:
-            preference = checked_preference(preference)
-        self.preference = preference
+            self.preference = checked_preference(preference)
 
     def build(self, gramian_shape):
         """Checks that the preferences match the tasks."""
