@@ -67,12 +67,15 @@ def test_query_batches_go_on_from_epoch_to_epoch():
         ({"batch_size": 0}, "`batch_size` must be at least 1"),
         ({"batch_size": -1}, "`batch_size` must be at least 1"),
         ({"query_batch_size": 0}, "`query_batch_size` must be at least 1"),
+        ({"query_data": np.ones(2)}, r"a tuple \(x, y\) or .*type ndarray"),
     ],
 )
 def test_sizes_of_batches_and_parts(arguments, message):
     x, y = make_data(2)
     with pytest.raises(ValueError, match=message):
-        compiled("meta_weighting").fit(x, y, query_data=(x, y), **arguments)
+        compiled("meta_weighting").fit(
+            x, y, **{"query_data": (x, y), **arguments}
+        )
 
 
 def test_numbers_of_rows_beside_query_data():

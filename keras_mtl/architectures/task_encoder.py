@@ -77,6 +77,9 @@ class TaskEncoder(keras.layers.Layer):
     Returns:
         Dict from task name to representation; `(B, K, U)` where all are
         stacked.
+
+    Raises:
+        ValueError: If `task_names` is not a list of strings.
     """
 
     shares_features = False
@@ -85,6 +88,11 @@ class TaskEncoder(keras.layers.Layer):
 
     def __init__(self, task_names: Iterable[str], **kwargs):
         super().__init__(**kwargs)
+        if isinstance(task_names, str) or not isinstance(task_names, Iterable):
+            raise ValueError(
+                "Argument `task_names` must be a list of strings. "
+                f"Received: task_names={task_names!r}"
+            )
         self.task_names = tuple(task_names)
         self._example = None
 

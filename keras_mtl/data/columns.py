@@ -51,14 +51,35 @@ def make_columns(x) -> Columns:
     training rows do not have is 0. Numbers are moved and scaled to a mean of
     0 and a deviation of 1.
 
+    Example:
+
+    >>> table = {"town": np.array(["Ulm", "Rome"]), "age": np.array([31, 45])}
+    >>> columns = make_columns(table)
+    >>> x = preprocessed(columns.preprocessing, table)
+    >>> x["categories"]
+    array([[2], [1]], dtype=int32)
+
     Args:
-        x: Dict from column to `(n,)`: objects of strings for categories, or
-            floats.
+        x: Dict from column to array `(n,)`: strings for categories, else
+            numbers. There must be at least one column of each kind.
+
+    Returns:
+        `Columns`.
+
+    Raises:
+        ValueError: If a column is neither, or one kind is missing.
     """
+    x = {name: _column(name, values) for name, values in x.items()}
     kinds = {
-        name: "string" if v.dtype == object else "float32"
-        for name, v in x.items()
+        name: "string" if values.dtype == object else "float32"
+        for name, values in x.items()
     }
+    if len({*kinds.values()}) < 2:
+        raise ValueError(
+            "make_columns() needs at least one column of strings and one of "
+            f"numbers. Received: {kinds}. A table of numbers alone can be "
+            "stacked into one array."
+        )
     inputs = {
         name: keras.Input((), name=name, dtype=kind)
         for name, kind in kinds.items()
@@ -91,8 +112,13 @@ def preprocessed(preprocessing, x):
 
     Args:
         preprocessing: Keras model from a dict of columns.
-        x: Dict from column to `(n,)`.
+        x: Dict from column to `(n,)`, as `make_columns` takes it.
+
+    Returns:
+        Dict with `"categories"`, `(n, C)` int32, and `"numbers"`, `(n, N)`
+        float32.
     """
+    x = {name: _column(name, values) for name, values in x.items()}
     signature = {
         name: tf.TensorSpec((None,), tf.as_dtype(values.dtype))
         for name, values in x.items()
@@ -107,3 +133,16 @@ def preprocessed(preprocessing, x):
         name: np.concatenate([chunk[name].numpy() for chunk in chunks])
         for name in chunks[0]
     }
+
+
+def _column(name, values):
+    """Returns strings as objects, and numbers as float32."""
+    values = np.asarray(values)
+    if values.dtype.kind in "OUS":
+        return values.astype(object)
+    if values.dtype.kind in "biuf":
+        return values.astype("float32")
+    raise ValueError(
+        f"Column {name!r} must hold strings or numbers. Received: "
+        f"dtype={values.dtype}"
+    )

@@ -28,6 +28,7 @@ def check_labels(model, x, y, sample_weight):
     """
     separate = model.is_separate(x)
     owner = model.arrangement.owner_of_row(x)
+    wide = owner is None and len(getattr(y, "shape", ())) == 2
     for task, path, label, weight in model.arrangement.columns(
         x, y, sample_weight
     ):
@@ -50,7 +51,7 @@ def check_labels(model, x, y, sample_weight):
             weight = _checked_weight(name, label, weight)
         loss = model.task_losses.loss_at(task, path)
         output = model.arrangement.symbolic_output(model, task, path)
-        _check_values(name, label, weight, loss, output, owner)
+        _check_values(name, label, weight, loss, output, owner, wide)
 
 
 def _check_numbers(name, label):
@@ -104,7 +105,7 @@ def _checked_weight(name, label, weight):
     return array
 
 
-def _check_values(name, label, weight, loss, output, owner):
+def _check_values(name, label, weight, loss, output, owner, wide):
     """Raises on the first label that is wrong and counts."""
     bad, expected = np.zeros((), bool), "finite numbers"
     if label.dtype.kind == "f":
@@ -133,11 +134,14 @@ def _check_values(name, label, weight, loss, output, owner):
         return
     name = name if owner is None else owner(first[0])
     number = "math.nan" if np.isnan(value) else f"{value:g}"
+    # One array of all stacked tasks: each entry is a label by itself.
+    vector = ", vector=False" if wide else ""
     raise ValueError(
         f"Task {name!r} has a label that its loss cannot take. Expected: "
         f"{expected}. Received: {value} in row {first[0]}, {int(bad.sum())} "
         "such labels in all. If it stands for a missing label, pass y, "
-        f"sample_weight = keras_mtl.data.mask_missing(y, missing={number})."
+        f"sample_weight = keras_mtl.data.mask_missing(y, missing={number}"
+        f"{vector})."
     )
 
 

@@ -45,8 +45,9 @@ def for_training(
     told = [task for task in absent if task not in meant]
     if told:
         warnings.warn(
-            f"The tasks {told} have no labels in this fit(): only the others "
-            "are trained, and what all share with them.",
+            f"The tasks {told} have no labels in this fit(): it trains only "
+            "the heads of the other tasks, and the shared layers. Pass "
+            "`None` as their labels if that is meant.",
             stacklevel=4,
         )
     return x, y, sample_weight

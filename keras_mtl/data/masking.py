@@ -1,6 +1,7 @@
 """Missing labels become labels of weight 0."""
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,7 +45,8 @@ def mask_missing(
         weights are float32, 1 where there is a label, 0 where it is missing,
         and have the shape of the labels without the axis of vectors. A vector
         with any entry missing is missing as a whole: the average over its
-        entries would count the others.
+        entries would count the others. A warning says so, unless `vector` is
+        given.
 
     Raises:
         ValueError: If `missing` or `vector` names an unknown task, or the
@@ -67,17 +69,17 @@ def mask_missing(
 def _mask_one(name, labels, missing, vector):
     """Returns the labels and weights of one task."""
     if not tf.is_tensor(labels):
-        return _mask(np, np.asarray(labels), missing, vector)
+        return _mask(name, np, np.asarray(labels), missing, vector)
     if labels.shape.rank is None:
         raise ValueError(
             f"The number of axes of {name!r} must be known to mask its missing "
             f"labels. Received: shape={labels.shape}. Call `tf.ensure_shape()` "
             "on it first."
         )
-    return _mask(tf.experimental.numpy, labels, missing, vector)
+    return _mask(name, tf.experimental.numpy, labels, missing, vector)
 
 
-def _mask(ops, labels, missing, vector):
+def _mask(name, ops, labels, missing, vector):
     """Masks with NumPy or with its twin in TensorFlow."""
     if math.isnan(missing):
         # Only NaN differs from itself; integers never do.
@@ -87,8 +89,23 @@ def _mask(ops, labels, missing, vector):
         absent = ops.equal(ops.asarray(labels, "float64"), float(missing))
     labels = ops.where(absent, ops.zeros_like(labels), labels)
     if vector or (vector is None and len(labels.shape) in (2, 4)):
-        absent = ops.any(absent, axis=-1)
+        whole = ops.any(absent, axis=-1)
+        if vector is None and ops is np:
+            _warn_of_parts(name, absent, whole)
+        absent = whole
     return labels, ops.where(absent, ops.float32(0.0), ops.float32(1.0))
+
+
+def _warn_of_parts(name, absent, whole):
+    """Warns of labels that are left out though some of their entries exist."""
+    parts = int(np.sum(whole & ~np.all(absent, axis=-1)))
+    if parts:
+        warnings.warn(
+            f"{parts} labels of {name!r} lack some of their entries and are "
+            "left out as a whole. Pass vector=False if each entry is a label "
+            "of its own, or vector=True if this is meant.",
+            stacklevel=5,
+        )
 
 
 def _by_task(name, value, tasks, default):

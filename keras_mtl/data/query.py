@@ -43,6 +43,13 @@ def query_in_use(weighter, x, query):
             "Pass query_split=0.1 with it, and arrays."
         )
     batched = isinstance(data, tf.data.Dataset) or makes_batches(data)
+    pair = isinstance(data, tuple | list) and len(data) in (2, 3)
+    if data is not None and not batched and not pair:
+        raise ValueError(
+            "Argument `query_data` must be a tuple (x, y) or (x, y, "
+            "sample_weight) of arrays, or batches of such. Received: an "
+            f"object of type {type(data).__name__}"
+        )
     if (batched or _has_query(x)) and size is not None:
         warnings.warn(
             "`query_batch_size` is ignored: the query data are a data set, "

@@ -257,7 +257,8 @@ class StackedHeads(keras.layers.Layer):
 
 
 def _checked_names(task_names):
-    if isinstance(task_names, str) or not task_names:
+    listed = isinstance(task_names, Iterable) and bool(task_names)
+    if isinstance(task_names, str) or not listed:
         raise ValueError(
             "Argument `task_names` must be a list with at least one string. "
             f"Received: task_names={task_names!r}"

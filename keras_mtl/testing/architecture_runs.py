@@ -33,7 +33,13 @@ def check_permutation(trial):
         second(trial.inputs)
         second.load_weights(path)
     for task, value in second(trial.inputs).items():
-        close(value, expected[task], 1e-5, f"task {task!r} in another order")
+        what = (
+            "Keras saves the layers of a list or dict by position: keep each "
+            "in an attribute of its own, setattr(self, "
+            f'f"tower_{{task}}", layer). With weights loaded into another '
+            f"order of the tasks, {task!r}"
+        )
+        close(value, expected[task], 1e-5, what)
 
 
 def check_saving(trial):

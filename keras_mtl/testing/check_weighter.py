@@ -129,8 +129,8 @@ def _run(name, weighter, num_tasks=(1, 2, 3, 10)):
             if not isinstance(error, ConformanceError):
                 reason = f"it raised {type(error).__name__}: {reason}"
             raise ConformanceError(
-                f"{made.__name__} fails check_{name} with {size} tasks: "
-                f"{reason}",
+                f"{made.__name__} fails check_{name} with {size} "
+                f"{'task' if size == 1 else 'tasks'}: {reason}",
                 (name,),
             ) from error
 

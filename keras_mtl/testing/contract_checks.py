@@ -1,5 +1,7 @@
 """Checks of what a weighter takes and returns."""
 
+import inspect
+
 import tensorflow as tf
 
 from keras_mtl.signals import known_signals
@@ -110,6 +112,13 @@ def check_present_optional(make, num_tasks):
     known, sequence, _ = eager(make, num_tasks)
     if "present" not in known.needs:
         return
+    given = inspect.signature(known.call).parameters.get("present")
+    if given is not None and given.default is inspect.Parameter.empty:
+        raise ConformanceError(
+            "`call` takes `present` without a default; expected "
+            "`present=None`. Take `None` for all ones, so that the weighter "
+            "can be called on plain arrays."
+        )
     weighter, other = fresh(make, num_tasks), fresh(make, num_tasks)
     for signals in sequence[:2]:
         rest = {n: signals[n] for n in weighter.needs if n != "present"}

@@ -152,6 +152,11 @@ def get(identifier: "Weighter | str | dict | None") -> Weighter:
         return deserialize(identifier)
     if isinstance(identifier, str):
         return make(identifier)
+    if isinstance(identifier, type) and issubclass(identifier, Weighter):
+        raise ValueError(
+            f"A weighter must be an instance. Received: the class "
+            f"{identifier.__name__}. Pass {identifier.__name__}()."
+        )
     raise ValueError(
         "A weighter must be a name, a config dict or a `Weighter`. "
         f"Received: {reprlib.repr(identifier)} (of type "

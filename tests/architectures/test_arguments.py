@@ -97,6 +97,7 @@ def test_names_that_begin_alike_are_other_tasks(make):
         (lambda: CrossStitch(T, [dense()], same_task=1.5), "at most 1"),
         (lambda: MTAN(T, [dense()]), "a list of pairs"),
         (lambda: MTAN(T, [(dense(), dense())], [dense()]), "between each two"),
+        (lambda: MMoE("click", dense()), "must be a list of strings"),
         (lambda: TaskFiLM(T, None), "`layer` must be a Keras layer"),
         (
             lambda: PLE(T, [Level(dense(kernel_initializer="ones"), 2, 1)]),

@@ -42,7 +42,10 @@ def test_weights_drop_the_axis_of_vector_labels(shape, weight_shape):
 
 
 def test_a_vector_with_any_missing_entry_is_missing():
-    labels, weight = mask_missing(np.array([[1.0, NAN], [2.0, 3.0]]))
+    given = np.array([[1.0, NAN], [2.0, 3.0], [NAN, NAN]])
+    with pytest.warns(UserWarning, match=r"^1 labels of 'labels' .* vector="):
+        mask_missing(given)
+    labels, weight = mask_missing(given[:2], vector=True)
     np.testing.assert_array_equal(labels, [[1.0, 0.0], [2.0, 3.0]])
     np.testing.assert_array_equal(weight, [0.0, 1.0])
 

@@ -147,6 +147,7 @@ def test_under_mixed_precision():
     [
         ({"task_names": []}, "must be a list with at least one string"),
         ({"task_names": "abc"}, "must be a list with at least one string"),
+        ({"task_names": 50}, "must be a list with at least one string"),
         ({"task_names": ["a", ""]}, "task's name must be a string, not empty"),
         ({"task_names": ["a", "b/c"]}, "without '/'. Received: 'b/c'"),
         ({"task_names": ["a", 3]}, "Received: 3"),

@@ -47,6 +47,7 @@ X, Y, _ = make_data()
         (np.stack([Y, Y], -1), r"must have the shape \(B, 4\)"),
         (None, r"must be one array \(B, 4\).*Received: none"),
         (Y.astype(str), "The stacked labels are not numbers"),
+        (Y * np.nan, r"mask_missing\(y, missing=math.nan, vector=False\)"),
         ({}, "No task that has a loss has labels. Pass y="),
         ({**by_name(Y), "x": Y[:, 0]}, "Task 'x' has a label but the model"),
         (

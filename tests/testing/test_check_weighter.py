@@ -17,6 +17,7 @@ from tests.testing.bad_weighters import (
     CountsInPython,
     FollowsThePolicy,
     ForgetsArgument,
+    NeedsPresent,
     Norms,
     OfHeadsToo,
     PrefersTheFirst,
@@ -69,6 +70,11 @@ def test_message_says_what_to_do():
         "argument of `__init__` in `get_config()`; received ['dtype', 'name', "
         "'trainable'] without ['momentum']. Add them."
     )
+
+
+def test_message_asks_for_the_default_of_present():
+    with pytest.raises(ConformanceError, match="expected `present=None`"):
+        CHECKS["present_optional"](NeedsPresent)
 
 
 def test_all_failures_are_listed():

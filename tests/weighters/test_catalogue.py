@@ -134,6 +134,11 @@ def test_deserialize_takes_unregistered_classes():
             "A weighter must be a name, a config dict or a `Weighter`. "
             "Received: 3 (of type int)",
         ),
+        (
+            weighters.SLAW,
+            "A weighter must be an instance. Received: the class SLAW. "
+            "Pass SLAW().",
+        ),
     ],
 )
 def test_unknown_identifiers(identifier, message):

@@ -54,7 +54,7 @@ class ComparisonFolder:
         except OSError as error:
             raise ValueError(
                 f"The output folder '{self.path}' is not writable: "
-                f"{error.strerror}. Pass another --out."
+                f"{error.strerror}. Pass another `out`."
             ) from error
         with lock:
             try:
@@ -75,26 +75,26 @@ class ComparisonFolder:
         if found and COMPARE not in found:
             raise ValueError(
                 f"The folder '{self.path}' is not empty and holds no "
-                f"comparison. Found: {found[:5]}. Pass another --out."
+                f"comparison. Found: {found[:5]}. Pass another `out`."
             )
 
     def _joined(self, plan):
         plan = json.loads(json.dumps(plan))
         if not (self.path / COMPARE).exists():
             return plan
-        there = read_object(self.path / COMPARE, "Pass another --out.")
+        there = read_object(self.path / COMPARE, "Pass another `out`.")
         try:
             differs = difference(_same(there), _same(plan))
             joined = {**plan, **_union(there, plan)}
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(
                 f"'{self.path / COMPARE}' does not describe a comparison: "
-                f"{type(error).__name__}: {error}. Pass another --out."
+                f"{type(error).__name__}: {error}. Pass another `out`."
             ) from error
         if differs:
             raise ValueError(
                 f"The folder '{self.path}' holds another comparison: "
-                f"{differs}. Pass another --out."
+                f"{differs}. Pass another `out`."
             )
         return joined
 

@@ -35,9 +35,19 @@ class Trouble(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """The finished cells of a comparison, and what is missing.
+
+    Printed, it shows the methods' mean scores over seeds.
+
+    Example:
+
+    >>> comparison = read_comparison("runs/prices")
+    >>> comparison.of_method("slaw")[0].scores  # of seed 0
+    {'price': {'mae': 0.81}, 'sold': {'accuracy': 0.6}}
+    >>> comparison.scores("slaw", task="price")  # of all seeds
+    {0: 0.81, 1: 0.79}
 
     Args:
         experiment: String.
@@ -77,6 +87,21 @@ class Comparison:
         """Decimals of scores; shares as they are, such as AUC, need more."""
         largest = max((abs(self.scaled(c)) for c in self.cells), default=100.0)
         return 5 if largest <= 1.0 else 2
+
+    def __repr__(self):
+        """Returns a line for each method, and one for each run without one."""
+        lines = [f"Comparison by {self.score.label}, means over seeds:"]
+        for method in self.methods:
+            scores = [*self.scores(method).values()]
+            mean = (
+                f"{sum(scores) / len(scores):.{self.digits}f}"
+                if scores
+                else "-"
+            )
+            runs = "seed" if len(scores) == 1 else "seeds"
+            lines.append(f"{method}: {mean} ({len(scores)} {runs})")
+        lines += [f"{t.name} ({t.kind}): {t.reason}" for t in self.troubles]
+        return "\n".join(lines)
 
     def of_method(self, method) -> dict[int, Result]:
         """Returns the finished cells outside sweeps, by seed."""

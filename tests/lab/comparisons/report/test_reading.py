@@ -65,6 +65,10 @@ def test_runs_without_results_are_listed(tmp_path):
         "the test_accuracy of the average is None" in (found["stl, seed 0"][1])
     )
     assert len(found) == 4
+    lines = repr(read).splitlines()
+    assert lines[0].startswith("Comparison by ")
+    assert f"slaw: {read.scores('slaw')[1]:.2f} (1 seed)" in lines
+    assert sum(line.startswith("stl, seed 0 (") for line in lines) == 1
     assert sorted(read.of_method("slaw")) == [1]
 
 
