@@ -8,7 +8,6 @@ import typer
 
 from keras_mtl.checks import need, one_of
 from keras_mtl.lab.benchmarks.command import bench
-from keras_mtl.lab.benchmarks.scaling_command import scaling
 from keras_mtl.lab.comparisons.command import compare
 from keras_mtl.lab.comparisons.report.command import report
 from keras_mtl.lab.terminal import (
@@ -198,6 +197,5 @@ def list_():
 
 
 command(bench)
-command(scaling)
 command(compare)
 command(report)

@@ -11,15 +11,12 @@ import typer
 from rich.console import Console
 
 from keras_mtl.checks import integer
+from keras_mtl.lab.experiments import EXPERIMENTS
 
 # Arguments and options that several commands have.
 ExperimentArgument = Annotated[
     str,
-    typer.Argument(
-        help="topics, sentiment, census, nyuv2, pcba, toxcast, "
-        "mtregression, demo or "
-        "mmoe_tasks; or my_module:MyClass."
-    ),
+    typer.Argument(help=f"{', '.join(EXPERIMENTS)}; or my_module:MyClass."),
 ]
 DataOption = Annotated[
     Path | None,

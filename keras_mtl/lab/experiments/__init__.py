@@ -7,51 +7,38 @@ import importlib
 DATA_PACKAGES = ("sklearn", "tensorflow_datasets")
 
 
+# Each in a module of its own, since some import optional packages.
+EXPERIMENTS = {
+    "topics": "topics:TopicsExperiment",
+    "sentiment": "sentiment:SentimentExperiment",
+    "census": "census:CensusExperiment",
+    "nyuv2": "nyuv2:NYUv2Experiment",
+    "pcba": "molecules:PCBAExperiment",
+    "toxcast": "molecules:ToxCastExperiment",
+    "mtregression": "mtregression:MTRegressionExperiment",
+    "demo": "digits:DigitsExperiment",
+    "mmoe_tasks": "mmoe_tasks:MMoETasksExperiment",
+}
+
+
 def experiment_class(name):
     """Returns the class of the experiment `name`.
 
     Args:
-        name: String, `"mtregression"`, `"topics"`, `"sentiment"`, `"census"`,
-            `"demo"`, `"mmoe_tasks"`, `"nyuv2"`, `"pcba"` or `"toxcast"`; or
-            `"my_project.module:Class"`, a subclass of `Experiment` of your own,
-            which then bears this name.
+        name: String, one of `EXPERIMENTS`; or `"my_project.module:Class"`, a
+            subclass of `Experiment` of your own, which then bears this name.
 
     Raises:
         ValueError: If there is no such experiment.
     """
     if ":" in name:
         return _own_class(name)
-    # Here, since some experiments import optional dependencies.
     from keras_mtl.checks import need, one_of
 
     need("An experiment", DATA_PACKAGES, "data")
-    from keras_mtl.lab.experiments.census import CensusExperiment
-    from keras_mtl.lab.experiments.digits import DigitsExperiment
-    from keras_mtl.lab.experiments.mmoe_tasks import MMoETasksExperiment
-    from keras_mtl.lab.experiments.molecules import (
-        PCBAExperiment,
-        ToxCastExperiment,
-    )
-    from keras_mtl.lab.experiments.mtregression import MTRegressionExperiment
-    from keras_mtl.lab.experiments.nyuv2 import NYUv2Experiment
-    from keras_mtl.lab.experiments.sentiment import SentimentExperiment
-    from keras_mtl.lab.experiments.topics import TopicsExperiment
-
-    known = {
-        experiment.name: experiment
-        for experiment in (
-            MTRegressionExperiment,
-            TopicsExperiment,
-            SentimentExperiment,
-            DigitsExperiment,
-            MMoETasksExperiment,
-            CensusExperiment,
-            NYUv2Experiment,
-            PCBAExperiment,
-            ToxCastExperiment,
-        )
-    }
-    return known[one_of("experiment", name, known)]
+    place = EXPERIMENTS[one_of("experiment", name, EXPERIMENTS)]
+    module, _, path = place.partition(":")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), path)
 
 
 def _own_class(name):
