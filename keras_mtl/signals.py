@@ -174,8 +174,8 @@ SIGNALS = {
         ("task", "coordinate"),
         BEFORE,
         "one pass over the heads",
-        "each task's gradient at the representation times the latter's sign, "
-        "summed over the rows of the batch, times c_k",
+        "each task's gradient at the cut times the latter's sign, summed over "
+        "the rows of the batch, times c_k",
         lambda sources: sources.support.signed_sums() * sources.fixed[:, None],
         SUPPORT,
         of_gradients=True,

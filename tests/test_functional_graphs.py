@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_mtl import MultiTaskModel, weighters
+from keras_mtl.combination import Combination
 from keras_mtl.gradients import TaskGradients, roles
 from keras_mtl.signals import SIGNALS, reads_query, resolve_scope
 from tests.graph_twin import Twin
@@ -183,11 +184,6 @@ def test_one_step_of_every_kind_of_weighter(name, several):
     for kind in several:
         source.set_weights(start)
         weighter, by_hand = seeded(kind), seeded(kind)
-        if "signed_gradients" in weighter.needs and not graph.make()[2]:
-            # It is made of signs of one representation.
-            with pytest.raises(ValueError, match="no tensors of the model"):
-                model.compile("sgd", "mse", weighter=weighter)
-            continue
         model.compile(
             keras.optimizers.SGD(RATE),
             "mse",
@@ -196,7 +192,7 @@ def test_one_step_of_every_kind_of_weighter(name, several):
         )
         query = (x, y) if reads_query(weighter) else None
         before = {v.path: v.numpy() for v in source.trainable_variables}
-        if "signed_gradients" in weighter.needs:
+        if "signed_gradients" in weighter.needs:  # A test of its own.
             wanted = None
         else:
             by_hand.bind(len(y), tuple(y))
@@ -216,3 +212,60 @@ def test_one_step_of_every_kind_of_weighter(name, several):
                 atol=2e-3 * max(1e-2, np.max(np.abs(step))),
                 err_msg=f"{kind}: {variable.path}",
             )
+
+
+@pytest.mark.parametrize("name", ["chain", "ple", "unet"])
+def test_signs_and_coordinates_at_every_tensor_of_the_cut(name):
+    """Against a tape from copies of the cut, and the weighted sum."""
+    graph = GRAPHS[name]
+    model, source = compiled(graph)
+    twin, number = Twin(graph, source), len(model.task_names)
+    shapes = [tuple(t.shape[1:]) for t in model.section.given]
+    size = sum(map(np.prod, shapes))
+    weights = np.arange(number, dtype="float32") + 1.0
+    trunk = roles.of(model).trunk
+    drop = Combination(
+        tf.ones(number), coordinates=np.tile(weights[:, None], (1, size))
+    )
+
+    def measured(x, y):
+        batch = TaskGradients(model, (x, y, None), False, scope="shared")
+        combined = batch.finely_combined(drop, "representation")
+        return batch.signed_sums(), [combined[id(v)] for v in trunk]
+
+    def expected_sums(x, y):
+        given = keras.tree.map_structure(
+            tf.identity, keras.tree.flatten(model.section.below(x))
+        )
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(given)
+            outputs = model.section.predict(given)
+            errors = {t: (p - y[t]) ** 2 for t, p in outputs.items()}
+        rows = []
+        for task in model.task_names:
+            pulled = tape.gradient(
+                errors[task], given, unconnected_gradients="zero"
+            )
+            total = [
+                np.sum(g * np.sign(leaf), axis=0).ravel()
+                for g, leaf in zip(pulled, given, strict=True)
+            ]
+            rows.append(np.concatenate(total) / np.size(errors[task]))
+        return np.stack(rows)
+
+    for arrange in (data, separate_data):
+        x, y = arrange(graph)
+        _, found = twin.gradients(x, y)
+        steps = [
+            sum(w * t[v.path] for w, t in zip(weights, found, strict=True))
+            for v in trunk
+        ]
+        batches = [data(graph, 5 - k, k) for k in range(number)]
+        sums = [expected_sums(*batch)[k] for k, batch in enumerate(batches)]
+        if arrange is data:
+            sums = expected_sums(x, y)
+        for run in (tf.function(measured, autograph=False), measured):
+            received, combined = run(x, y)
+            close(received, np.stack(sums), arrange.__name__)
+            flat = [np.ravel(tf.convert_to_tensor(g)) for g in combined]
+            close(np.concatenate(flat), np.concatenate(steps), name)

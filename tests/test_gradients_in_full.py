@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_mtl import weighters
+from keras_mtl import MultiTaskModel, weighters
+from keras_mtl.architectures import TaskEncoder
 from keras_mtl.combination import Combination
 from keras_mtl.weighters import ExcessMTL, GradDrop, GradientWeighter
 from tests.reference import (
@@ -198,11 +199,19 @@ def test_a_built_model_takes_one_and_gives_it_up():
 
 
 def test_unsuitable_models_are_told_before_training():
+    class Uncut(TaskEncoder):
+        def build(self, input_shape):
+            self.trunk = keras.layers.Dense(3)
+
+        def call(self, inputs):
+            return dict.fromkeys(self.task_names, self.trunk(inputs))
+
     x, y = training_data(12)
-    separate = {task: x for task in y}
-    model = new_model(GradDrop())
-    with pytest.raises(ValueError, match="here each has rows of its own"):
-        model.fit(separate, y, verbose=0)
+    heads = {task: keras.layers.Dense(y[task].shape[-1]) for task in y}
+    model = MultiTaskModel(Uncut(heads), heads)
+    model.compile("sgd", "mse", weighter=GradDrop(), jit_compile=False)
+    with pytest.raises(ValueError, match="encoder does not say"):
+        model.fit(x, y, verbose=0)
     weighter = weighters.ExcessMTL(scope="shared")
     with pytest.raises(ValueError, match="3 times 25 numbers of the scope"):
         new_model(weighter)

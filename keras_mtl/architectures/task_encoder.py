@@ -51,8 +51,10 @@ class TaskEncoder(keras.layers.Layer):
     - `stem(task, inputs)`, what a task makes of its own inputs before
       `shared` and `own` get them, for tasks whose inputs differ in kind;
     - `own_all(cut, inputs)`, all representations at once, `(B, K, U)`, in the
-      order of `task_names`, which `StackedHeads` take. What it reads above
-      the cut counts as the tasks' own.
+      order of `task_names`, which `StackedHeads` take. Above the cut, a
+      variable is a task's own where the graph keeps the tasks apart: stacked
+      or concatenated, through products, sums and activations. Where it does
+      not, or two tasks read the same, they share it.
 
     One that defines `call` instead has no cut; gradients are then read of
     variables only.
@@ -64,7 +66,8 @@ class TaskEncoder(keras.layers.Layer):
         shares_features: Whether the cut is what a task discriminator should
             read.
         stacked_layers: Layers above the cut whose variables have, on their
-            last axis, columns for each task, one task's after the other's.
+            last axis, columns for each task, one task's after the other's:
+            these are the tasks' own.
 
     Call arguments:
         inputs: Inputs for all tasks, or a dict of them by task name.

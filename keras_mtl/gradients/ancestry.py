@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from keras_mtl import compat
+from keras_mtl.gradients.slices import inputs_of_part
 
 # Their results have no gradient, or none that could be other than 0.
 WITHOUT_GRADIENT = (
@@ -18,10 +19,12 @@ class Found(NamedTuple):
     Args:
         variables: Set of variables, by `id`.
         stopped: Set of names of the tensors at which it stopped.
+        parts: Dict from variable to the set of the parts that were met.
     """
 
     variables: set
     stopped: set
+    parts: dict = {}
 
 
 class VariableUse(NamedTuple):
@@ -52,27 +55,29 @@ class Ancestry:
         self._data = data
         self._follows = {}
 
-    def of(self, tensors, stops=()) -> Found:
+    def of(self, tensors, stops=(), part=None) -> Found:
         """Returns what these tensors follow from, as far as `stops`.
 
         Args:
             tensors: List of tensors.
             stops: Names of tensors to stop at.
+            part: `Part` of the tensors, all of them by default.
         """
-        variables, stopped, seen = set(), set(), set()
-        left = list(tensors)
+        parts, stopped, seen = {}, set(), set()
+        left = [(tensor, part) for tensor in tensors]
         while left:
-            tensor = left.pop()
-            if tensor.name in seen:
+            tensor, part = left.pop()
+            name = tensor.name
+            if (name, part) in seen or (name, None) in seen:
                 continue
-            seen.add(tensor.name)
-            if tensor.name in stops:
-                stopped.add(tensor.name)
-            elif tensor.name in self._variables:
-                variables.add(self._variables[tensor.name])
+            seen.add((name, part))
+            if name in stops:
+                stopped.add(name)
+            elif name in self._variables:
+                parts.setdefault(self._variables[name], set()).add(part)
             else:
-                left += _parents(tensor)
-        return Found(variables, stopped)
+                left += _parents_of_part(tensor, part)
+        return Found(set(parts), stopped, parts)
 
     def nearest(self, tensors, wanted) -> list[VariableUse]:
         """Returns the uses of `wanted` variables that are met first.
@@ -141,13 +146,19 @@ class Ancestry:
 
 def _parents(tensor):
     """Returns the inputs of a tensor's operation that a gradient reaches."""
+    return [parent for parent, _ in _parents_of_part(tensor, None)]
+
+
+def _parents_of_part(tensor, part):
+    """Returns the same with the part of each that a part is made of."""
     op = tensor.op
     if op.type in WITHOUT_GRADIENT:
         return []
-    inputs = list(op.inputs)
     if op.type in CALLS:
-        inputs = _arguments(tensor)
-    return [i for i in inputs if _carries(i.dtype)]
+        pairs = [(argument, None) for argument in _arguments(tensor)]
+    else:
+        pairs = inputs_of_part(op, tensor.value_index, part)
+    return [(i, own) for i, own in pairs if _carries(i.dtype)]
 
 
 def _arguments(tensor):

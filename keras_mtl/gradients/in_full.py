@@ -20,7 +20,9 @@ class GradientsInFull:
         those of a bias that is added to it.
         """
         if scope == "representation":
-            return self._row_sums(lambda cotangents, _: cotangents)
+            at_lowest = self._at_lowest
+            number = len(roles.of(self._model).reach.lowest)
+            return self._row_sums(at_lowest, number, lambda sums, _: sums)
         sources = self._reaching(scope)
         columns = [
             tf.stack([_flat(gradient, source) for gradient in gradients])
@@ -49,12 +51,15 @@ class GradientsInFull:
         return sources
 
     def signed_sums(self):
-        """Returns the `(K, D)` gradients at the representation, summed.
+        """Returns the `(K, D)` gradients at the cut, summed.
 
-        Over the rows of the batch, each times the sign of the representation.
+        Over the rows of the batch, each times the sign of the cut.
         """
+        roles.check_cut(self._model)
         return self._row_sums(
-            lambda cotangents, leaf: cotangents * tf.sign(leaf)
+            self._at_cut,
+            len(roles.of(self._model).reach.below),
+            lambda cotangents, leaf: cotangents * tf.sign(leaf),
         )
 
     def finely_combined(self, weights, scope):
@@ -79,15 +84,14 @@ class GradientsInFull:
     def _by_coordinate(self, coordinates):
         variables = roles.of(self._model).trunk
         coefficients = self.loss_weights[:, None] * coordinates
-        shapes = [leaf.shape[1:] for leaf in self._leaves]
+        number = len(roles.of(self._model).reach.below)
+        shapes = [leaf.shape[1:] for leaf in self._leaves[:number]]
         sizes = [shape.num_elements() for shape in shapes]
+        parts = tf.split(coefficients, sizes, axis=1)
         cotangents = []
-        for stacked, shape, part in zip(
-            self._representation_pass.stacked,
-            shapes,
-            tf.split(coefficients, sizes, axis=1),
-            strict=True,
-        ):
+        for place, stacked in enumerate(self._at_cut.stacked):
+            # Where tasks passed the encoder one by one, each has all leaves.
+            part, shape = parts[place % number], shapes[place % number]
             factors = tf.reshape(part, [part.shape[0], 1, *shape])
             total = tf.reduce_sum(factors * tf.cast(stacked, tf.float32), 0)
             cotangents.append(tf.cast(total, stacked.dtype))
@@ -108,23 +112,24 @@ class GradientsInFull:
             found[id(variable)] = weighted_sum([part, extra])
         return found
 
-    def _row_sums(self, of_leaf):
-        """Returns `(K, D)`, summed over the rows of all replicas."""
-        if self._separate or self._local.owners is not None:
-            raise ValueError(
-                f"{type(self._model.weighter).__name__} reads one "
-                "representation that all tasks start from, and here each has "
-                "rows of its own. Pass shared inputs, or another weighter."
-            )
-        roles.check_representation(self._model)
-        sums = []
-        for leaf, stacked in zip(
-            self._leaves, self._representation_pass.stacked, strict=True
-        ):
-            leaf, stacked = (tf.cast(t, tf.float32) for t in (leaf, stacked))
+    def _row_sums(self, at_leaves, number, of_leaf):
+        """Returns `(K, D)`, summed over the rows of all replicas.
+
+        Args:
+            at_leaves: The tasks' gradients at `number` leaves, or at these of
+                each task.
+            number: Integer.
+            of_leaf: Function from a leaf's gradients and the leaf to the
+                summands.
+        """
+        sums = [0.0] * number
+        pairs = zip(at_leaves.leaves, at_leaves.stacked, strict=True)
+        for place, pair in enumerate(pairs):
+            leaf, stacked = (tf.cast(tensor, tf.float32) for tensor in pair)
             total = tf.reduce_sum(of_leaf(stacked, leaf), axis=1)
             width = leaf.shape[1:].num_elements()
-            sums.append(tf.reshape(total, [stacked.shape[0], width]))
+            total = tf.reshape(total, [stacked.shape[0], width])
+            sums[place % number] += total
         return distribution.all_sum(tf.concat(sums, axis=1)) / self._scale
 
     def split_gramian(self, scope):

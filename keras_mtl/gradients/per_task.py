@@ -179,16 +179,20 @@ class TaskGradients(
         return self._at_leaves
 
     @functools.cached_property
+    def _at_cut(self):
+        """The tasks' gradients at the cut, as they arrive from above."""
+        if not self._separate:
+            return self._representation_pass
+        tasks = range(self._local.num_tasks)
+        pulled = [self._local.of_task(task, self._leaves) for task in tasks]
+        return RepresentationGradients(self._leaves, pulled)
+
+    @functools.cached_property
     def _at_lowest(self):
         """The tasks' gradients at the tensors that all of them start from."""
         roles.check_representation(self._model)
         local, reach = self._local, roles.of(self._model).reach
-        if self._separate:
-            tasks = range(local.num_tasks)
-            pulled = [local.of_task(task, self._leaves) for task in tasks]
-            at_leaves = RepresentationGradients(self._leaves, pulled)
-        else:
-            at_leaves = self._representation_pass
+        at_leaves = self._at_cut
         if len(reach.lowest) == len(reach.below):
             return at_leaves
         # Of leaves that follow from each other, what arrives by all paths.

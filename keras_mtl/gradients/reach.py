@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_mtl import compat
 from keras_mtl.gradients.ancestry import Ancestry
+from keras_mtl.gradients.slices import Part, overlap
 from keras_mtl.tasks.separate import plain
 
 
@@ -27,6 +28,8 @@ class Reach(NamedTuple):
         last_of_all: The set of those that no other one comes after.
         shapes: List of tuples, the shapes of the leaves of the cut.
         follows: The set of units that follow from any variable, frozen or not.
+        stacked_above: The set of variables above the cut of which several
+            stacked tasks read the same part.
     """
 
     above: dict
@@ -37,6 +40,7 @@ class Reach(NamedTuple):
     last_of_all: frozenset
     shapes: list
     follows: frozenset = frozenset()
+    stacked_above: frozenset = frozenset()
 
     def owners(self) -> dict:
         """Returns a dict from variable to the set of units that reach it."""
@@ -85,6 +89,11 @@ def trace_reach(model) -> Reach:
     reach = reach._replace(
         follows=frozenset(u for u, o in outputs.items() if every.of(o)[0])
     )
+    if len(model.task_names) > len(outputs) == 1:
+        (output,) = outputs.values()
+        stops = {copy.name for copy in cut[1]}
+        several = _of_several(ancestry, *output, len(model.task_names), stops)
+        reach = reach._replace(stacked_above=several)
     if model.is_cut_declared:
         every = tuple(range(len(reach.below)))
     else:
@@ -124,6 +133,26 @@ def _read(ancestry, cut, outputs):
         last=last,
         last_of_all=_last(ancestry, every.values(), shared),
     )
+
+
+def _of_several(ancestry, output, num_tasks, stops):
+    """Returns the variables of which several stacked tasks read a part.
+
+    Args:
+        ancestry: `Ancestry`.
+        output: `(B, K, ...)` tensor, the predictions.
+        num_tasks: Integer, K.
+        stops: Names of the tensors of the cut.
+    """
+    found, several = {}, set()
+    for task in range(num_tasks):
+        mine = ancestry.of([output], stops, Part(1, task, task + 1)).parts
+        for variable, parts in mine.items():
+            others = found.setdefault(variable, [])
+            if any(overlap(a, b) for a in parts for b in others):
+                several.add(variable)
+            others += parts
+    return frozenset(several)
 
 
 def _last(ancestry, uses, shared):

@@ -41,21 +41,23 @@ class Roles:
 
         def is_shared(key):
             units = owners.get(key, ())
+            if key in reach.stacked_above and key not in columns:
+                return True
             if not units:  # As of a head without a loss, or a regulariser.
                 return key in of_encoder
-            return len(units) > 1 or (alone and key in below)
+            return len(units) > 1 or (alone and key in reach.all_below())
 
+        heads = [*model.arrangement.head_layers.values()]
+        columns = set()
+        if len(heads) < len(model.task_names):
+            # Of stacked tasks, the variables that have a slice for each.
+            sliced = [*heads, *getattr(model.encoder, "stacked_layers", ())]
+            columns = {id(v) for layer in sliced for v in layer.variables}
+            below = below | above - columns
         self._shared = {id(v) for v in self.variables if is_shared(id(v))}
         self.shared = [v for v in self.variables if id(v) in self._shared]
         self.own = [v for v in self.variables if id(v) not in self._shared]
         self.trunk = [v for v in self.variables if id(v) in below - above]
-        heads = [*model.arrangement.head_layers.values()]
-        if len(heads) < len(model.task_names):
-            # Of stacked tasks, the variables that have a slice for each.
-            sliced = [*heads, *getattr(model.encoder, "stacked_layers", ())]
-            below = below | above - {
-                id(v) for layer in sliced for v in layer.trainable_variables
-            }
         self.by_unit = [
             [v for v in self.own if id(v) in mine and id(v) not in below]
             for mine in reach.above.values()
@@ -253,6 +255,20 @@ def check_representation(model):
         "representation, but no tensors of the model lead from trainable "
         'layers to every task. Pass scope="shared" to the weighter.'
     )
+
+
+def check_cut(model):
+    """Raises if nothing says where the tasks part.
+
+    Raises:
+        ValueError: With what to do about it.
+    """
+    if not any(of(model).reach.below):
+        raise ValueError(
+            f"{type(model.weighter).__name__} needs gradients where the tasks "
+            "part, and the encoder does not say where. Define shared(inputs) "
+            "and own(task, cut, inputs) in it, or use another weighter."
+        )
 
 
 def unreached(task, scope) -> str:

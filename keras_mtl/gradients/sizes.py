@@ -32,7 +32,7 @@ def scope_sizes(model, weighter) -> dict[str, int]:
     """
     lengths = {
         "number": lambda: _numbers(model, weighter.scope),
-        "coordinate": lambda: representation_size(model),
+        "coordinate": lambda: cut_size(model),
         "layer": lambda: len(scope_layers(model, weighter.scope)),
     }
     return {axis: lengths[axis]() for axis in weighter.model_axes}
@@ -61,6 +61,16 @@ def scope_layers(model, scope) -> list[list]:
     return list(groups.values())
 
 
+def cut_size(model) -> int:
+    """Returns how many numbers one row of the cut has.
+
+    Raises:
+        ValueError: If that is not known.
+    """
+    roles.check_cut(model)
+    return _size_of(model, roles.of(model).reach.shapes)
+
+
 def representation_size(model) -> int:
     """Returns how many numbers one row of the representation has.
 
@@ -68,7 +78,12 @@ def representation_size(model) -> int:
         ValueError: If that is not known.
     """
     roles.check_representation(model)
-    shapes = [shape[1:] for shape in roles.of(model).reach.shapes]
+    reach = roles.of(model).reach
+    return _size_of(model, [reach.shapes[n] for n in reach.lowest])
+
+
+def _size_of(model, shapes):
+    shapes = [shape[1:] for shape in shapes]
     if any(None in shape for shape in shapes):
         raise ValueError(
             f"{type(model.weighter).__name__} reads each coordinate of the "

@@ -23,8 +23,11 @@ class GradDrop(GradientWeighter):
     Where the tasks' gradients of a coordinate have both signs, one sign is
     drawn, with the probability of its share of the absolute gradients, and the
     tasks of the other sign are dropped. The gradients are summed over the
-    batch, times the sign of the representation. Heads get their tasks' plain
-    gradients.
+    batch, times the sign of the representation, so that tasks with rows of
+    their own meet, too. Heads get their tasks' plain gradients.
+
+    Where the tasks part at several tensors, each of these is dropped at, by
+    the gradients that arrive there from above.
 
     Example:
 
