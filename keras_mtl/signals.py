@@ -183,7 +183,8 @@ SIGNALS = {
     "split_gramian": Signal(
         PER_PAIR,
         BEFORE,
-        "two backward passes per task",
+        "that of `gramian`, and a second pass over the heads; where rows meet, "
+        "as in batch normalisation, two backward passes per task",
         "row i, column j: inner product of task i's gradient on the even rows "
         "and task j's on the odd ones, each times c_k",
         _split_gramian,

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_mtl import MultiTaskModel
-from keras_mtl.gradients import TaskGradients
+from keras_mtl.gradients import TaskGradients, in_full
 from keras_mtl.layers import StackedHeads
 from keras_mtl.weighters import GradientWeighter
 from tests.reference import (
@@ -100,6 +100,59 @@ def test_a_task_without_labels_in_one_half_is_absent():
     assert not received[0].any()
     assert not received[:, 0].any()
     assert received[1, 1] != 0.0
+
+
+def new_encoder(meets):
+    """A table, a convolution, a layer used twice and biases."""
+    inputs = x = keras.Input((6,), dtype="int32")
+    x = keras.layers.Embedding(11, 4)(x)
+    x = keras.layers.Reshape((6, 4, 1))(x)
+    x = keras.layers.Conv2D(5, 3, activation="tanh")(x)
+    x = keras.layers.Flatten()(x)
+    again = keras.layers.Dense(40, "tanh")
+    x = again(again(x))
+    if meets:
+        x = keras.layers.BatchNormalization()(x)
+    return keras.Model(inputs, x)
+
+
+@pytest.mark.parametrize("meets", [False, True])
+def test_one_pass_for_both_halves_is_as_good_as_two(meets, monkeypatch):
+    """Traced, by layer; eagerly, by a pass for each task and half."""
+    taken, of_layers = [], in_full.halved_products
+
+    def spy(*args):
+        taken.append(of_layers(*args) is not None)
+        return of_layers(*args)
+
+    monkeypatch.setattr(in_full, "halved_products", spy)
+    keras.utils.set_random_seed(0)
+    heads = {"a": keras.layers.Dense(1), "b": keras.layers.Dense(9)}
+    losses = {"a": "mse", "b": "sparse_categorical_crossentropy"}
+    heads["b"].activation = keras.activations.softmax
+    model = MultiTaskModel(new_encoder(meets), heads)
+    model.compile("sgd", losses, weighter=Keeps(), jit_compile=False)
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.integers(0, 11, (7, 6)), tf.int32)
+    y = {
+        "a": tf.constant(rng.normal(size=(7, 1)), tf.float32),
+        "b": tf.constant(rng.integers(0, 9, 7)),
+    }
+    weight = {"a": tf.constant([1.0, 0.0, 2.0, 1.0, 0.5, 1.0, 1.0])}
+    model(x)
+    batch = (x, y, weight)
+
+    def both(batch):
+        gradients = TaskGradients(model, batch, training=True, scope="all")
+        return [gradients.split_gramian(s) for s in ("shared", "all")]
+
+    expected = both(batch)
+    assert not taken
+    received = tf.function(both, autograph=False)(batch)
+    assert taken == ([] if meets else [True, True])
+    for ours, theirs in zip(received, expected, strict=True):
+        scale = np.abs(theirs).max()
+        np.testing.assert_allclose(ours, theirs, atol=1e-5 * scale)
 
 
 def test_stacked_tasks():

@@ -6,7 +6,9 @@ import tensorflow as tf
 
 from keras_mtl import distribution
 from keras_mtl.gradients import roles
+from keras_mtl.gradients.halved import halved_products, rows_never_meet
 from keras_mtl.gradients.halves import EVEN, ODD, HalfLosses
+from keras_mtl.gradients.representation import representation_pass
 from keras_mtl.gradients.sums import inner_products, weighted_sum
 
 
@@ -153,15 +155,34 @@ class GradientsInFull:
             HalfLosses(self._model, self._local.tape, self, parity, self._scale)
             for parity in (EVEN, ODD)
         )
-        total = tf.zeros((self._local.num_tasks,) * 2)
-        for rows, columns in zip(
-            _by_source(even.losses, sources),
-            _by_source(odd.losses, sources),
-            strict=True,
-        ):
-            total += inner_products(rows, columns)
+        total = self._halved(scope, sources, even.losses, odd.losses)
+        if total is None:
+            total = tf.zeros((self._local.num_tasks,) * 2)
+            for rows, columns in zip(
+                _by_source(even.losses, sources),
+                _by_source(odd.losses, sources),
+                strict=True,
+            ):
+                total += inner_products(rows, columns)
         present = even.present * odd.present
         return total * present[:, None] * present / self._scale**2
+
+    def _halved(self, scope, sources, *halves):
+        """Returns the inner products of halves layer by layer, or `None`."""
+        if (
+            not self._goes_by_layer(scope)
+            or self._local.owners is not None
+            or self._own is not None
+            or not rows_never_meet(self._model.task_losses, self.outputs)
+        ):
+            return None
+        units = roles.of(self._model).by_unit
+        passes = [
+            representation_pass(losses, self._leaves, units, self._uses)
+            for losses in halves
+        ]
+        heads = {id(v) for variables in units for v in variables}
+        return halved_products(sources, heads, self._uses, self._local, passes)
 
 
 def _flat(gradient, variable):

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from keras_mtl.gradients.triangle import (
     Triangle,
-    inner_products,
+    crossed,
     mirrored,
     products,
 )
@@ -100,13 +100,16 @@ class LayerwiseGradients:
 
     def keep(self):
         """Computes all features, for `products_with` to use later."""
-        self._kept_widths = {
-            _key(part): _widths(part, self._num_tasks) for part in self.parts
-        }
+        self._keep_widths()
         arrays = self._stacked_features(self._cotangents)
         self._kept = {
             _key(part): [piece.stack() for piece in of_part]
             for part, of_part in zip(self.parts, arrays, strict=True)
+        }
+
+    def _keep_widths(self):
+        self._kept_widths = {
+            _key(part): _widths(part, self._num_tasks) for part in self.parts
         }
 
     def products_with(self, other):
@@ -121,17 +124,9 @@ class LayerwiseGradients:
         total = tf.zeros((self._num_tasks,) * 2)
         arrays = self._stacked_features(self._cotangents)
         for part, ours in zip(self.parts, arrays, strict=True):
-            crossing = None
-            if part.rows is not None:
-                crossing = tf.matmul(
-                    part.rows, rows[_key(part)], transpose_b=True
-                )
-            for left, right in zip(ours, other._kept[_key(part)], strict=True):
-                with tf.control_dependencies([total]):
-                    left = left.stack()
-                if crossing is not None:
-                    right = tf.matmul(crossing, right)
-                total += inner_products(left, right)
+            key = _key(part)
+            theirs = other._kept[key]
+            total = crossed(total, part.rows, rows[key], ours, theirs)
         return total
 
     def _triangles(self):

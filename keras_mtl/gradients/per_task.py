@@ -221,16 +221,19 @@ class TaskGradients(
             )
         return self._splits[scope]
 
-    def _make_split(self, scope, other, between_batches):
-        theirs = None if other is None else other._split(scope)
-        if (
+    def _goes_by_layer(self, scope):
+        """Whether gradients of a scope may be found layer by layer."""
+        return not (
             self._uses is None
             or self._separate
             or not self._leaves
             or self._scopes(scope) is not None
             or distribution.num_replicas() > 1
-            or (theirs and theirs.is_plain)
-        ):
+        )
+
+    def _make_split(self, scope, other, between_batches):
+        theirs = None if other is None else other._split(scope)
+        if not self._goes_by_layer(scope) or (theirs and theirs.is_plain):
             return Split(rest=self._reaching(scope), is_plain=True)
         units = roles.of(self._model).by_unit
         heads = {id(v) for variables in units for v in variables}

@@ -62,6 +62,30 @@ def products(triangle, left, right):
     return product + tf.transpose(other)
 
 
+def crossed(total, rows, others, ours, theirs):
+    """Returns `total` and the inner products between features of two batches.
+
+    Args:
+        total: `(K, K)`.
+        rows: `(..., N, I)`, what a matrix multiplies in one batch; `None`
+            where inner products are those of features.
+        others: The same of the other batch.
+        ours: List of `tf.TensorArray` over the tasks, slices of the features.
+        theirs: The same of the other batch, or list of them stacked.
+    """
+    crossing = None
+    if rows is not None:
+        crossing = tf.matmul(rows, others, transpose_b=True)
+    for left, right in zip(ours, theirs, strict=True):
+        with tf.control_dependencies([total]):  # One slice after the other.
+            left = left.stack()
+            right = right if tf.is_tensor(right) else right.stack()
+        if crossing is not None:
+            right = tf.matmul(crossing, right)
+        total += inner_products(left, right)
+    return total
+
+
 def inner_products(left, right):
     """Returns the inner products of two tensors `(k, ...)`, row by row."""
     size = left.shape[0]

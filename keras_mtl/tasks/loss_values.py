@@ -16,6 +16,13 @@ BY_ENTRY = (
     *(LOSSES.mean_absolute_percentage_error, LOSSES.poisson),
     *(LOSSES.hinge, LOSSES.squared_hinge),
 )
+# Whose value of a row is of this row alone.
+BY_ROW = (
+    *BY_ENTRY,
+    *(LOSSES.categorical_crossentropy, LOSSES.categorical_hinge),
+    *(LOSSES.sparse_categorical_crossentropy, LOSSES.kl_divergence),
+    *(LOSSES.categorical_focal_crossentropy, LOSSES.cosine_similarity),
+)
 # Take the number of a class where others take a vector.
 OF_CLASS_NUMBERS = (
     LOSSES.sparse_categorical_crossentropy,
@@ -67,6 +74,15 @@ def summed_loss(task, loss, label, output, weight) -> tuple:
 def takes_class_numbers(loss) -> bool:
     """Whether labels of a Keras loss are numbers of classes."""
     return getattr(loss, "fn", None) in OF_CLASS_NUMBERS
+
+
+def is_by_row(loss) -> bool:
+    """Whether a loss, or one of this name, is known to be of each row alone."""
+    if isinstance(loss, str):
+        if loss.lower() in ("crossentropy", "ce"):
+            return True
+        loss = keras.losses.get(loss)
+    return getattr(loss, "fn", loss) in BY_ROW
 
 
 def is_of_keras(loss) -> bool:
