@@ -172,7 +172,7 @@ def _lookup(variable, uses, num_tasks, batch):
 
 
 def _sum(variable, uses, num_tasks, batch):
-    del num_tasks, batch
+    del num_tasks
     if any(use.per_row is None for use in uses):
         return None
     outputs = [use.per_row[0] for use in uses]
@@ -181,7 +181,10 @@ def _sum(variable, uses, num_tasks, batch):
     def side(parity):
         def features(pulled):
             of_rows = [
-                tf.cast(use.per_row[1](gradient), tf.float32)[parity::2]
+                _side(
+                    tf.cast(use.per_row[1](gradient), tf.float32),
+                    *(parity, batch),
+                )
                 for use, gradient in zip(uses, pulled, strict=True)
                 if gradient is not None
             ]
@@ -194,7 +197,20 @@ def _sum(variable, uses, num_tasks, batch):
 
 
 def _side(rows, parity, batch):
-    """Returns the rows `(N, n)` of every second row of the batch."""
+    """Returns the rows `(N, n)` of every second row of the batch.
+
+    Of an odd one, the odd rows end with zeros.
+    """
     width = rows.shape[-1]
-    of_row = tf.reshape(rows, [batch, -1, width])
-    return tf.reshape(of_row[parity::2], [-1, width])
+    positions = rows.shape[0] // batch if _is_known(rows, batch) else -1
+    of_row = tf.reshape(rows, [batch, positions, width])
+    if not isinstance(batch, int) or batch % 2:
+        of_row = tf.pad(of_row, [[0, batch % 2], [0, 0], [0, 0]])
+    # In pairs: to slice with a stride would take longer than a product.
+    half = (batch + 1) // 2
+    pairs = tf.reshape(of_row, [half, 2, positions, width])
+    return tf.reshape(pairs[:, parity], [-1, width])
+
+
+def _is_known(rows, batch):
+    return isinstance(batch, int) and rows.shape[0] is not None
