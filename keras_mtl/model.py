@@ -1,4 +1,4 @@
-"""One model with many tasks, whose weights are learned while it trains."""
+"""A Keras model with many tasks, whose weights are learned in training."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -29,37 +29,43 @@ from keras_mtl.tasks.separate import (
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
 class MultiTaskModel(StoredModel):
-    """An encoder shared by many tasks, with a head for each.
+    """A Keras model of an encoder that many tasks share, and a head for each.
 
     Inputs are shared (one `x` for all tasks) or separate (a dict from task
-    name to inputs, whose rows reach only their own head). Labels, losses,
-    metrics and sample weights are dicts by task name; with `StackedHeads`,
-    one array or loss for all tasks, and rows of their own are one table,
-    `{"inputs": ..., "task": ids}`.
+    name to inputs, whose rows reach only the head of their task). Labels,
+    losses, metrics and sample weights are dicts by task name. With
+    `StackedHeads` they are one array or one loss for all tasks; rows that
+    belong to one task each are passed as `{"inputs": ..., "task": ids}`.
 
     Example:
 
-    >>> model = MultiTaskModel(encoder, {"topic": head, "tone": other_head})
+    >>> model = MultiTaskModel(
+    ...     keras.layers.Dense(16, "relu"),
+    ...     {
+    ...         "price": keras.layers.Dense(1),
+    ...         "sold": keras.layers.Dense(1, "sigmoid"),
+    ...     },
+    ... )
     >>> model.compile(
     ...     "adam",
-    ...     loss={"topic": "mse", "tone": "binary_crossentropy"},
+    ...     loss={"price": "mse", "sold": "binary_crossentropy"},
     ...     weighter="slaw",
     ... )
-    >>> model.fit(x, {"topic": y1, "tone": y2}, epochs=5)
+    >>> model.fit(x, {"price": prices, "sold": sold}, epochs=5)
     >>> model.task_weights
-    {'topic': 1.08, 'tone': 0.92}
+    {'price': 1.08, 'sold': 0.92}
 
     Args:
         encoder: Layer or model, inputs -> representation.
         heads: Dict from task name to layer or model, representation ->
             prediction. Or `keras_mtl.layers.StackedHeads`.
         discriminator: `keras_mtl.architectures.TaskDiscriminator` to train
-            the shared features against, or `None`. Tasks then need inputs of
-            their own.
+            the shared features against, or `None`. It needs separate inputs.
         graph: `FunctionalGraph` that encoder and heads are parts of, or
             `None`; `from_functional` sets it.
-        separate_inputs: Boolean. Whether a dict of inputs holds each task's
-            own, by its name, or the encoder takes it. By default, names tell.
+        separate_inputs: Boolean. Whether a dict of inputs has an entry for
+            each task, or is what the encoder takes. By default the names in
+            the dict tell.
 
     Raises:
         ValueError: If there is no head, or a name or layer is not usable.
@@ -109,16 +115,26 @@ class MultiTaskModel(StoredModel):
     ) -> "MultiTaskModel":
         """Makes a multi-task model of a functional one with named outputs.
 
-        Layers and weights are shared with `model`. What several tasks pass is
-        computed once, wherever their paths part.
+        Layers and weights are shared with `model`. Layers that several tasks
+        use are computed once.
+
+        Example:
+
+        >>> inputs = keras.Input((8,))
+        >>> shared = keras.layers.Dense(16, "relu")(inputs)
+        >>> outputs = {
+        ...     "price": keras.layers.Dense(1)(shared),
+        ...     "sold": keras.layers.Dense(1, "sigmoid")(shared),
+        ... }
+        >>> model = MultiTaskModel.from_functional(keras.Model(inputs, outputs))
 
         Args:
             model: Functional Keras model whose outputs are a dict by task
                 name, or come from layers that are named like the tasks.
             representation: String, name of the layer whose output the tasks
-                have in common, or list of such names. By default, these
-                tensors are found: those that more than one task depends on
-                and that something of a single task reads. Tasks are the
+                have in common, or list of such names. By default, the
+                tensors that more than one task depends on and that a layer
+                of a single task reads. Tasks are the
                 outputs to which `compile` gives a loss.
             **kwargs: Passed to the constructor.
 
@@ -187,9 +203,9 @@ class MultiTaskModel(StoredModel):
         """Returns a dict from task name to prediction, or all stacked.
 
         Args:
-            inputs: Inputs of the encoder, or a dict of them by task name. Of
-                stacked heads also `{"inputs": ..., "task": ids}`, whose
-                predictions `(B, units)` are each row's own.
+            inputs: Inputs of the encoder, or a dict of them by task name.
+                With stacked heads also `{"inputs": ..., "task": ids}`, which
+                returns the prediction of each row's task, `(B, units)`.
             training: Boolean, passed to the layers.
             return_representation: Boolean. If true, returns a tuple of the
                 predictions, the `Cut`, and a dict from task name to the cut
@@ -252,22 +268,29 @@ class MultiTaskModel(StoredModel):
     ):
         """Writes a SavedModel for serving, without the weighter.
 
-        `serve` (also the default signature) returns all predictions by task
-        name, and a signature of each task's name returns that task's alone;
-        stacked heads have no such signatures. Inputs keep their names; with
-        `preprocessing`, all signatures take strings named `text`, or what a
-        functional model takes.
+        The signature `serve`, which is the default one, returns all
+        predictions by task name. There is also a signature for each task, of
+        the task's name, which returns its prediction alone; stacked heads have
+        none. Inputs keep their names. With `preprocessing`, all signatures
+        take strings named `text`, or what a functional model takes.
+
+        Example:
+
+        >>> model.export("served/1")
+        >>> served = tf.saved_model.load("served/1")
+        >>> served.serve(x)  # {"price": (rows, 1), "sold": (rows, 1)}
 
         Args:
             filepath: Path of the folder to write.
             format: `"tf_saved_model"`, or another of `keras.Model.export`.
             **kwargs: `input_signature`, structure of `keras.InputSpec`, for a
-                model whose inputs are not known; `preprocessing`, Keras layer
+                model that was not yet called; `preprocessing`, a Keras layer
                 from `(B,)` strings to the model's inputs, such as an adapted
                 `keras.layers.TextVectorization`, or a functional model from
                 raw columns to them; `verbose`.
 
         Raises:
+            ValueError: If the model's inputs are not known.
             ImportError: If another format needs a package that is missing.
         """
         if format != "tf_saved_model":

@@ -1,4 +1,4 @@
-"""Encoders that give each task a representation, and adversaries of them."""
+"""Encoders with a representation for each task, and a task discriminator."""
 
 from keras_mtl.architectures.adapters import TaskFiLM as TaskFiLM
 from keras_mtl.architectures.adapters import TaskLoRA as TaskLoRA

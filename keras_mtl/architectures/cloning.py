@@ -1,4 +1,4 @@
-"""Copies of a layer that start with values of their own."""
+"""Copies of a layer that start with different values."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Towers of the tasks, whose features are mixed between blocks."""
+"""A tower for each task, whose features are mixed between blocks."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""A bank of experts: layers of one kind that start apart."""
+"""A bank of experts: layers of one kind that start with different values."""
 
 import keras
 from keras import ops

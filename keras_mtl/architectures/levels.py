@@ -1,4 +1,4 @@
-"""A level of experts, of tasks' own and shared ones."""
+"""A level of experts: shared ones, and some for each task."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""A shared trunk, and attention of each task on its features."""
+"""A shared trunk, to whose features each task applies its attention."""
 
 from collections.abc import Iterable, Sequence
 

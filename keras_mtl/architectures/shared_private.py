@@ -1,4 +1,4 @@
-"""What the tasks share, beside what each has for itself."""
+"""Shared features beside private ones of each task."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""An adversary that tells from shared features whose row it is."""
+"""An adversary that guesses a row's task from the shared features."""
 
 from collections.abc import Iterable, Sequence
 

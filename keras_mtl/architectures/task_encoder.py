@@ -1,4 +1,4 @@
-"""What an encoder does that gives each task a representation of its own."""
+"""The base class of encoders with a representation for each task."""
 
 import inspect
 from collections.abc import Iterable

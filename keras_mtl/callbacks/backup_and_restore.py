@@ -1,4 +1,4 @@
-"""Going on after a kill, with one worker or several."""
+"""Resuming after a kill, with one worker or several."""
 
 import os
 from pathlib import Path

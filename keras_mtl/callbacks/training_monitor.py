@@ -1,4 +1,4 @@
-"""What Keras tells a multi-task model of its own training."""
+"""A callback that tells a multi-task model of its own training."""
 
 import copy
 import math

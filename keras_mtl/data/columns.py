@@ -1,4 +1,4 @@
-"""Raw columns of a table become inputs of a model, by Keras' layers."""
+"""Turns raw columns of a table into inputs of a model, by Keras layers."""
 
 from typing import NamedTuple
 

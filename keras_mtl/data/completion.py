@@ -1,4 +1,4 @@
-"""Batches made in Python whose tasks change from one to the next."""
+"""Batches made in Python that have labels of other tasks each time."""
 
 import itertools
 from collections.abc import Mapping

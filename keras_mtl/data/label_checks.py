@@ -1,4 +1,4 @@
-"""Labels and weights in arrays, looked at once before they train anything."""
+"""Checks of labels and weights in arrays, once, before training."""
 
 import keras
 import numpy as np

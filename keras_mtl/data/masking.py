@@ -1,4 +1,4 @@
-"""Missing labels become labels of weight 0."""
+"""Turns missing labels into labels of weight 0."""
 
 import math
 import warnings

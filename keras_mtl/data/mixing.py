@@ -22,7 +22,7 @@ def task_batches(
     seed: int | None = None,
     drop_remainder: bool = False,
 ) -> tf.data.Dataset:
-    """Joins the tasks' data sets into one of batches with rows of each task.
+    """Joins one data set per task into one whose batches have rows of each.
 
     `sampling` says how many rows of a task a batch holds, and when an epoch
     ends:
@@ -48,13 +48,14 @@ def task_batches(
         data: `{task: (x, y)}` or `{task: (x, y, sample_weight)}`. Each part is
             an array, `n` rows, and `x` may be a dict or tuple of arrays.
             Floats are cast to `keras.config.floatx()`, as `fit()` does. In
-            place of the tuple, a `tf.data.Dataset` of such elements, not
-            batched and of known length; it is shuffled within 10,000 rows.
+            place of the tuple, a `tf.data.Dataset` of such elements, which is
+            not batched and has a known length; it is shuffled within 10,000
+            rows.
         batch_size: Integer, rows per task and batch.
-        sampling: One of the above.
+        sampling: String, one of the above.
         alpha: Float, at least 0, for `"proportional"`: 0 for equal shares, 1
             for shares like the sizes. By default 0.5. Or a dict from task name
-            to a share of one's own, above 0, in any unit.
+            to its share, above 0, in any unit.
         steps_per_epoch: Integer, batches per epoch. With `"cycle"` and
             `"proportional"` every task then cycles; `"shortest"` only stops
             earlier.

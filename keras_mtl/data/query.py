@@ -1,4 +1,4 @@
-"""What `fit` was given to learn the weights from."""
+"""The query data that `fit` was given to learn the weights from."""
 
 import warnings
 from typing import NamedTuple

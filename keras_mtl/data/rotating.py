@@ -1,4 +1,4 @@
-"""Batches for `fit` whose query rows are others in each epoch."""
+"""Batches for `fit` with other query rows in each epoch."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Batches that come from Python: `PyDataset`, generators, loaders of others."""
+"""Batches made in Python: `PyDataset`, generators, `DataLoader`."""
 
 import keras
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Support and query sets: what trains the model, what judges the weights."""
+"""Support rows, which train the model, and query rows, which judge weights."""
 
 import math
 import zlib

@@ -1,4 +1,4 @@
-"""Gradients of every task: whose, and how they are obtained."""
+"""Gradients of each task: of which variables, and how they are computed."""
 
 from keras_mtl.gradients.per_task import TaskGradients
 

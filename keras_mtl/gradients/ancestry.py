@@ -1,4 +1,4 @@
-"""What the tensors of a traced graph follow from, and through what."""
+"""Which tensors of a traced graph a tensor is computed from."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What the replicas have of a batch together."""
+"""Sums over a batch: losses, counts and rows of all replicas."""
 
 import functools
 

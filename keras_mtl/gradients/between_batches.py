@@ -1,4 +1,4 @@
-"""What is kept of the batch of an update, for one that comes after it."""
+"""What is kept of an update's batch for the batch that follows it."""
 
 from keras_mtl.gradients import roles
 from keras_mtl.gradients.passes import PassPerTask

@@ -1,4 +1,4 @@
-"""The tasks' gradients layer by layer, and updates that combine them so."""
+"""The tasks' gradients layer by layer, and updates combined by layer."""
 
 import tensorflow as tf
 

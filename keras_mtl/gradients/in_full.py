@@ -1,4 +1,4 @@
-"""Signals that need every task's gradient, not inner products alone."""
+"""Signals that need each task's whole gradient, not only inner products."""
 
 import math
 

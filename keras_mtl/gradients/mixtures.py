@@ -1,4 +1,4 @@
-"""Mixtures of experts, told by the graph."""
+"""Mixtures of experts, recognised in the graph."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""How many numbers and layers a scope has: shapes that signals follow."""
+"""The numbers and layers in a scope, which give signals their shapes."""
 
 import math
 

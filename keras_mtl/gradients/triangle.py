@@ -1,4 +1,4 @@
-"""Half of the product of rows with themselves."""
+"""The product of a matrix with its transpose, of which half is computed."""
 
 import tensorflow as tf
 

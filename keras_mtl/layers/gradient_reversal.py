@@ -1,4 +1,4 @@
-"""Training one part of a model against another."""
+"""A layer that reverses gradients, to train one part against another."""
 
 import keras
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Columns of categories, side by side as one row of zeros and ones."""
+"""Columns of categories as one row of zeros and ones."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Heads of many like tasks in one product."""
+"""Heads of many similar tasks in one product."""
 
 import json
 import reprlib
@@ -19,10 +19,10 @@ FEW = 2**16
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
 class StackedHeads(keras.layers.Layer):
-    """A `Dense` head for each of many like tasks, computed in one product.
+    """A `Dense` head for each of many similar tasks, as one product.
 
-    Each task's head starts, trains and is regularised as a `Dense` layer of its
-    own, but the time to the first step does not grow with the number of tasks.
+    Each task's head starts, trains and is regularised like a separate `Dense`
+    layer, but the time to the first step does not grow with their number.
     Labels, sample weights and predictions are one array for all tasks.
 
     Example:
@@ -47,14 +47,14 @@ class StackedHeads(keras.layers.Layer):
         bias_regularizer: The same for the biases.
 
     Call arguments:
-        inputs: `(B, D)`, the representation of all tasks, or `(B, K, D)`,
-            one of each.
+        inputs: `(B, D)`, the representation that all tasks share, or
+            `(B, K, D)`, one for each task.
         task: `(B,)` integers, the task that each row belongs to, or `None`
-            where all tasks read every row.
+            if all tasks read every row.
 
     Returns:
         `(B, K)`, or `(B, K, units)` with more than one unit. With `task`,
-        each row's own prediction, `(B, units)`.
+        the prediction of each row's task, `(B, units)`.
 
     Raises:
         ValueError: If a name is not usable or occurs twice, or the inputs are
@@ -145,7 +145,7 @@ class StackedHeads(keras.layers.Layer):
         )
 
     def task_ids(self, names: Any) -> np.ndarray:
-        """Returns the integers of tasks, for rows of their own.
+        """Turns task names into the integers that `task` takes.
 
         Args:
             names: Array or list of task names.

@@ -1,4 +1,4 @@
-"""Fingerprints that travel as bits."""
+"""A layer that unpacks fingerprints which are stored as bits."""
 
 import keras
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""How far predicted directions point away."""
+"""A loss for directions: one minus the cosine."""
 
 import keras
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Errors of depth that the scale of a picture does not add to."""
+"""A loss for depth, part of which forgives a picture's common factor."""
 
 import keras
 import tensorflow as tf

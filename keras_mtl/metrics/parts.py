@@ -1,4 +1,4 @@
-"""Means of P losses as those of K tasks, some of which have several."""
+"""Means of losses by task, where a task may have several losses."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Metrics by task name, of the rows that have a label."""
+"""Metrics by task name, over the rows that have a label."""
 
 import re
 

@@ -1,1 +1,1 @@
-"""How pictures look, and those that the library itself draws."""
+"""The style of pictures, and the pictures that the library draws."""

@@ -70,14 +70,14 @@ def task_gradients(
     scope: Scope = "shared",
     by: str = "scope",
 ):
-    """Measures the tasks' gradients on one batch.
+    """Measures on one batch how the tasks' gradients agree or conflict.
 
-    As in inference: dropout is off, and no state changes.
+    As in inference, dropout is off, and no state changes.
 
     Example:
 
     >>> report = keras_mtl.task_gradients(model, x[:256], y_256, by="layer")
-    >>> report.cosines
+    >>> report.cosines  # (K, K); below 0, two tasks conflict
     >>> report.plot("cosines.png")
 
     Args:

@@ -1,1 +1,1 @@
-"""What is saved, loaded and exported of a model of many tasks."""
+"""Saving, loading and exporting a model of many tasks."""

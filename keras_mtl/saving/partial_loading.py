@@ -1,4 +1,4 @@
-"""Weights of a file with other tasks, or another weighter, by their names."""
+"""Loading weights by name from a file with other tasks or weighter."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Parts of a model that hold the same layers, in a config and out of it."""
+"""Layers that parts of a model share, kept shared in its config."""
 
 from collections import Counter
 from contextlib import nullcontext

@@ -1,4 +1,4 @@
-"""What is saved of a model of many tasks, and how it is made again."""
+"""What a model of many tasks saves, and how it is restored."""
 
 import keras
 import numpy as np

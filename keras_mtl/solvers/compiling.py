@@ -1,4 +1,4 @@
-"""Solvers as one kernel."""
+"""Compiling a solver into one kernel."""
 
 import contextlib
 

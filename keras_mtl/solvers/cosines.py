@@ -1,4 +1,4 @@
-"""A Gramian as norms and cosines, and what float32 can tell of it."""
+"""A Gramian as norms and cosines, and how exact float32 leaves them."""
 
 from typing import Any, NamedTuple
 

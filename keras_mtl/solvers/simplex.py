@@ -1,4 +1,4 @@
-"""The simplex."""
+"""The projection onto the simplex."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Missing labels: weights of 0, Keras' masks, and means over what is there."""
+"""Missing labels: weights of 0, Keras' masks, means over present labels."""
 
 import tensorflow as tf
 

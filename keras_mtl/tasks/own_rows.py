@@ -1,4 +1,4 @@
-"""Rows that belong to one task each, told by ids beside the inputs."""
+"""Rows that belong to one task each, by ids beside the inputs."""
 
 import reprlib
 from collections.abc import Mapping

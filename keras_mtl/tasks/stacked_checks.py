@@ -1,4 +1,4 @@
-"""Whether labels and sample weights are those of stacked heads."""
+"""Whether labels and sample weights fit stacked heads."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Which weighter a model trains with, also where it is replaced in mid-life."""
+"""The weighter that a model trains with, which may be replaced later."""
 
 import weakref
 from contextlib import contextmanager

@@ -36,8 +36,9 @@ class TaskEvaluator(LoggingModel):
     ):
         """Returns losses and metrics, as `keras.Model.evaluate` does.
 
-        `loss` is the sum of the tasks' losses by `loss_weights` alone. `task`
-        gives each row of arrays to one of stacked heads.
+        `loss` is the sum of the tasks' losses times `loss_weights`, without
+        the learned weights. With stacked heads, `task` names the task that
+        each row of arrays belongs to.
         """
         # Within `fit`, Keras goes on with batches that were looked at once.
         if not kwargs.get("_use_cached_eval_dataset"):
@@ -79,10 +80,11 @@ class TaskEvaluator(LoggingModel):
         callbacks: Sequence[keras.callbacks.Callback] | None = None,
         task: Any = None,
     ):
-        """Returns predictions, arranged as the model's outputs are.
+        """Returns a dict from task name to predictions, as arrays.
 
-        With `task`, the task of each row (integers or names), stacked heads
-        return each row's own, `(n, units)`.
+        Stacked heads return one array. With `task`, the task of each row
+        (integers or names), they return the prediction of that task alone,
+        `(n, units)`.
         """
         x, *_ = feeding.evaluation_data(
             self, x, batch_size=batch_size, task=task

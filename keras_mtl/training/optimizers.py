@@ -1,4 +1,4 @@
-"""Optimizers whose variables change when a weighter does."""
+"""Optimizers whose variables change when the weighter is replaced."""
 
 from collections import Counter, defaultdict
 

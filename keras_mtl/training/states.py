@@ -1,4 +1,4 @@
-"""The states of layers and weighter, which a skipped step leaves alone."""
+"""The states of layers and weighter, which a skipped step restores."""
 
 import tensorflow as tf
 

@@ -75,12 +75,12 @@ class TaskTrainer(TaskEvaluator):
             optimizer: Keras optimizer or its name.
             loss: Dict from task name to loss, or one loss for every task. An
                 output without a loss is predicted and exported only. A head
-                that predicts a dict, list or tuple has losses nested alike,
-                and a list of losses for one tensor is their sum.
+                that returns a dict, list or tuple has losses nested in the
+                same way, and a list of losses for one tensor means their sum.
             loss_weights: Dict from task name to float or `keras.Variable`,
-                read anew in each step; multiplies the learned weights. For
-                stacked heads, or K floats. Nested as a task's losses are, they
-                weigh these within the task.
+                which is read in each step; multiplies the learned weights.
+                For stacked heads also a list of K floats. Nested like a
+                task's losses, they weigh these within the task.
             metrics: Dict from task name to metrics, or names of metrics for
                 every task. Rows with missing labels are left out.
             weighted_metrics: The same, weighted by `sample_weight`.
@@ -89,7 +89,7 @@ class TaskTrainer(TaskEvaluator):
                 `auto_scale_loss`, as in `keras.Model.compile`.
 
         Raises:
-            ValueError: If names do not match the heads.
+            ValueError: If names match no head, or no weighter.
         """
         weighter = weighters.get(weighter)
         self.task_losses = self.checked_losses(loss, loss_weights)
@@ -167,9 +167,8 @@ class TaskTrainer(TaskEvaluator):
     ) -> keras.callbacks.History:
         """Trains the model, as `keras.Model.fit` does.
 
-        Its arguments are those of Keras, in the same order; below stand those
-        that are of other kinds, or new. A call that is refused before its
-        first step changes nothing.
+        It takes Keras' arguments in the same order; those below differ or are
+        new. A call that raises an error before its first step changes nothing.
 
         Args:
             x: Inputs, or a dict of inputs by task name, whose arrays may
@@ -185,7 +184,7 @@ class TaskTrainer(TaskEvaluator):
             query_data: Tuple of arrays, or batches as `x` may be.
             query_batch_size: Integer, rows of a query batch that arrays are
                 cut into; `batch_size` by default.
-            query_rotation: Boolean. Whether each epoch holds out others.
+            query_rotation: Boolean. Whether each epoch holds out other rows.
             task: For stacked heads, the task that each row of arrays belongs
                 to: integers or names, `(n,)`.
 
@@ -226,7 +225,7 @@ class TaskTrainer(TaskEvaluator):
             x: Inputs.
             y: Dict from task name to labels.
             sample_weight: Dict from task name to weights.
-            class_weight: None; it stands here as it does in Keras.
+            class_weight: Dict from task name to a dict from class to weight.
             return_dict: Boolean, whether to return a dict.
             query_data: Tuple `(x, y)` or `(x, y, sample_weight)`.
         """

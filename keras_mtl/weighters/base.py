@@ -29,20 +29,21 @@ from keras_mtl.weighters.stored_state import (
 class Weighter(keras.layers.Layer):
     """A layer that turns signals of the training step into task weights.
 
-    A subclass defines `call`, and where it learns from the result of the
-    update also `observe`. **The names of their parameters declare the signals
-    that the training step measures**; `keras_mtl.signals.SIGNALS` lists them.
-    A parameter without default is always measured. One with default `None` may
-    be left out on plain arrays; `needs` says whether the step measures it.
-    `present` has that default, and is always measured.
+    A subclass defines `call`, and also `observe` if it learns from the result
+    of the update. **The names of their parameters declare the signals that the
+    training step measures**; `keras_mtl.signals.SIGNALS` lists them. A
+    parameter without a default is always measured. One with the default `None`
+    may be left out in calls on plain arrays; `needs` says whether the step
+    measures it. `present` should have that default, and is always measured.
 
-    `call` returns `(K,)` weights, or a tuple of two such vectors: of the
-    tasks' shared gradients and of their heads'. With one vector, heads have
-    the same weights where `scales_heads`, and 1 otherwise.
+    `call` returns `(K,)` weights for the K tasks, or a tuple of two such
+    vectors: for the gradients of shared variables, and for those of the heads.
+    If it returns one vector, heads have the same weights where `scales_heads`
+    is true, and 1 otherwise.
 
-    State is made in `build` with `add_state` and assigned in `call` or
-    `observe`. A call with a non-finite signal, or one that would leave a state
-    so, changes no state and returns the latest weights.
+    Create state in `build` by `add_state`, and assign it in `call` or
+    `observe`. A call with a signal that is not finite, or one that would make
+    a state not finite, changes no state and returns the latest weights.
 
     Example:
 
@@ -52,16 +53,15 @@ class Weighter(keras.layers.Layer):
     >>> Inverse()(losses=[1.0, 2.0])  # -> [1.0, 0.5]
 
     Attributes:
-        scales_heads: Whether a task's weight scales its head's gradient too
-            (loss weighting) or the shared parameters' gradient only.
+        scales_heads: Whether a task's weight scales the gradient of its head,
+            too, as weights of losses do, or that of shared variables only.
         weighs_heads: Whether `call` returns two vectors.
-        weighs_finely: Whether it returns more than these: see `Combination`.
+        weighs_finely: Whether it returns more than these: a `Combination`.
         task_weights: `(K,)` float32 variable, the latest weights of shared
             gradients. `None` before the number of tasks is known.
         task_names: Tuple of task names in head order, once in a model.
         owner: Weak reference to the model that it serves, or `None`.
-        loaded_positions: Where each task stood in the state last loaded, or
-            `None`.
+        loaded_positions: Each task's position in the state last loaded.
 
     Raises:
         TypeError: When a subclass asks for an unknown signal.

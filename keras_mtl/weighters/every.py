@@ -1,4 +1,4 @@
-"""Another weighter's weights, found in every n-th step only."""
+"""Another weighter's weights, computed only in every n-th step."""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""Another weighter's weights, but for some tasks."""
+"""Another weighter's weights, with fixed weights for some tasks."""
 
 import keras
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Auxiliary tasks that count as long as they point the main task's way."""
+"""Auxiliary tasks that count where they agree with the main task."""
 
 import keras
 import tensorflow as tf

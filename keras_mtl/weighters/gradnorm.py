@@ -16,11 +16,12 @@ SMALLEST_WEIGHT = 1e-3
 class GradNorm(GradientWeighter):
     """Weights that pull the norms of the weighted gradients together.
 
-    The target of a task's weighted gradient norm is the tasks' mean norm,
-    times a power of the task's relative loss: how much of its first loss is
-    left, over the tasks' mean. The weights take one Adam step per call on the
-    sum of absolute distances to the targets, are kept above 0, and are scaled
-    to sum to K. New weights are used in the same step.
+    The target of a task's weighted gradient norm is the mean norm of all
+    tasks, times a power of the task's relative loss: the share of its first
+    loss that is left, divided by the mean share of all tasks. In each step the
+    weights take one Adam step on the sum of absolute distances to the targets;
+    they are kept above 0 and scaled to sum to K. The new weights are used in
+    the same step.
 
     Example:
 
@@ -31,7 +32,7 @@ class GradNorm(GradientWeighter):
     Args:
         asymmetry: Float, at least 0, the paper's `alpha`. Power of the relative
             loss: 0 aims at equal norms, more pulls slow tasks harder. The
-            paper uses 1.5 for unlike tasks and 0.12 for like ones.
+            paper uses 1.5 for different tasks and 0.12 for similar ones.
         learning_rate: Float, above 0. Step size of the weights' own Adam
             (beta 0.9 and 0.999, epsilon 1e-8).
         scope: String, whose gradients; see `GradientWeighter`. By default

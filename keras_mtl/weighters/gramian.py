@@ -1,4 +1,4 @@
-"""What weighters have in common that combine gradients by their Gramian."""
+"""The base class of weighters that read the Gramian alone."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Weighters that may combine the gradients of each layer by itself."""
+"""The base class of weighters that may combine each layer separately."""
 
 import tensorflow as tf
 

@@ -12,11 +12,11 @@ from keras_mtl.weighters.scopes import Scope
 class MetaWeighting(MinNormWeighter):
     """Weights learned to lower every task's loss on held-out query data.
 
-    After each update of the parameters on the support batch, `observe` moves
-    the weights against the hypergradients: those of the query losses at the
-    new parameters with respect to the weights that led there. Of these it
-    takes the shortest convex combination, which lowers all query losses at
-    once, or none. First order only: no second derivatives.
+    The support batch trains the model; the query batch does not. After each
+    update, `observe` moves the weights against the hypergradients: the
+    gradients of the query losses at the new parameters with respect to the
+    weights of the update. It takes their shortest convex combination, which
+    lowers all query losses at once, or none. No second derivatives are needed.
 
     As published, the weights start at 1 and are neither normalised nor kept
     positive.
@@ -37,10 +37,10 @@ class MetaWeighting(MinNormWeighter):
             left as it is).
         scope: String, whose gradients; see `GradientWeighter`. By default
             `"all"`.
-        through: String, of which step the hypergradient is: `"sgd"`, as
-            published, learning rate times gradient, whatever the optimizer; or
-            `"optimizer"`, the step that it takes in truth: SGD with momentum,
-            Adam or AdamW, coordinate by coordinate from its state. What
+        through: String, the step that the hypergradient differentiates.
+            `"sgd"`, as published: learning rate times gradient, whatever the
+            optimizer. `"optimizer"`: the step that SGD with momentum, Adam or
+            AdamW really takes, coordinate by coordinate from its state. What
             momentum carries into later steps is left out. With shared inputs
             this takes a backward pass per task.
         **kwargs: `max_iterations` and `tolerance`, as in `MinNormWeighter`.

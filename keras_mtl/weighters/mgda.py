@@ -25,9 +25,8 @@ class MGDA(MinNormWeighter):
     Args:
         normalize: `None`, or what each task's gradient is divided by in the
             search: its norm (`"l2"`), the task's loss (`"loss"`), or both
-            (`"loss+"`). As in the authors' code, the weights that are found
-            then combine the plain gradients. An absolute value of 0 divides by
-            1.
+            (`"loss+"`). As in the authors' code, the weights found in this way
+            combine the plain gradients. Where the divisor is 0, it is 1.
         scope: String, whose gradients; see `GradientWeighter`. By default
             `"auto"`.
         **kwargs: `max_iterations` and `tolerance`, as in `MinNormWeighter`.

@@ -1,4 +1,4 @@
-"""What weighters that solve for a point of least norm have in common."""
+"""The base class of weighters that solve for a point of least norm."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""Weighters of gradients, of the logarithms of the losses."""
+"""Weighters applied to the gradients of the losses' logarithms."""
 
 import keras
 import tensorflow as tf

@@ -17,11 +17,12 @@ from keras_mtl.weighters.scopes import Scope
 class PCGrad(LayerwiseWeighter):
     """Weights of the sum of gradients freed from pairwise conflicts.
 
-    Each task's gradient is taken through the other tasks in random order, and
-    where it points against one, is projected onto the plane normal to that
-    task's original gradient. Every result is a combination of the gradients,
-    so that the Gramian is enough to find the weights of their sum. They
-    combine the shared gradient only; each head gets its task's plain gradient.
+    Each task's gradient is compared with those of the other tasks in random
+    order. Where it points against one of them, it is projected onto the plane
+    normal to that task's original gradient. The results are combinations of
+    the gradients, so that the Gramian (the matrix of their inner products) is
+    enough to find the weights of the sum. The weights apply to shared
+    variables only; each head gets its task's plain gradient.
 
     Example:
 
@@ -35,8 +36,8 @@ class PCGrad(LayerwiseWeighter):
             `get_config` returns.
         scope: String, whose gradients; see `GradientWeighter`. By default
             `"shared"`.
-        per_layer: Boolean. Whether each layer's gradients are freed of
-            conflicts by themselves, in the same orders.
+        per_layer: Boolean. Whether the gradients of each layer are freed of
+            conflicts separately, in the same orders.
 
     Call arguments:
         gramian: `(K, K)` float32, `gramian[i, j] = <g[i], g[j]>`, in squared
@@ -47,8 +48,8 @@ class PCGrad(LayerwiseWeighter):
             absent task has weight 0 and projects no other.
 
     Returns:
-        `(K,)` float32 weights of the published sum: all 1 without conflicts,
-        hence without a fixed sum. With `per_layer` their mean over the layers.
+        `(K,)` float32 weights, all 1 without conflicts. They have no fixed
+        sum. With `per_layer`, their mean over the layers is shown.
 
     Raises:
         ValueError: If an argument is out of range.

@@ -1,4 +1,4 @@
-"""How much each task counts, where a method's formula has a place for it."""
+"""Preferences between tasks, for methods with a place for them."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Whose gradients a weighter may ask for."""
+"""The scopes whose gradients a weighter may ask for."""
 
 from collections.abc import Sequence
 

@@ -23,13 +23,13 @@ class Uncertainty(Weighter):
     with the model, to minimise `sum(w * losses) + sum(s) / 2`. The weights are
     `w = exp(-s) / 2` for regression and `w = exp(-s)` for classification.
     They start at 1 and have no fixed sum. Because of the second term the total
-    may be negative. After training, `weighter.log_variance` holds the `s` that
-    were learned, `(K,)`, one for each of `weighter.task_names`.
+    loss may be negative. After training, `weighter.log_variance` holds the
+    learned `s`, `(K,)`, in the order of `weighter.task_names`.
 
     With `penalty="log1p"` (Liebel and Körner, 2018) the optimizer trains `σ`,
-    the deviation of each task, to minimise `sum(w * losses) + sum(log(1 +
-    σ²))` with `w = 1 / (2 σ²)`. The second term is positive, and the weights
-    start at 0.5.
+    the standard deviation of each task, to minimise
+    `sum(w * losses) + sum(log(1 + σ²))` with `w = 1 / (2 σ²)`. The second term
+    is positive, and the weights start at 0.5.
 
     Example:
 
@@ -38,9 +38,9 @@ class Uncertainty(Weighter):
     Args:
         kind: `"regression"` or `"classification"` for all tasks, a list of
             these in the order of the heads, or a dict from task name to one of
-            them. `None`, also as an entry, leaves the choice to the model,
-            which tells it from the task's loss; outside a model it means
-            `"regression"`. Not for `penalty="log1p"`.
+            them. With `None`, also as an entry, the model chooses by the
+            task's loss; outside a model it means `"regression"`. Not for
+            `penalty="log1p"`.
         penalty: `"log"` or `"log1p"`, the form of the second term.
 
     Call arguments:
@@ -49,8 +49,8 @@ class Uncertainty(Weighter):
             log variance of an absent task gets no gradient.
 
     Returns:
-        `(K,)` float32 weights, positive, differentiable with respect to what
-        is trained. The second term is in `losses`, as `add_loss` puts it there.
+        `(K,)` float32 weights, positive, differentiable with respect to the
+        trained variables. The second term is added by `add_loss`.
 
     Raises:
         ValueError: If a kind or the penalty is unknown, if the kinds do not

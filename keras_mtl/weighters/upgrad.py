@@ -9,15 +9,14 @@ from keras_mtl.weighters.gramian import PreferenceWeighter
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
 class UPGrad(PreferenceWeighter):
-    """Weights of the mean of gradients that conflict with no task any more.
+    """Weights of the mean of gradients that no longer conflict with any task.
 
-    Each task's gradient is projected onto the cone of the updates that no
-    task's gradient points against, and the projections are averaged. The
-    weights combine the shared gradient only; each head gets its task's plain
-    gradient.
+    Each task's gradient is projected onto the cone of those updates that harm
+    no task, and the projections are averaged. The weights apply to shared
+    variables only; each head gets its task's plain gradient.
 
-    The other implementations regularise the Gramian by 1e-4 of its trace and
-    set small ones to 0, and so miss this projection by up to half its length.
+    Other implementations regularise the Gramian by 1e-4 of its trace and set
+    small Gramians to 0, and so miss this projection by up to half its length.
 
     Example:
 
@@ -37,8 +36,8 @@ class UPGrad(PreferenceWeighter):
             absent task has weight 0.
 
     Returns:
-        `(K,)` float32 weights, none below its preference: the preferences
-        without conflicts, hence summing to 1 or more.
+        `(K,)` float32 weights. Without conflicts they are the preferences, and
+        none is ever below its preference: by default they sum to 1 or more.
 
     Raises:
         ValueError: If the preferences are negative or all 0, or do not match

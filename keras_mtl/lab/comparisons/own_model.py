@@ -43,12 +43,12 @@ def compare(
     verbose: bool = True,
     **fit_arguments,
 ) -> "Comparison":
-    """Trains a model with several weighters and seeds, and reports.
+    """Trains a model with several weighters and seeds, and writes a report.
 
-    Of each run, the epoch counts whose validation metrics are the best: with
-    the largest mean relative change against the first epoch. What is in
-    `out` is not run again; a second call goes on where the first one ended.
-    `out/report/index.html` has the means with their intervals over seeds,
+    A run is scored at its best epoch: the one whose validation metrics have
+    the largest mean relative change against the first epoch. Runs that are
+    finished in `out` are not repeated; a second call goes on where the first
+    one ended. `out/report/index.html` has means with intervals over seeds,
     paired differences to the baseline, Δm, costs, weights and curves.
 
     Example:
@@ -66,35 +66,36 @@ def compare(
 
     Args:
         make_model: Function from a seed (integer) to a compiled
-            `MultiTaskModel`; Keras' random seed is set before it is called.
-            Optimizer, losses and metrics are its own.
+            `MultiTaskModel` with optimizer, losses and metrics. Keras' random
+            seed is set before it is called.
         data: Dict of `train`, `validation` and, if wanted, `test` and
             `query`: tuples `(x, y)` or `(x, y, sample_weight)` of arrays, or
-            data sets. Or the pair `(train, validation)`. Without `test`,
-            results are those of the validation rows that chose the epoch,
-            which flatters all methods alike.
-        weighters: List of names, config dicts or instances; or a dict from a
-            name of your own to one of these.
-        architectures: List of names of yours, each to run with each of the
-            weighters. `make_model(seed, name)` then makes the model. Methods
-            of the first one have the weighters' names, those of another one
-            `name+weighter`. None for one model.
+            data sets. Or the pair `(train, validation)`. Without `test`, runs
+            are scored on the validation rows that also chose the epoch, which
+            flatters all methods alike.
+        weighters: List of names, config dicts or instances; or a dict from
+            names that you choose to these.
+        architectures: List of names that you choose, each to run with each of
+            the weighters; `make_model(seed, name)` then makes the model. With
+            the first one, methods are called like their weighters, with the
+            others `name+weighter`. `None` for a single model.
         baseline: String, the method that others are compared with.
         single_task: Boolean, whether to train each task alone too, for Δm.
         seeds: Integer, runs of each method.
         epochs: Integer.
         batch_size: Integer; data sets have batches of their own.
-        metric: Name of a metric as History has it behind `<task>_`, or a list
-            of names; or a dict of these by task. The task's loss by default.
-            Tables and pictures show the first, Δm counts all.
+        metric: Name of a metric, as in the columns `<task>_<metric>` of
+            History, or a list of names; or a dict of these by task. The
+            task's loss by default. Tables and pictures show the first, Δm
+            counts all.
         higher_is_better: Dict from the name of a metric to a boolean, where
             the name does not tell ("loss", "mae", ... are better when lower).
         query_split: Float, share of the training rows for weighters that
             learn from query data, where `data` has no `query`.
         out: String, the folder to write to.
-        jobs: Integer, runs at a time, each in a process of its own where
-            there are several. `make_model` must then be a function of a
-            module, and data arrays.
+        jobs: Integer, runs at a time. With more than one, each is a separate
+            process; `make_model` must then be a function of a module that can
+            be imported, and the data must be arrays.
         verbose: Boolean, whether to show progress and a table.
         **fit_arguments: Further arguments of `fit`, such as `class_weight`.
 
@@ -102,7 +103,8 @@ def compare(
         `Comparison`: the finished runs, as the report reads them.
 
     Raises:
-        ValueError: If an argument is not usable; before anything is trained.
+        ValueError: If an argument is not usable, before anything is trained.
+            A run that fails later is among the `troubles` of the result.
 
     Reference:
         - [Maninis et al., 2019](https://arxiv.org/abs/1904.08918), for Δm
