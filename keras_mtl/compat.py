@@ -17,6 +17,7 @@ from keras.src.saving import serialization_lib as _serialization
 from keras.src.trainers import compile_utils as _compiling
 from keras.src.trainers import data_adapters as _adapters
 from keras.src.trainers.data_adapters import data_adapter as _adapter
+from keras.src.trainers.data_adapters import data_adapter_utils as _adapting
 from keras.src.utils import naming as _naming
 from keras.src.utils import tracking as _tracking
 
@@ -33,6 +34,7 @@ IoUBase = _iou._IoUBase
 # How `fit` reads what is neither arrays nor tf.data.
 DataAdapter = _adapter.DataAdapter
 get_data_adapter = _adapters.get_data_adapter
+get_tensor_spec = _adapting.get_tensor_spec
 is_grain_dataset = _adapters.is_grain_dataset
 is_torch_dataloader = _adapters.is_torch_dataloader
 # How files know an object that stands in them twice.

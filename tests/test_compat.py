@@ -188,6 +188,8 @@ def test_training(model, strategy):
     compat.set_initial_epoch(model, None)
     assert history.epoch == [2]
     assert not compat.has_several_workers(strategy)
+    (spec,) = compat.get_tensor_spec([(np.ones((2, 3)),), (np.ones((2, 4)),)])
+    assert spec.shape.as_list() == [None, None]
 
 
 def own_names(files):

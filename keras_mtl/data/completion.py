@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
+from keras_mtl.data.loaders import LoadedBatches, arrays_of, is_loader
 from keras_mtl.data.structures import by_task
 from keras_mtl.tasks.loss_parts import (
     at_path,
@@ -29,8 +30,9 @@ def completed(model, data) -> tuple:
 
     Args:
         model: `MultiTaskModel`.
-        data: `keras.utils.PyDataset` or generator of batches; data of other
-            kinds, or whose labels are no dicts, are returned as they are.
+        data: `keras.utils.PyDataset`, PyTorch's or grain's loader, or
+            generator of batches; data of other kinds, or whose labels are no
+            dicts, are returned as they are.
 
     Returns:
         Tuple of the batches, and a dict of labels `(0, ...)` by task or
@@ -39,10 +41,11 @@ def completed(model, data) -> tuple:
     Raises:
         ValueError: If labels or weights are not named by task.
     """
-    listed = isinstance(data, keras.utils.PyDataset)
-    if not listed and not hasattr(data, "__next__"):
+    listed, loaded = isinstance(data, keras.utils.PyDataset), is_loader(data)
+    again = listed or loaded
+    if not again and not hasattr(data, "__next__"):
         return data, None
-    source = data
+    source = arrays_of(data) if loaded else data
     if listed:
         source = (data[n] for n in range(data.num_batches or 2**31))
     first, batches = [], []
@@ -58,13 +61,15 @@ def completed(model, data) -> tuple:
             break
         batches.append(parts)
         names -= {t for t, label in parts[1].items() if label is not None}
-    rest = data if listed else itertools.chain(first, data)
+    rest = data if again else itertools.chain(first, data)
     if not first or len(batches) < len(first):
-        return (rest if listed else (batch for batch in rest)), None
+        return (rest if again else (batch for batch in rest)), None
     separate = model.is_separate(batches[0][0])
     complete = model.arrangement.completion(batches, separate)
     if listed:
         return CompleteDataset(data, complete, first), complete.labels
+    if loaded:
+        return LoadedBatches(data, complete, first), complete.labels
     return (complete(batch) for batch in rest), complete.labels
 
 

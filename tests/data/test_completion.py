@@ -42,6 +42,40 @@ def generator(separate):
         yield batches[number % 4]
 
 
+class OnDevice:
+    """A tensor of PyTorch: an array once it is fetched."""
+
+    def __init__(self, array):
+        self.cpu = lambda: array
+
+
+class DataLoader:
+    """Stands in for PyTorch's, which Keras knows by its name."""
+
+    __module__ = "torch.utils.data.dataloader"
+    dataset = range(4)
+
+    def __init__(self, separate):
+        self.separate = separate
+
+    def __len__(self):
+        return 4
+
+    def __iter__(self):
+        for number in range(4):
+            batch = Alternating(self.separate)[number]
+            yield list(keras.tree.map_structure(OnDevice, batch))
+
+
+class IterDataset(DataLoader):
+    """Stands in for a data set of grain."""
+
+    __module__ = "grain.python"
+
+    def __iter__(self):
+        yield from map(Alternating(self.separate).__getitem__, range(4))
+
+
 def new_model():
     keras.utils.set_random_seed(0)
     heads = {"a": keras.layers.Dense(1), "b": keras.layers.Dense(2)}
@@ -64,12 +98,12 @@ def test_trains_as_batch_by_batch(separate):
         {t: X for t in Y} if separate else X, Y, verbose=0, return_dict=True
     )
     batches = Alternating(separate, workers=1 + separate)
-    sources = [(batches, {})]
+    sources = [(batches, {}), (DataLoader(separate), {})]
     if not separate:
         sources.append((generator(separate), {"steps_per_epoch": 4}))
     for source, more in sources:
         model = new_model()
-        validation = Alternating(separate) if not more else generator(separate)
+        validation = generator(separate) if more else IterDataset(separate)
         history = model.fit(
             *(source, None),
             **{**more, "epochs": 2, "shuffle": False, "verbose": 0},
@@ -83,8 +117,9 @@ def test_trains_as_batch_by_batch(separate):
         assert model.task_weights == pytest.approx(expected.task_weights)
         for name, value in logs.items():
             assert history[f"val_{name}"][1] == pytest.approx(value, rel=1e-4)
-    again = model.evaluate(Alternating(separate), verbose=0, return_dict=True)
-    assert again == pytest.approx(logs, rel=1e-4)
+    for again in (Alternating(separate), DataLoader(separate)):
+        again = model.evaluate(again, verbose=0, return_dict=True)
+        assert again == pytest.approx(logs, rel=1e-4)
     assert batches.epochs == 3  # Keras: once more, as it resets.
     if not separate:
         # As often as Keras reads: two batches for the shapes, then epochs.
