@@ -135,6 +135,11 @@ def wrapped_arguments(measure) -> dict:
     return getattr(measure, "_fn_kwargs", {})
 
 
+def waits_for_shapes(metric) -> bool:
+    """Whether a metric of Keras makes variables when it is first updated."""
+    return getattr(metric, "_built", True) is False
+
+
 def area_settings(metric) -> tuple:
     """Returns an AUC's thresholds, whether they are even, and of logits."""
     return (

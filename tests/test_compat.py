@@ -93,6 +93,11 @@ def test_losses_and_metrics():
     assert isinstance(metric, keras.metrics.BinaryAccuracy)
     assert compat.wrapped_function(metric)(label, output).shape[0] == 2
     assert compat.wrapped_function(keras.metrics.AUC()) is None
+    late = keras.metrics.F1Score()
+    assert compat.waits_for_shapes(late)
+    late.update_state(tf.ones((2, 3)), tf.ones((2, 3)))
+    assert not compat.waits_for_shapes(late)
+    assert not compat.waits_for_shapes(metric)
     thresholds, even, logits = compat.area_settings(
         keras.metrics.AUC(num_thresholds=3, from_logits=True)
     )

@@ -7,7 +7,11 @@ import tensorflow as tf
 from keras_mtl import compat
 from keras_mtl.data.structures import is_concrete
 from keras_mtl.tasks.loss_parts import part_name
-from keras_mtl.tasks.loss_values import OF_CLASS_NUMBERS, is_of_keras
+from keras_mtl.tasks.loss_values import (
+    OF_CLASS_NUMBERS,
+    is_of_keras,
+    reduces_itself,
+)
 
 CIRCLE = keras.losses.circle
 
@@ -159,7 +163,8 @@ def _copes(loss, label, row, output):
         return False
     shape = [1, *(size or s for size, s in _sizes(label, output))]
     try:
-        value = loss.call(
+        function = loss if reduces_itself(loss) else loss.call
+        value = function(
             tf.cast(label[row : row + 1], loss.dtype),
             tf.zeros(shape, loss.dtype),
         )

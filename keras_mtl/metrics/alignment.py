@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl import compat
+from keras_mtl.data.symbolic import symbolic
 from keras_mtl.tasks.loss_values import BY_ENTRY
 from keras_mtl.tasks.masks import align, squeezed
 
@@ -11,6 +12,22 @@ CONFUSION = (
     *(keras.metrics.AUC, keras.metrics.Precision, keras.metrics.Recall),
     *(compat.SensitivitySpecificityBase, compat.ConditionCount),
 )
+
+
+def made_for(metric, label, output):
+    """Returns a metric object that has all its variables.
+
+    Args:
+        metric: Metric of Keras, its name, or a function.
+        label: Tensor or specification of labels.
+        output: Tensor or specification of predictions.
+    """
+    metric = compat.get_metric(metric, label, output)
+    if compat.waits_for_shapes(metric):
+        compat.compute_output_spec(
+            metric.update_state, symbolic(label), symbolic(output)
+        )
+    return metric
 
 
 def update_aligned(task, metric, label, output, weight, whole):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_mtl import compat
 from keras_mtl.checks import check_tasks
-from keras_mtl.metrics.alignment import update_aligned
+from keras_mtl.metrics.alignment import made_for, update_aligned
 from keras_mtl.tasks.loss_parts import at_path, is_dict, leaves, part_name
 from keras_mtl.tasks.loss_values import is_of_keras, takes_class_numbers
 from keras_mtl.tasks.masks import masked, presence, without_missing
@@ -110,7 +110,7 @@ class TaskMetrics(compat.CompileMetrics):
         plain = compat.MetricsList([], output_name=name)
         for metrics, of in zip((plain, weighted), given, strict=True):
             for metric in of:
-                metrics.metrics.append(compat.get_metric(metric, label, output))
+                metrics.metrics.append(made_for(metric, label, output))
         self._flat_metrics.append(plain)
         self._flat_weighted_metrics.append(weighted)
         self._places.append((task, path))
@@ -159,20 +159,20 @@ class TaskMetrics(compat.CompileMetrics):
             self._labelled.assign(tf.zeros_like(self._labelled))
 
     def result(self):
-        """Returns a dict from `<task>_<metric>` to its value."""
+        """Returns a dict from `<task>_<metric>` to its value.
+
+        A metric whose result is a dict has an entry for each of its keys.
+        """
         names = iter(self.names())
         if self._labelled is None:
             return {}
         labelled = tf.unstack(tf.convert_to_tensor(self._labelled) > 0.0)
         return {
-            next(names): tf.where(
-                any_label,
-                tf.convert_to_tensor(value := metric.result()),
-                tf.cast(float("nan"), value.dtype),
-            )
+            name: tf.where(any_label, value, tf.cast(float("nan"), value.dtype))
             for of_places in (self._flat_metrics, self._flat_weighted_metrics)
             for metrics, any_label in zip(of_places, labelled, strict=True)
             for metric in metrics.metrics
+            for name, value in _results(next(names), metric)
         }
 
     def logs(self):
@@ -235,6 +235,15 @@ class TaskMetrics(compat.CompileMetrics):
             return 1.0
         # Not the maximum, which is minus infinity where there are no rows.
         return tf.cast(tf.reduce_any(present > 0.0), tf.float32)
+
+
+def _results(name, metric):
+    """Yields name and value of what a metric measures."""
+    result = metric.result()
+    parts = result.items() if is_dict(result) else [(None, result)]
+    for key, value in parts:
+        own = name if key is None else part_name(name, (key,))
+        yield own, tf.convert_to_tensor(value)
 
 
 def _own_name(metric):

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_mtl import compat
+from keras_mtl import compat, distribution
 from keras_mtl.tasks.masks import align, masked, presence, weighted_sums
 from keras_mtl.tasks.masks import without_missing as present_only
 
@@ -49,6 +49,8 @@ def summed_loss(task, loss, label, output, weight) -> tuple:
     if weight is not None:
         label = present_only(label, weight)
     loss = compat.get_loss(loss, label, output)
+    if reduces_itself(loss):
+        return _own_mean(task, loss, label, output, weight)
     share = 1.0
     if _by_entry(loss, label, output, weight):
         if loss.reduction == "sum":
@@ -71,6 +73,11 @@ def summed_loss(task, loss, label, output, weight) -> tuple:
     return sums if share == 1.0 else sums * share, counts, divides
 
 
+def reduces_itself(loss) -> bool:
+    """Whether a loss overrides `__call__`, in which Keras takes the mean."""
+    return type(loss).__call__ is not LOSSES.Loss.__call__
+
+
 def takes_class_numbers(loss) -> bool:
     """Whether labels of a Keras loss are numbers of classes."""
     return getattr(loss, "fn", None) in OF_CLASS_NUMBERS
@@ -91,6 +98,21 @@ def is_of_keras(loss) -> bool:
     return type(loss).__module__.startswith("keras.") and (
         function is None or function.__module__.startswith("keras.")
     )
+
+
+def _own_mean(task, loss, label, output, weight):
+    """Returns what a loss that takes its own mean counts for."""
+    if distribution.num_replicas() > 1:
+        raise ValueError(
+            f"The loss {loss.name!r} of task {task!r} overrides `__call__`, "
+            "and its mean over one replica's rows is not that over all. "
+            "Override `call`, which returns one value for each row."
+        )
+    mean = tf.reduce_mean(tf.cast(loss(label, output, weight), tf.float32))
+    rows = tf.cast(tf.shape(output)[0], tf.float32)
+    if weight is not None:
+        rows = tf.reduce_sum(tf.cast(weight != 0.0, tf.float32))
+    return tf.where(rows > 0.0, mean * rows, 0.0), rows, True
 
 
 def _by_entry(loss, label, output, weight):

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_mtl import compat
 from keras_mtl.checks import check_tasks
+from keras_mtl.tasks.loss_values import reduces_itself
 from keras_mtl.tasks.loss_weights import as_vector, fixed_weights
 from keras_mtl.tasks.masks import masked, weighted_sums, without_missing
 from keras_mtl.tasks.own_rows import RowLabels, sum_by_task
@@ -75,6 +76,11 @@ class StackedLosses:
         if weight is not None:
             label = without_missing(label, weight)
         loss = compat.get_loss(self.loss, label, output)
+        if reduces_itself(loss):
+            raise ValueError(
+                f"The loss {loss.name!r} overrides `__call__`, and stacked "
+                "heads need one value for each task and row. Override `call`."
+            )
         shapes = f"labels {label.shape}, predictions {outputs.shape}"
         try:
             values = loss.call(

@@ -244,6 +244,12 @@ class Step:
         metrics = self._model._compile_metrics
         before = [tf.convert_to_tensor(v) for v in metrics.variables]
         metrics.update_batch(batch)
+        if len(metrics.variables) > len(before):
+            raise ValueError(
+                "A metric makes variables when it is first updated, which a "
+                "step that is skipped cannot put back. Make them in its "
+                "`__init__`."
+            )
         keep_if(finite, metrics.variables, before)
 
 
