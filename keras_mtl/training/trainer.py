@@ -172,9 +172,8 @@ class TaskTrainer(TaskEvaluator):
 
         Args:
             x: Inputs, or a dict of inputs by task name, whose arrays may
-                differ in length. Or batches: a `tf.data.Dataset`, a
-                `keras.utils.PyDataset`, a generator, a PyTorch `DataLoader`
-                or grain's data.
+                differ in length. Or batches: a `tf.data.Dataset`, `PyDataset`,
+                generator, PyTorch `DataLoader`, or what grain has.
             y: Dict from task name to labels, or stacked labels.
             sample_weight: Dict from task name to weights, 0 where a label is
                 missing.
