@@ -8,6 +8,7 @@ import typer
 
 from keras_mtl.checks import need, one_of
 from keras_mtl.lab.benchmarks.command import bench
+from keras_mtl.lab.benchmarks.scaling_command import scaling
 from keras_mtl.lab.comparisons.command import compare
 from keras_mtl.lab.comparisons.report.command import report
 from keras_mtl.lab.terminal import (
@@ -197,5 +198,6 @@ def list_():
 
 
 command(bench)
+command(scaling)
 command(compare)
 command(report)

@@ -54,6 +54,20 @@ def reduced_bytes(model, inputs) -> int:
     return BYTES * numbers
 
 
+def num_sums(declared) -> int:
+    """Returns how many sums over replicas these bytes are sent in.
+
+    One for the totals of each batch, one for whether gradients are finite, and
+    one for each signal of gradients, whatever the number of tasks. The totals
+    of a second batch go with the gradients, where there are any.
+
+    Args:
+        declared: `Declaration` of the weighter.
+    """
+    batches = 1 if declared.gradients else declared.forward_passes
+    return batches + 1 + len(declared.gradients)
+
+
 def _task_gradients(model, inputs, scope):
     """Returns the size of the gradients of all tasks."""
     num_tasks = len(model.task_names)

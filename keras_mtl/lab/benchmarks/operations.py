@@ -119,6 +119,34 @@ def uniform_operations(layers: Layers) -> int:
     return 2 * first.product + 3 * sum(layer.product for layer in others)
 
 
+def operations_by_passes(layers: Layers, declared: Declaration) -> int:
+    """Returns those of a step that takes a backward pass for each task.
+
+    So do several replicas where a weighter reads Gramian or norms of variables:
+    each pass goes through its head down to the scope. What of the update's
+    gradient is then at hand is added up, and the rest takes one more pass.
+
+    Args:
+        layers: `Layers`.
+        declared: `Declaration` of signals that are read of variables.
+    """
+    num_tasks = len(layers.heads)
+    forward = sum(layer.product for layer in (*layers.encoder, *layers.heads))
+    heads = sum(head.product for head in layers.heads)
+    encoder = _backward(layers.encoder)
+    last = layers.encoder[-1]
+    if declared.scope == "last_shared_layer":
+        read = [last]
+        total = num_tasks * last.product + 3 * heads + encoder - last.product
+    else:
+        read = layers.encoder
+        total = num_tasks * encoder + 2 * heads
+    size = sum(layer.inputs * layer.units for layer in read)
+    pairs = any(len(SIGNALS[name].axes) > 1 for name in declared.gradients)
+    squares = num_tasks ** (2 if pairs else 1)
+    return forward + total + 2 * size * (num_tasks + squares)
+
+
 def additional_operations(layers: Layers, declared: Declaration) -> float:
     """Returns the operations that a weighter's signals take beyond."""
     forward = sum(layer.product for layer in (*layers.encoder, *layers.heads))
