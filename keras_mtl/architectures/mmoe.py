@@ -21,8 +21,9 @@ from keras_mtl.architectures.task_encoder import TaskEncoder
 class MMoE(TaskEncoder):
     """Experts that all tasks share, mixed by a gate of each task.
 
-    `r_k = Σ_e g_k(x)_e f_e(x)`. The experts' outputs are the cut: gradients at
-    the representation are those of the bank.
+    The representation of task k is `r_k = Σ_e g_k(x)_e f_e(x)`, with the
+    experts `f_e` and the gate `g_k`. Gradients at the representation are those
+    with respect to the experts' outputs.
 
     Example:
 
@@ -31,11 +32,11 @@ class MMoE(TaskEncoder):
 
     Args:
         task_names: Iterable of strings.
-        expert: Layer or model, not built: what an expert is. Every expert
-            starts with values of its own.
+        expert: Layer or model, not built. Every expert is a copy of it that
+            starts with other values.
         num_experts: Integer, at least 1.
         gate: `"softmax"`, `"dselect_k"`, or a `SoftmaxGate` or `SelectGate`
-            with arguments of its own; each task has a copy.
+            with its arguments; each task has a copy.
         bottom: Layer or model below the experts and the gates, or `None`.
 
     Call arguments:

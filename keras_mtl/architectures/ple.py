@@ -18,13 +18,14 @@ BETWEEN_BANKS = 1_000
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
 class PLE(TaskEncoder):
-    """Levels of experts, some of them a task's own, some shared.
+    """Levels of experts, some for one task only, some shared.
 
-    In each level a task's gate mixes its own experts, which read its stream,
-    and the shared ones, which read the shared stream. A shared gate mixes the
-    experts of all tasks for the next level; the last level has none. One level
-    is CGC. Columns of a gate: the task's own experts first, then the shared
-    ones; of the shared gate, and with `residual`, those of all tasks in
+    In each level, a task's gate mixes the task's experts and the shared ones.
+    Its result is what the task's experts of the next level read. A shared gate
+    mixes the experts of all tasks for the shared experts of the next level;
+    the last level has none. A single level is CGC. The columns of a task's
+    gate are the task's experts, then the shared ones; those of the shared
+    gate, and of all gates with `residual`, are the experts of all tasks in
     alphabetical order, then the shared ones.
 
     Example:
@@ -39,7 +40,7 @@ class PLE(TaskEncoder):
             each gate is a copy.
         bottom: Layer or model below the first level, or `None`.
         residual: Boolean. If true, a task's gate mixes the experts of all
-            tasks, and a combination of its own, with weights that are free, is
+            tasks, and a combination of the task's experts with free weights is
             added (AdaTT).
         stop_gradient_others: Boolean. If true, a task's gate mixes the experts
             of all tasks, but its loss does not train those of others (the

@@ -28,12 +28,14 @@ class DeltaM(LogWriter):
     {'topic': 4, 'stars': 2}
 
     Args:
-        base: Dict from task name to a dict from metric to a number, its value
-            of a baseline, usually of single-task models. The metrics are those
-            of the columns `val_<task>_<metric>`.
-        higher_is_better: As `keras_mtl.delta_m` takes it.
-        patience: Integer, at least 1: training stops once no task improved
-            for so many validated epochs. `None` never stops.
+        base: Dict from task name to a dict from metric to the baseline's
+            value, usually that of a single-task model. Metrics are those of
+            the columns `val_<task>_<metric>`.
+        higher_is_better: Boolean or dict from metric to boolean, as in
+            `keras_mtl.delta_m`.
+        patience: Integer, at least 1, number of validated epochs without
+            improvement of any task after which training stops. `None` never
+            stops.
 
     Attributes:
         best_epoch: Dict from task name to the epoch, from 0, of its largest

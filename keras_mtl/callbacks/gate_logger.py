@@ -16,9 +16,10 @@ FILE, PICTURE = "gate_weights.csv", "gate_weights.png"
 class GateLogger(keras.callbacks.Callback):
     """Writes how much each expert counts for each task, and draws it.
 
-    After each epoch a row per task goes to `gate_weights.csv`, with the columns
-    `epoch`, `task`, `expert_0`, ...: means over a fixed batch of the encoder's
-    `gate_weights`. At the end `gate_weights.png` shows the last of them.
+    After each epoch it writes a row for each task to `gate_weights.csv`, with
+    the columns `epoch`, `task`, `expert_0`, ...: the means of the encoder's
+    `gate_weights` over a fixed batch. At the end it draws the latest ones as
+    `gate_weights.png`.
 
     Example:
 

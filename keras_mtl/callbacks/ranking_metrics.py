@@ -22,9 +22,9 @@ class RankingMetrics(LogWriter):
     One `predict` of the validation data serves all tasks and metrics. The
     columns are `val_<task>_ap` and `val_<task>_auc`, and their means over
     tasks `val_mean_ap` and `val_mean_auc`, which leave out tasks that are
-    NaN: without labels of both classes (for `ap`, without a positive one).
-    Every label that is there counts 1; one whose sample weight is 0, or that
-    is NaN, is left out.
+    NaN: those without labels of both classes (for `ap`, without a positive
+    label). Labels that are NaN, or whose sample weight is 0, are left out; all
+    others count the same.
 
     Example:
 

@@ -21,15 +21,16 @@ CONFLICTS = ("mean_cosine", "negative_share")
 
 
 class TaskWeightLogger(keras.callbacks.Callback):
-    """Writes how the tasks fare during `fit`.
+    """Writes weights, losses and conflicts of the tasks during `fit`.
 
-    To TensorBoard, and to `task_weights.csv` with the columns `epoch`, `step`,
-    `<task>_weight`, `<task>_loss`, `mean_cosine` and `negative_share`. Epochs
-    count as finished, from 1, and go on where an earlier `fit` of the model
-    ended: rows of later epochs, which an interrupted run left, make way.
+    It writes to TensorBoard, and to `task_weights.csv` with the columns
+    `epoch`, `step`, `<task>_weight`, `<task>_loss`, `mean_cosine` and
+    `negative_share`. The column `epoch` is the number of finished epochs, and
+    counts on where an earlier `fit` of the model ended. Rows of later epochs,
+    which an interrupted run left behind, are removed.
 
-    The training step is not touched. Conflicts cost a pass over their batch
-    each time that they are written.
+    The training step stays as fast as without it. Conflicts cost a pass over
+    their batch each time that they are written.
 
     Example:
 
@@ -39,9 +40,9 @@ class TaskWeightLogger(keras.callbacks.Callback):
     Args:
         log_dir: String, the folder to write to.
         conflict_data: Tuple `(x, y)` or `(x, y, sample_weight)`, one fixed
-            batch. On it is measured how far the tasks' gradients over the
-            shared variables point against each other: the mean cosine over
-            pairs of tasks, and the share of pairs with a negative one. Both
+            batch on which conflicts between the tasks' gradients of shared
+            variables are measured: `mean_cosine` over pairs of tasks, and
+            `negative_share`, the share of pairs with a negative cosine. Both
             are empty without a batch, and for a single task.
         update_freq: `"epoch"` for one row per epoch, the means that History
             has; or an integer N for a row every N steps of a `fit`, the latest

@@ -263,13 +263,13 @@ class Weighter(keras.layers.Layer):
 
 
 class GradientWeighter(Weighter):
-    """A weighter that reads gradients, and says whose.
+    """A weighter that reads gradients of the variables in its scope.
 
     Args:
         scope: `"representation"`, `"last_shared_layer"`, `"shared"` or
-            `"all"`: the tensors that the gradients are taken of. `"auto"` is
-            the representation for shared inputs and the shared variables for
-            separate ones, where representations have no rows in common. Or
+            `"all"`, the tensors with respect to which gradients are taken.
+            `"auto"` is the representation for shared inputs and `"shared"` for
+            separate ones, whose representations have no rows in common. Or
             the name of a layer of the model, or a list of names: the trainable
             variables of these layers.
 

@@ -25,7 +25,7 @@ class CAGrad(GramianWeighter):
 
     Example:
 
-    >>> CAGrad(0.5)(gramian=[[18.0, -22.0], [-22.0, 38.0]])  # [0.7042, 0.5]
+    >>> CAGrad(0.5)(gramian=[[18.0, -22.0], [-22.0, 38.0]])  # [0.7041, 0.5]
 
     Args:
         radius: Float, at least 0. The paper's `c`. 0 is the mean gradient; a

@@ -27,7 +27,7 @@ class ExcessMTL(CopiesWeighter):
 
     >>> excess = ExcessMTL(step_size=1.0)
     >>> excess(gradients=[[1.0, 0.0], [1.0, 1.0]])  # the first -> [1.0, 1.0]
-    >>> excess(gradients=[[1.0, 0.0], [0.0, 0.0]])  # -> [1.3396, 0.6604]
+    >>> excess(gradients=[[1.0, 0.0], [0.0, 0.0]])  # -> [1.34, 0.66]
 
     Args:
         step_size: Float, above 0.
