@@ -15,7 +15,9 @@ class GradientReversal(keras.layers.Layer):
 
     Example:
 
-    >>> adversary = keras.Sequential([GradientReversal(), Dense(2)])
+    >>> adversary = keras.Sequential(
+    ...     [GradientReversal(), keras.layers.Dense(2)]
+    ... )
 
     Args:
         strength: Float, at least 0, by which the turned gradient is

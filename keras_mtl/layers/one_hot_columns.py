@@ -15,7 +15,7 @@ class OneHotColumns(keras.layers.Layer):
 
     Example:
 
-    >>> OneHotColumns([2, 3])([[1, 3], [2, 0]])
+    >>> OneHotColumns([2, 3])(np.array([[1, 3], [2, 0]]))
     [[1, 0, 0, 0, 1], [0, 1, 0, 0, 0]]
 
     Args:

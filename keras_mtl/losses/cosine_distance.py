@@ -16,7 +16,7 @@ class CosineDistance(keras.losses.Loss):
 
     Example:
 
-    >>> model.compile("adam", loss={"normals": CosineDistance()}, ...)
+    >>> model.compile("adam", loss={"normals": CosineDistance()})
 
     Args:
         reduction: String, as of any Keras loss.

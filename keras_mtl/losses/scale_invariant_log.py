@@ -21,7 +21,7 @@ class ScaleInvariantLog(keras.losses.Loss):
 
     Example:
 
-    >>> model.compile("adam", loss={"depth": ScaleInvariantLog()}, ...)
+    >>> model.compile("adam", loss={"depth": ScaleInvariantLog()})
 
     Args:
         invariance: Float from 0, squared errors of log depth, to 1, where a

@@ -23,7 +23,7 @@ class GO4Align(Weighter):
 
     Example:
 
-    >>> GO4Align(groups=2)(losses=[1.0, 1.1, 9.0])  # -> [3.53, 3.53, 0.411]
+    >>> GO4Align(groups=2)(losses=[1.0, 1.1, 9.0])  # -> [3.533, 3.533, 0.411]
 
     Args:
         groups: Integer, at least 1. With K or more each task is its own group.

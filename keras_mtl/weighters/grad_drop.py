@@ -31,7 +31,7 @@ class GradDrop(GradientWeighter):
 
     Example:
 
-    >>> drop = GradDrop(seed=1)
+    >>> drop = GradDrop(seed=3)
     >>> drop.weigh(signed_gradients=[[3.0, 1.0], [-1.0, 2.0]]).coordinates
     [[1.0, 1.0], [0.0, 1.0]]  # by chance 3/4; no conflict in the second
 
