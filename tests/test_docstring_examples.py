@@ -82,7 +82,7 @@ def prepared(where):
     names |= {"head": dense(), "other_head": dense(), "other": dense()}
     names |= {"encoder": dense(4), "backbone": dense(4), "weighters": weighters}
     names |= {"other_layer": dense(4), "heads": {"a": dense(), "b": dense()}}
-    names |= {"y1": SMOOTH, "y2": BINARY, "y": BINARY}
+    names |= {"prices": SMOOTH, "sold": BINARY, "y": BINARY}
     labels = MODELS.get(name)
     if labels is not None:
         names |= {"model": model_of(name, labels), "y": labels}
