@@ -28,6 +28,7 @@ OUTSIDE[4] = 3
     [
         ({"a": NAN}, r"Task 'a' has a label .*nan in row 7, 1 such.*math.nan"),
         ({"kind": OUTSIDE}, r"'kind' .*classes 0 to 2. Received: 3 in row 4"),
+        ({"kind": KINDS + 1}, "count from 0: subtract 1 from these"),
         ({"kind": np.where(KINDS == 1, -1, KINDS)}, r"missing=-1\)"),
         ({"a": Y["a"][:5]}, r"Task 'a': .*Received: inputs 12, labels 5"),
         ({"a": np.array(["x"] * ROWS)}, "labels that are not numbers"),

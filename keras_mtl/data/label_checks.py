@@ -111,7 +111,7 @@ def _checked_weight(name, label, weight):
 
 def _check_values(name, label, weight, loss, output, owner, wide):
     """Raises on the first label that is wrong and counts."""
-    bad, expected = np.zeros((), bool), "finite numbers"
+    bad, expected, remedy = np.zeros((), bool), "finite numbers", None
     if label.dtype.kind == "f":
         bad = ~np.isfinite(label)
     known = _known(loss, label, output)
@@ -121,6 +121,8 @@ def _check_values(name, label, weight, loss, output, owner, wide):
         if classes is not None:
             expected = f"classes 0 to {classes - 1}"
             outside = (label < 0) | (label >= classes)
+            if (label.min(initial=1), label.max(initial=0)) == (1, classes):
+                remedy = "Classes count from 0: subtract 1 from these labels."
             ignored = compat.wrapped_arguments(known).get("ignore_class")
             if ignored is not None:
                 outside &= label != ignored
@@ -140,12 +142,14 @@ def _check_values(name, label, weight, loss, output, owner, wide):
     number = "math.nan" if np.isnan(value) else f"{value:g}"
     # One array of all stacked tasks: each entry is a label by itself.
     vector = ", vector=False" if wide else ""
+    missing = (
+        "If it stands for a missing label, pass y, sample_weight = "
+        f"keras_mtl.data.mask_missing(y, missing={number}{vector})."
+    )
     raise ValueError(
         f"Task {name!r} has a label that its loss cannot take. Expected: "
         f"{expected}. Received: {value} in row {first[0]}, {int(bad.sum())} "
-        "such labels in all. If it stands for a missing label, pass y, "
-        f"sample_weight = keras_mtl.data.mask_missing(y, missing={number}"
-        f"{vector})."
+        f"such labels in all. {remedy or missing}"
     )
 
 
