@@ -46,6 +46,8 @@ class NYUv2Experiment(Experiment):
     than a factor of 1.25 off, and of normals less than 11.25 degrees off. The
     angles are between vectors; the paper's are between their colours.
 
+    It also takes the arguments of `Experiment`.
+
     Args:
         data: Path, what `load_nyuv2` reads.
         size: Pair of integers, height and width to scale SLAW's pictures to.
@@ -61,7 +63,6 @@ class NYUv2Experiment(Experiment):
             the epoch; None for the last epoch, as in the paper.
         evaluation_batch: Integer, pictures of a batch that is not trained on.
         num_pictures: Integer, at most so many of each set, to try it out.
-        **kwargs: As in `Experiment`.
     """
 
     name = "nyuv2"
