@@ -27,7 +27,7 @@ def caption(found) -> str:
     return (
         f"One task, drawn at random, of each run of MTRegression with "
         f"{len(first[0]['true'])} tasks, after {min(steps)} to {max(steps)} "
-        f"steps. {'; '.join(parts)}."
+        f"steps; {'; '.join(parts)}."
     )
 
 
