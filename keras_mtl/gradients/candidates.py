@@ -14,12 +14,15 @@ class Candidate(NamedTuple):
         kind: `"product"` or `"lookup"` where all uses are alike, or `None`.
         is_above: Boolean. Whether the losses reach a use other than through
             the representation.
+        is_summable: Boolean. Whether the gradients at the outputs of the uses
+            make up that of the variable.
     """
 
     variable: Any
     uses: list[Use]
     kind: str | None
     is_above: bool
+    is_summable: bool = False
 
 
 def candidates(variables, uses, leaves, losses):
@@ -71,8 +74,19 @@ def candidates(variables, uses, leaves, losses):
         )
         kind = live[0].kind if alike and not hidden else None
         kind = None if kind == "other" else kind
-        found.append(Candidate(variable, live, kind, bool(names & above)))
+        summable = not hidden and _apart(live)
+        is_above = bool(names & above)
+        found.append(Candidate(variable, live, kind, is_above, summable))
     return found, above
+
+
+def _apart(uses):
+    """Whether nothing is read once, and multiplied and used otherwise."""
+    others = {use.output.name for use in uses if use.kind == "other"}
+    known = [
+        use for use in uses if use.kind != "other" and use.read is not None
+    ]
+    return not any(use.read.name in others for use in known)
 
 
 def _with_gradient(outputs, gradients):

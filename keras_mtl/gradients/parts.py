@@ -173,6 +173,39 @@ def whole_part(variable) -> Part:
     return Part(variable, [variable.value], features, shape)
 
 
+def summed_part(variable, uses) -> Part:
+    """Returns the part of a variable by the sum of its uses' gradients.
+
+    Args:
+        variable: The variable.
+        uses: List of `Use`, each of a reading of its own.
+    """
+    uses = [*{use.output.name: use for use in uses}.values()]
+    shape = tf.TensorShape(variable.shape)
+
+    def features(pulled):
+        pairs = zip(uses, pulled, strict=True)
+        found = [_gradient_by_use(variable, *pair) for pair in pairs]
+        return tf.reshape(tf.add_n(found), [1, -1])
+
+    whole = tf.TensorShape([1, shape.num_elements()])
+    return Part(variable, [use.output for use in uses], features, whole)
+
+
+def _gradient_by_use(variable, use, pulled):
+    pulled = tf.convert_to_tensor(pulled)
+    if use.kind == "product":
+        rows = tf.cast(use.operands(), tf.float32)
+        deltas = tf.cast(use.matrix(pulled), tf.float32)
+        pulled = of_product(variable, use.layout, rows, deltas)
+    elif use.kind == "lookup":
+        size, *rest = variable.shape
+        values = tf.reshape(pulled, [-1, *rest])
+        indices = tf.cast(use.operands(), tf.int32)
+        pulled = tf.math.unsorted_segment_sum(values, indices, size)
+    return tf.reshape(tf.cast(pulled, tf.float32), variable.shape)
+
+
 def make_parts(candidates, num_tasks, between_batches) -> list[Part | None]:
     """Returns the cheapest exact part of each variable.
 
@@ -213,13 +246,25 @@ def _cheapest(candidate, num_tasks, between_batches):
     if candidate.kind == "product":
         if crossing_is_cheaper(uses, num_tasks, between_batches):
             return product_part(variable, uses)
-    elif len(variable.shape) > 1 and any(u.per_row is None for u in uses):
+    elif (
+        len(variable.shape) > 1
+        and any(u.per_row is None for u in uses)
+        and not (candidate.is_above and candidate.is_summable)
+    ):
         logger.warning(
             "%s: no cheap form of its inner products; each task's gradient of "
             "it is computed.",
             variable.path,
         )
-    return None if candidate.is_above else whole_part(variable)
+    return _by_gradients(candidate)
+
+
+def _by_gradients(candidate):
+    if not candidate.is_above:
+        return whole_part(candidate.variable)
+    if candidate.is_summable:
+        return summed_part(candidate.variable, candidate.uses)
+    return None
 
 
 def _matching(candidate, other):
@@ -232,4 +277,4 @@ def _matching(candidate, other):
     if other.rows is not None:
         alike = candidate.kind == "product" and uses[0].layout == other.layout
         return product_part(variable, uses) if alike else None
-    return None if candidate.is_above else whole_part(variable)
+    return _by_gradients(candidate)

@@ -37,9 +37,9 @@ class TaskGradients(
 
     Each value is found the cheapest exact way: at the representation from one
     pass over the heads; of the encoder's variables layer by layer; and
-    otherwise (separate inputs, replicas, eager steps, encoders whose
-    representation is not known) by a backward pass per task, whose gradients
-    are kept at hand for `combined`.
+    otherwise (separate inputs that pass the encoder task by task, replicas,
+    eager steps, encoders whose representation is not known) by a backward pass
+    per task, whose gradients are kept at hand for `combined`.
 
     Args:
         model: A built and compiled `MultiTaskModel`.
@@ -170,6 +170,12 @@ class TaskGradients(
         # Rounding may leave less than nothing of a vanishing gradient.
         return tf.sqrt(tf.maximum(squares, 0.0)) / self._scale
 
+    @property
+    def _passed_apart(self):
+        """Whether each task's rows passed the encoder by themselves."""
+        below = roles.of(self._model).reach.below
+        return self._separate and len(self._leaves) != len(below)
+
     @functools.cached_property
     def _representation_pass(self):
         units = roles.of(self._model).by_unit
@@ -225,8 +231,8 @@ class TaskGradients(
         """Whether gradients of a scope may be found layer by layer."""
         return not (
             self._uses is None
-            or self._separate
             or not self._leaves
+            or self._passed_apart
             or self._scopes(scope) is not None
             or distribution.num_replicas() > 1
         )

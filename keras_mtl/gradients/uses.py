@@ -38,6 +38,8 @@ class Use(NamedTuple):
         per_row: Of a variable that is added to rows or scales them, the
             result, and a function from its gradient to that of the variable
             for each row, `(N, n)`; `None` otherwise.
+        read: Tensor, the variable as it was read for this; `None` where the
+            operation reads it.
     """
 
     kind: str
@@ -47,6 +49,7 @@ class Use(NamedTuple):
     sizes: tuple = ()
     layout: tuple = ()
     per_row: tuple[tf.Tensor, Callable] | None = None
+    read: tf.Tensor | None = None
 
     @property
     def num_rows(self) -> int:
@@ -147,7 +150,7 @@ def _uses_of_view(op, view, read):
         return _uses(op, read)
     same = view.shape == read.shape
     if first and same and op.type == "GatherV2" and _gathers_rows(op):
-        return [Use("lookup", op.outputs[0], _flat(op.inputs[1]))]
+        return [Use("lookup", op.outputs[0], _flat(op.inputs[1]), read=read)]
     if not first and op.type == "Conv2D" and _convolves(op):
         fan_in = int(op.inputs[1].shape[:3].num_elements())
         units = int(op.inputs[1].shape[3])
@@ -158,6 +161,7 @@ def _uses_of_view(op, view, read):
                 lambda gradient: tf.reshape(gradient, [-1, units]),
                 (None, fan_in, units),
                 PATCHES,
+                read=read,
             )
         ]
     # A product of the variable with itself has no rows.
@@ -169,9 +173,10 @@ def _uses_of_view(op, view, read):
                 *("product", op.outputs[0]),
                 *(found.rows, found.matrix, found.sizes),
                 (*view.shape, *found.layout),
+                read=read,
             )
         ]
-    return [Use("other", read, per_row=_per_row(op, view))]
+    return [Use("other", read, per_row=_per_row(op, view), read=read)]
 
 
 def _per_row(op, view):
