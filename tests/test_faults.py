@@ -71,12 +71,14 @@ def test_a_spoilt_step_leaves_everything_as_it_was(name, where, mode):
 
 
 def test_fit_counts_spoilt_steps_and_warns_once():
-    model = new_model("slaw", model={"batch_norm": True})
+    metrics = {"tone": ["accuracy"], "stars": ["mae"], "class": ["accuracy"]}
+    settings = {"model": {"batch_norm": True}, "metrics": metrics}
+    model = new_model("slaw", **settings)
     x, y = make_data(6 * ROWS)
     y["stars"][ROWS + 1] = 3e38
     y["stars"][4 * ROWS] = 3e38
     good = (y["stars"] < 1e38).all(axis=1).reshape(6, ROWS).all(axis=1)
-    kept = new_model("slaw", model={"batch_norm": True})
+    kept = new_model("slaw", **settings)
     kept_rows = np.repeat(good, ROWS)
 
     with warnings.catch_warnings(record=True) as caught:
@@ -103,6 +105,7 @@ def test_fit_counts_spoilt_steps_and_warns_once():
         verbose=0,
     ).history
     assert not differing(state(model), state(kept))
+    assert "stars_mae" in expected
     for key in set(expected) - {"skipped_steps"}:
         np.testing.assert_array_equal(history[key], expected[key])
 

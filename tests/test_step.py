@@ -111,9 +111,12 @@ def test_meta_weighting_step_is_algorithm_1(kind, jit_compile):
     np.testing.assert_allclose(trained - 1, weights - 1, rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["constant", "gradnorm"])
+@pytest.mark.parametrize("name", ["constant", "gradnorm", "uncertainty"])
 def test_loss_weights_scale_the_whole_task_loss(name):
-    """θ ← θ - η Σ_k c_k w_k ∇L_k, heads included (METHODS.md, Heads)."""
+    """θ ← θ - η Σ_k c_k w_k ∇L_k, heads included (METHODS.md, Heads).
+
+    What a weighter trains descends alike: s_k ← s_k - η (½ - c_k w_k L_k).
+    """
     weighter = weighters.get(name)
     if name == "constant":
         weighter = weighters.Constant([2.0, 0.5])
@@ -121,6 +124,7 @@ def test_loss_weights_scale_the_whole_task_loss(name):
     model = compiled(make_model(2), weighter, loss_weights=fixed)
     x, y = make_data(2)
     theta = parameters(model)
+    losses = task_losses(model, theta, x, y)
     gradients = jacobian(lambda t: task_losses(model, t, x, y), theta)
 
     model.train_on_batch(x, y)
@@ -131,6 +135,9 @@ def test_loss_weights_scale_the_whole_task_loss(name):
     np.testing.assert_allclose(
         parameters(model), expected, rtol=1e-5, atol=1e-6
     )
+    if name == "uncertainty":  # Whose weights of regression start at 1.
+        expected = np.log(0.5) - LEARNING_RATE * (0.5 - total * losses)
+        np.testing.assert_allclose(weighter.log_variance, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["mgda", "pcgrad"])
