@@ -13,8 +13,9 @@ demo: .venv/installed
 # In parts: what XLA has compiled stays in memory while a process lives.
 FOLDERS := $(filter-out %__pycache__/ tests/lab/ tests/weighters/,\
 	$(sort $(wildcard tests/*/)))
-PARTS := files folders weighters lab
-files := tests/test_*.py
+PARTS := files_to_e files_from_f folders weighters lab
+files_to_e := tests/test_[a-e]*.py
+files_from_f := tests/test_[f-z]*.py
 folders := $(FOLDERS)
 weighters := tests/weighters
 lab := tests/lab
@@ -24,8 +25,10 @@ test: .venv/installed-test
 	@failed=0; $(foreach part,$(PARTS),\
 		$(BIN)/python $(PYTEST) $($(part)) || failed=1;) exit $$failed
 
+# The files of tests/quick.txt, without what is marked slow in them.
 quick: .venv/installed-test
-	$(BIN)/python $(PYTEST) -m "not slow and not soak"
+	$(BIN)/python $(PYTEST) -m "not slow and not soak" \
+		$(shell sed 's/[#].*//' tests/quick.txt)
 
 # Long forms of the tests: every weighter under every strategy, random kills.
 # How far replicas are from one device is in the properties of runs/soak.xml.

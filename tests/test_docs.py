@@ -33,6 +33,7 @@ def compiled(page):
         yield compile("\n" * line + code, str(page), "exec")
 
 
+@pytest.mark.usefixtures("_as_users_run")
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if any(blocks(p, "python"))], ids=str
 )

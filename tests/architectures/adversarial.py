@@ -32,7 +32,9 @@ def build(private=True, discriminator=None, seed=0, functional=False):
     return MultiTaskModel(encoder, heads, discriminator=discriminator)
 
 
-def compiled(weighter="uniform", private=True, optimizer=None, **kwargs):
+def compiled(
+    weighter="uniform", private=True, optimizer=None, eagerly=False, **kwargs
+):
     """Returns a model with a discriminator, compiled and built."""
     arguments = {"weight": LAMBDA, **kwargs}
     model = build(private, TaskDiscriminator(**arguments))
@@ -41,6 +43,7 @@ def compiled(weighter="uniform", private=True, optimizer=None, **kwargs):
         loss="mse",
         weighter=weighter,
         jit_compile=False,
+        run_eagerly=eagerly,
     )
     x, _ = data()
     model(x)

@@ -18,6 +18,8 @@ from tests.gradients.models import batch, build, jacobian
 
 SCOPES = ["representation", "last_shared_layer", "shared", "all"]
 ACROSS = SCOPES[1:]
+# Rows that cross, kernels of three axes, tables.
+QUICK = ("wide", "attention", "text")
 
 
 def measuring(model, data, query=None, scopes=SCOPES, layers=False, **kwargs):
@@ -107,7 +109,13 @@ def assert_exact(name, model, found, data, query):
         assert np.max(error / (np.outer(*sizes) + 1e-12)) < 1e-4, scope
 
 
-@pytest.mark.parametrize("name", list(ENCODERS))
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in ENCODERS
+    ],
+)
 def test_all_agree_with_separate_backward_passes(name):
     """In every scope, and between two batches that differ in size."""
     model, data, query = build(name), batch(name), batch(name, 5, seed=2)

@@ -32,12 +32,18 @@ EXCEPTIONS = {
     ("meta_balance", "permutation"): "the first task is the main one",
 }
 SUBJECTS = {**weighters.CATALOGUE, **VARIANTS}
+# Of losses, of a Gramian, of an update's result.
+QUICK = ("slaw", "mgda", "meta_weighting")
 
 
 @pytest.mark.parametrize(
     ("name", "check"),
     [
-        pytest.param(name, check, id=f"{name}-{check}")
+        pytest.param(
+            *(name, check),
+            id=f"{name}-{check}",
+            marks=[] if name in QUICK else pytest.mark.slow,
+        )
         for name in SUBJECTS
         for check, _ in weighter_checks()
     ],
