@@ -92,9 +92,10 @@ def test_shared_inputs_with_labels_missing_on_one_replica(strategy, name):
 
 @pytest.mark.parametrize("name", ["constant", "mgda", "gradnorm"])
 def test_separate_inputs(strategy, name):
-    data = separate(make_data(ROWS))
-    received, history = train(strategy, name, data)
-    expected, other = train(None, name, data)
+    """With a regulariser, which counts once for all replicas."""
+    data, model = separate(make_data(ROWS)), {"regulariser": "l2"}
+    received, history = train(strategy, name, data, model=model)
+    expected, other = train(None, name, data, model=model)
     assert_alike(received, expected, history, other)
 
 

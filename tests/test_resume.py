@@ -68,6 +68,7 @@ def test_state_follows_the_names_of_the_tasks(tmp_path, name, ending):
     saved = new_model(name, model={"dropout": 0.3}, metrics=metrics)
     for number in range(3):
         step(saved, number)
+    saved.epoch.assign(2.0)
     save = saved.save if ending == "keras" else saved.save_weights
     save(path)
     tasks = ("class", "tone", "stars")
@@ -83,6 +84,7 @@ def test_state_follows_the_names_of_the_tasks(tmp_path, name, ending):
         loaded.load_weights(path)
         assert tuple(loaded.task_weights) == tasks
         assert loaded.task_weights == saved.task_weights
+        assert float(loaded.epoch.numpy()) == 2.0
         assert not differing(state(loaded), state(saved))
     step(saved, 10)
     step(loaded, 10)

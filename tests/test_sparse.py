@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_mtl.gradients.sparse import compact_rows
+from keras_mtl.gradients.sums import square, weighted_sum
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
@@ -38,3 +39,15 @@ def test_inner_products_are_those_of_the_dense_gradients(
         (first, first, dense[0] @ dense[0]),
     ]:
         assert float(tf.reduce_sum(a * b)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_squares_and_sums_are_those_of_the_dense_gradients():
+    """Where two slices are of one row."""
+    values = tf.reshape(tf.range(1.0, 7.0), (3, 2))
+    rows, shape = tf.constant([4, 1, 4]), tf.constant([5, 2])
+    sparse = tf.IndexedSlices(values, rows, shape)
+    dense = tf.convert_to_tensor(sparse).numpy()
+    assert float(square(sparse)) == np.sum(dense**2)
+    total = weighted_sum([sparse, None, sparse], [2.0, 5.0, -0.5])
+    assert isinstance(total, tf.IndexedSlices)
+    np.testing.assert_allclose(tf.convert_to_tensor(total), 1.5 * dense)

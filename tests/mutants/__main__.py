@@ -72,13 +72,18 @@ def main(words):
     """Returns the exit code."""
     import keras  # noqa: F401  with TensorFlow, once for all mutants
 
-    chosen = [m for m in mutants() if all(w in m.name for w in words)]
+    chosen = [m for m in mutants() if any(w in m.name for w in words or [""])]
     survived, seconds = [], 0.0
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder).resolve()
         copied(folder)
+        report = folder / "report"
+        tests = dict.fromkeys(t for m in chosen for t in m.tests)
+        if run(folder, [*tests], report)[0] != PASSED:
+            print("The tests fail without a fault:", report.read_text()[-2000:])
+            return FAILED
         for mutant in chosen:
-            path, report = folder / PACKAGE / mutant.file, folder / "report"
+            path = folder / PACKAGE / mutant.file
             whole = path.read_text()
             path.write_text(mutant.applied(folder))
             code, used = run(folder, mutant.tests, report)
