@@ -25,7 +25,7 @@ def test_each_fault_has_its_place_and_tests_that_are_quick():
             text = (ROOT / path).read_text()
             assert re.search(rf"^def {name or 'test_'}", text, re.M), test
             before = text.partition(f"\ndef {name}(")[0].rsplit("\n\n", 1)[-1]
-            assert not (name and "mark.slow" in before), test
+            assert not (name and "@pytest.mark.slow" in before), test
 
 
 def test_what_make_quick_runs_is_there():
