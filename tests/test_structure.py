@@ -111,6 +111,18 @@ def test_files_are_short():
     assert sorted(lengths)[len(lengths) // 2] < 120
 
 
+def test_experiments_comparisons_and_benchmarks_are_at_most_a_third():
+    """Of the package's lines; data sets and the command line stand beside."""
+    parts = ("benchmarks", "comparisons", "experiments", "runs")
+    lines = {path: len(path.read_text().splitlines()) for path in FILES}
+    lab = {p: n for p, n in lines.items() if p.is_relative_to(PACKAGE / "lab")}
+    counted = sum(
+        n for p, n in lab.items() if p.relative_to(PACKAGE).parts[1] in parts
+    )
+    assert counted < sum(lines.values()) * 0.3
+    assert sum(lab.values()) < sum(lines.values()) * 0.35
+
+
 def test_the_package_has_no_assert_and_no_bare_except():
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text())):

@@ -79,7 +79,7 @@ def representation_size(model) -> int:
     """
     roles.check_representation(model)
     reach = roles.of(model).reach
-    return _size_of(model, [reach.shapes[n] for n in reach.lowest])
+    return _size_of(model, [reach.shapes[n] for n in reach.lowest or ()])
 
 
 def _size_of(model, shapes):
