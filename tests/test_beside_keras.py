@@ -6,6 +6,7 @@ same layers, weights, batches and optimizer.
 
 import keras
 import numpy as np
+import pytest
 
 from keras_mtl import MultiTaskModel
 
@@ -163,3 +164,82 @@ def test_losses_metrics_and_steps():
             np.testing.assert_allclose(
                 copy, variable, rtol=1e-4, atol=1e-6, err_msg=name
             )
+
+
+class Doubled(MultiTaskModel):
+    """Doubles its inputs, and adds to the logs."""
+
+    def call(self, inputs, **kwargs):
+        return super().call(2.0 * inputs, **kwargs)
+
+    def train_step(self, data):
+        return {**super().train_step(data), "own": keras.ops.ones(())}
+
+
+class OwnStep(MultiTaskModel):
+    """Trains by itself, and reports what it likes."""
+
+    def train_step(self, data):
+        return {"loss": keras.ops.mean(self(data[0])["a"])}
+
+
+def test_hooks_of_a_subclass_work():
+    inputs = np.ones((4, 2), "float32")
+    labels = {"a": np.ones((4, 1), "float32")}
+    ones = {"kernel_initializer": "ones"}
+    for kind, expected in ((Doubled, (4.0 * 3 - 1) ** 2), (OwnStep, 6.0)):
+        encoder = keras.layers.Dense(3, **ones)
+        model = kind(encoder, {"a": keras.layers.Dense(1, **ones)})
+        model.compile(keras.optimizers.SGD(0.0), "mse", run_eagerly=True)
+        history = model.fit(inputs, labels, verbose=0).history
+        assert history["loss"] == [pytest.approx(expected)]
+        assert ("own" in history) == (kind is Doubled)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("compute_loss", "overrides `compute_loss`, which is not called"),
+        ("compute_metrics", "overrides `compute_metrics`, which is not"),
+        ("call", r"`call` without all .* Take `call\(self, inputs, \*\*kwarg"),
+    ],
+)
+def test_hooks_that_would_not_be_called_are_refused(name, message):
+    def hook(self, inputs, training=None):
+        return inputs
+
+    with pytest.raises(ValueError, match=message):
+        type("Own", (MultiTaskModel,), {name: hook})
+
+
+def test_another_type_of_numbers():
+    """Where Keras' type is float64, steps are those of plain Keras too."""
+    keras.config.set_floatx("float64")
+    try:
+        labels = {"a": numbers(2), "b": KINDS}
+        kinds = {"a": "mse", "b": "sparse_categorical_crossentropy"}
+        inputs = keras.Input((4,))
+        encoder = keras.layers.Dense(5, "tanh", dtype="float64")
+        heads = {
+            "a": keras.layers.Dense(2, dtype="float64"),
+            "b": keras.layers.Dense(3, "softmax", dtype="float64"),
+        }
+        encoded = encoder(inputs)
+        plain = keras.Model(inputs, {t: h(encoded) for t, h in heads.items()})
+        model = MultiTaskModel(encoder, heads)
+        before, found = plain.get_weights(), []
+        for each in (plain, model):
+            plain.set_weights(before)
+            each.compile(
+                *("adam", kinds), metrics={"b": ["acc"]}, run_eagerly=True
+            )
+            logs = each.train_on_batch(X, labels, return_dict=True)
+            found.append((logs, plain.get_weights()))
+        (expected, weights), (received, own) = found
+        for name, value in expected.items():
+            assert received[name] == pytest.approx(value, rel=1e-6), name
+        for variable, value in zip(own, weights, strict=True):
+            assert variable.dtype == "float64"
+            np.testing.assert_allclose(variable, value, rtol=1e-6)
+    finally:
+        keras.config.set_floatx("float32")

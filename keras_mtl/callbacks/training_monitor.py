@@ -51,6 +51,8 @@ class TrainingMonitor(keras.callbacks.Callback):
         if self._rotation is not None:
             logs |= self._rotation.log()
         faults = self.model.epoch_faults
+        if faults is None:
+            return
         tasks = self.model.task_names
         labelled = zip(tasks, faults.labelled, strict=True)
         self.model.labelled_tasks |= {task for task, has in labelled if has}
@@ -72,7 +74,7 @@ class TrainingMonitor(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         """Warns if a task never had a label."""
         self._told_unlabelled = False
-        if logs:  # That is, there was an epoch.
+        if logs and self.model.epoch_faults:  # That is, there was an epoch.
             self._check_labels(logs.get("skipped_steps"), "at all")
 
     def _check_labels(self, skipped, when):

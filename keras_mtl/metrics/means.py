@@ -46,6 +46,8 @@ class TaskMeans(keras.metrics.Metric):
         self._whole = {
             "initializer": "zeros",
             "aggregation": "only_first_replica",
+            # As losses and signals are, also where Keras' own type is another.
+            "dtype": "float32",
         }
         self._totals = self.add_variable((5,), **self._whole)
         # Of the steps skipped: their number, the first variable whose gradient

@@ -73,7 +73,8 @@ class TaskMetrics(compat.CompileMetrics):
                 if output is not None and (task, path) not in self._places:
                     self._add(task, path, labels.get(task), output)
         if len(self._places) > known:
-            self._labelled = self.add_variable((len(self._places),), "zeros")
+            shape = (len(self._places),)
+            self._labelled = self.add_variable(shape, "zeros", "float32")
             _check_names(self.names(), self._losses.task_names)
         self.built = True
 

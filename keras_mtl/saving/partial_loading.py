@@ -23,7 +23,7 @@ SLOTS = "optimizer_slots"
 
 def describe_slots(model, store):
     """Writes which variable each slot of the optimizer belongs to."""
-    described = [type(model.optimizer).__name__, *_slots(model)]
+    described = [type(model.optimizer).__name__, *names_of_slots(model)]
     # Files hold arrays only.
     store[SLOTS] = np.frombuffer(json.dumps(described).encode(), dtype="uint8")
 
@@ -152,7 +152,7 @@ def _of_optimizer(model, described, slots, states, told):
     theirs = (owner_of(states[0])[1] if states else None) or own
     pairs, afresh = [], []
     for name, slot in zip(
-        _slots(model), model.optimizer.variables, strict=True
+        names_of_slots(model), model.optimizer.variables, strict=True
     ):
         old, new = values.get(name), current(slot)
         if old is not None and name.startswith("weighter/"):
@@ -168,7 +168,7 @@ def _of_optimizer(model, described, slots, states, told):
     return pairs
 
 
-def _slots(model):
+def names_of_slots(model):
     """Returns the names of the optimizer's variables, by parts of the model."""
     parts = {**model._parts(), "discriminator": model.discriminator}
     names, known = [], set()

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_mtl.checks import fitting
-from keras_mtl.saving import partial_loading, sharing
+from keras_mtl.saving import partial_loading, sharing, state_tree
 from keras_mtl.training import optimizers, random_state
 from keras_mtl.training.trainer import TaskTrainer
 
@@ -54,6 +54,22 @@ class StoredModel(TaskTrainer):
             super().load_weights(filepath, skip_mismatch, **kwargs)
         if self.weighter is not None and self.optimizer.built:
             optimizers.follow_tasks(self.optimizer, self.weighter)
+
+    def get_state_tree(self, value_format="backend_tensor"):
+        """Returns all state but that of metrics, by the names of its parts.
+
+        Args:
+            value_format: `"backend_tensor"` or `"numpy_array"`.
+        """
+        return state_tree.state_tree(self, value_format)
+
+    def set_state_tree(self, tree):
+        """Takes the result of `get_state_tree()` of a model built alike.
+
+        Raises:
+            ValueError: If it is that of another model.
+        """
+        state_tree.assign(self, tree)
 
     def save_own_variables(self, store):
         """Saves the state of random layers, which Keras leaves out.

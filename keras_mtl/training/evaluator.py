@@ -1,5 +1,6 @@
 """Evaluating a model of many tasks, by Keras' own `evaluate` and `predict`."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,36 @@ import keras
 from keras_mtl.callbacks.progress_line import with_line
 from keras_mtl.data import feeding
 from keras_mtl.training.logs import LoggingModel
+
+# What Keras' own steps call, and ours do not.
+NOT_CALLED = ("compute_loss", "compute_metrics")
+
+
+def check_overrides(model_class):
+    """Raises if a subclass overrides what would not be called, or not so.
+
+    Raises:
+        ValueError: With what to override instead.
+    """
+    for name in NOT_CALLED:
+        if getattr(model_class, name) is not getattr(keras.Model, name):
+            raise ValueError(
+                f"{model_class.__name__} overrides `{name}`, which is not "
+                "called: tasks are weighed by losses and gradients of their "
+                "own. Pass losses and metrics by task to compile(), call "
+                "add_loss() in a layer, or override `train_step` and "
+                "`test_step`."
+            )
+    parameters = inspect.signature(model_class.call).parameters
+    kinds = {parameter.kind for parameter in parameters.values()}
+    if inspect.Parameter.VAR_KEYWORD in kinds:
+        return
+    if not {"training", "return_representation", "apart"} <= set(parameters):
+        raise ValueError(
+            f"{model_class.__name__} overrides `call` without all of its "
+            "arguments. Take `call(self, inputs, **kwargs)`, and pass `kwargs` "
+            "on to super().call(); or put the layers into the encoder."
+        )
 
 
 class TaskEvaluator(LoggingModel):
@@ -20,6 +51,10 @@ class TaskEvaluator(LoggingModel):
     train_function: Any  # Keras makes it when it is needed.
 
     task_names: tuple[str, ...]
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        check_overrides(cls)
 
     def evaluate(
         self,

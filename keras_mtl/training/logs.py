@@ -65,6 +65,9 @@ class LoggingModel(keras.Model):
 
     # Names of the metrics in the row `LAYERS`, as the latest step found them.
     layer_metric_names: tuple[str, ...] = ()
+    # What was missing or not finite in the latest epoch; `None` where a
+    # `train_step` of the user's own reports none.
+    epoch_faults = None
 
     def step_logs(self, training):
         """Returns the tensors of `StepLogs`.
@@ -139,6 +142,8 @@ class LoggingModel(keras.Model):
         return lambda iterator: self._named(function(iterator))
 
     def _get_metrics_result_or_logs(self, logs):
+        if not self._loss_tracker.steps:  # Of a step that is the user's own.
+            return plain_logs(logs)
         # Keras compares keys; an evaluation has fewer than a training epoch.
         trained = "skipped_steps" in logs
         tensors = self.step_logs(trained)

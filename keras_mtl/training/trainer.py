@@ -105,6 +105,7 @@ class TaskTrainer(TaskEvaluator):
         with self.distribute_strategy.scope():
             self.epoch = keras.Variable(
                 0.0,
+                dtype="float32",
                 trainable=False,
                 aggregation="only_first_replica",
                 synchronization="on_read",
