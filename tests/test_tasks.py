@@ -101,8 +101,12 @@ def test_keras_masks_of_predictions_count_as_missing():
     output = tf.constant([[1.0, 1.0, 5.0]])[..., None]
     output._keras_mask = tf.constant([[True, True, False]])
     losses = TaskLosses(("a",), {"a": "mse"})
-    sums, counts, _ = losses({"a": tf.zeros((1, 3, 1))}, {"a": output})
+    labels = {"a": tf.zeros((1, 3, 1))}
+    sums, counts, _ = losses(labels, {"a": output})
     assert (float(sums[0]), float(counts[0])) == (2.0, 2.0)
+    weight = {"a": tf.constant([[0.5, 0.0, 1.0]])}
+    sums, counts, _ = losses(labels, {"a": output}, weight)
+    assert (float(sums[0]), float(counts[0])) == (0.5, 1.0)
 
 
 @pytest.mark.parametrize("weight_shape", [(3,), (3, 1)])

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_mtl import weighters
 from keras_mtl.layers import StackedHeads
+from keras_mtl.tasks.own_rows import sum_by_task
 from tests.tasks.stacked_twins import (
     NAMES,
     compiled,
@@ -229,6 +230,14 @@ def test_a_row_of_no_task_skips_the_step_under_xla():
     assert logs["skipped_steps"] == [1.0]
     for a, b in zip(before, read(model.trainable_variables), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("outside", [-1, 3])
+def test_a_row_of_no_task_makes_a_sum_nan(outside):
+    tasks = tf.constant([0, outside, 1])
+    sums = sum_by_task(tf.ones(3), tasks, 3).numpy()
+    assert np.isnan(sums).sum() == 1
+    assert sums[1] == 1.0
 
 
 def test_task_ids():
