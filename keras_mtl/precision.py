@@ -1,6 +1,20 @@
 """Mixed precision: loss scale and finiteness."""
 
+import functools
+import itertools
+
 import tensorflow as tf
+
+# Entries up to which tensors are joined before they are looked at.
+SMALL = 2**10
+# What reads a variable. Anything else that takes one may assign it.
+READS = (
+    "ReadVariableOp",
+    "ResourceGather",
+    "ResourceGatherNd",
+    "VariableShape",
+    "VarIsInitializedOp",
+)
 
 
 def loss_scale(optimizer) -> tf.Tensor:
@@ -30,12 +44,31 @@ def all_finite(tensors) -> tf.Tensor:
     Args:
         tensors: Iterable of tensors, `tf.IndexedSlices` or `None`.
     """
-    flags = [
-        tf.reduce_all(tf.math.is_finite(getattr(tensor, "values", tensor)))
+    values = {
+        id(value): value
         for tensor in tensors
         if tensor is not None
+        for value in [getattr(tensor, "values", tensor)]
+    }
+    # Few operations: a step of a small model consists of their number.
+    groups = {}
+    for value in map(tf.convert_to_tensor, values.values()):
+        size = value.shape.num_elements()
+        small = size is not None and size <= SMALL
+        key = value.dtype if small else id(value)
+        groups.setdefault(key, []).append(value)
+    flags = [
+        tf.reduce_all(tf.math.is_finite(_joined(group)))
+        for group in groups.values()
     ]
-    return tf.reduce_all(tf.stack(flags))
+    return functools.reduce(tf.logical_and, flags, tf.constant(True))
+
+
+def _joined(values):
+    if len(values) == 1:
+        return values[0]
+    flat = [v if v.shape.rank == 1 else tf.reshape(v, [-1]) for v in values]
+    return tf.concat(flat, axis=0)
 
 
 def first_not_finite(tensors, compiled) -> tf.Tensor:
@@ -96,6 +129,52 @@ def keep_if(finite, variables, before):
     """Resets `variables` to the values `before` unless `finite`."""
     for variable, value in zip(variables, before, strict=True):
         variable.assign(tf.where(finite, variable, value))
+
+
+def assigned_since(handles) -> list[bool]:
+    """Whether each variable may have been assigned in the graph so far.
+
+    Args:
+        handles: List of what `captured` returned, `None` outside a graph.
+    """
+    return [
+        handle is None or any(op.type not in READS for op in handle.consumers())
+        for handle in handles
+    ]
+
+
+def captured(variables) -> list:
+    """Returns the variables' handles in the graph that is being made."""
+    if tf.executing_eagerly():
+        return [None] * len(variables)
+    graph = tf.compat.v1.get_default_graph()
+    return [graph.capture(variable.value.handle) for variable in variables]
+
+
+def run_if_finite(state, function, inputs):
+    """Calls a function, whose changes of a state stand if all is finite.
+
+    Args:
+        state: List of variables.
+        function: Function without arguments.
+        inputs: Iterable of tensors that it reads.
+
+    Returns:
+        Its result, and whether the inputs and what it changed are finite.
+    """
+    before = [tf.convert_to_tensor(variable) for variable in state]
+    handles = captured(state)
+    result = function()
+    finite = all_finite(inputs)
+    changed = assigned_since(handles)
+    if any(changed):
+        moved, before = (
+            list(itertools.compress(values, changed))
+            for values in (state, before)
+        )
+        finite &= stays_finite(moved, before)
+        keep_if(finite, moved, before)
+    return result, finite
 
 
 def on_values(function, gradient):

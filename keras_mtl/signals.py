@@ -61,6 +61,7 @@ class Signal(NamedTuple):
             the new parameters): whose losses or gradients are read.
         of_gradients: Boolean. Whether it is made of tasks' gradients.
         of_step: Boolean. Whether it is of the optimizer's own step.
+        of_halves: Boolean. Whether two halves of the batch meet in it.
     """
 
     axes: tuple[str, ...]
@@ -71,6 +72,7 @@ class Signal(NamedTuple):
     batches: frozenset[str] = frozenset()
     of_gradients: bool = False
     of_step: bool = False
+    of_halves: bool = False
 
     def shape(self, num_tasks: int, sizes=None) -> tuple[int, ...]:
         """Returns the static shape for `num_tasks` tasks.
@@ -88,18 +90,7 @@ def _present(sources):
     return tf.where(sources.fixed > 0.0, batch.present, 0.0)
 
 
-def _gramian(sources):
-    gramian = sources.support.gramian(sources.scope)
-    return gramian * sources.fixed[:, None] * sources.fixed
-
-
-def _gramian_by_layer(sources):
-    shares = sources.support.gramian_by_layer(sources.scope)
-    return shares * sources.fixed[:, None] * sources.fixed
-
-
-def _split_gramian(sources):
-    gramian = sources.support.split_gramian(sources.scope)
+def _times_fixed(gramian, sources):
     return gramian * sources.fixed[:, None] * sources.fixed
 
 
@@ -146,7 +137,7 @@ SIGNALS = {
         "one pass over the heads; below them, cotangents of each task down to "
         "the scope, and products layer by layer",
         "inner products of the tasks' gradients, each times c_k",
-        _gramian,
+        lambda s: _times_fixed(s.support.gramian(s.scope), s),
         SUPPORT,
         of_gradients=True,
     ),
@@ -155,7 +146,7 @@ SIGNALS = {
         BEFORE,
         "that of `gramian`, which is found layer by layer",
         "the terms whose sum is `gramian`, one for each layer of the scope",
-        _gramian_by_layer,
+        lambda s: _times_fixed(s.support.gramian_by_layer(s.scope), s),
         SUPPORT,
         of_gradients=True,
     ),
@@ -187,9 +178,10 @@ SIGNALS = {
         "as in batch normalisation, two backward passes per task",
         "row i, column j: inner product of task i's gradient on the even rows "
         "and task j's on the odd ones, each times c_k",
-        _split_gramian,
+        lambda s: _times_fixed(s.support.split_gramian(s.scope), s),
         SUPPORT,
         of_gradients=True,
+        of_halves=True,
     ),
     "query_losses": Signal(
         PER_TASK,
@@ -245,7 +237,7 @@ SCOPES = ("representation", "last_shared_layer", "shared", "all")
 
 def known_signals(method) -> list[str]:
     """Returns the names that `"call"` or `"observe"` may ask for."""
-    return [name for name, signal in SIGNALS.items() if method in signal.when]
+    return [n for n, signal in SIGNALS.items() if method in signal.when]
 
 
 def reads_query(weighter) -> bool:

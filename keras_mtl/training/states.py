@@ -2,17 +2,8 @@
 
 import tensorflow as tf
 
-from keras_mtl.precision import keep_if
+from keras_mtl.precision import assigned_since, captured, keep_if
 from keras_mtl.training import random_state
-
-# What reads a variable. Anything else that takes one may assign it.
-READS = (
-    "ReadVariableOp",
-    "ResourceGather",
-    "ResourceGatherNd",
-    "VariableShape",
-    "VarIsInitializedOp",
-)
 
 
 class StatesBefore:
@@ -34,20 +25,15 @@ class StatesBefore:
             if id(variable) in own or id(variable) not in random
         ]
         self._before = [tf.convert_to_tensor(state) for state in self._states]
-        self._handles = None
-        if not tf.executing_eagerly():
-            graph = tf.compat.v1.get_default_graph()
-            self._handles = [
-                graph.capture(state.value.handle) for state in self._states
-            ]
+        self._handles = captured(self._states)
 
     def restore_unless(self, finite):
         """Puts back what was assigned since, unless `finite`."""
-        if self._handles is None:
+        if tf.executing_eagerly():
             if not finite:
                 keep_if(finite, self._states, self._before)
             return
-        assigned = [_is_assigned(handle) for handle in self._handles]
+        assigned = assigned_since(self._handles)
         states, before = (
             [value for value, was in zip(values, assigned, strict=True) if was]
             for values in (self._states, self._before)
@@ -84,7 +70,3 @@ class ForwardAgain:
 def _assign(variables, values):
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-
-
-def _is_assigned(handle):
-    return any(op.type not in READS for op in handle.consumers())

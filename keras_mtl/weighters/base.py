@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_mtl import compat
 from keras_mtl.combination import Combination, combination
-from keras_mtl.precision import all_finite, keep_if, stays_finite
+from keras_mtl.precision import run_if_finite
 from keras_mtl.signals import MODEL_AXES, SIGNALS
 from keras_mtl.weighters.declared import (
     axis_lengths,
@@ -208,11 +208,10 @@ class Weighter(keras.layers.Layer):
 
     def _advance(self, method, signals):
         state = self.non_trainable_variables
-        before = [tf.convert_to_tensor(variable) for variable in state]
-        weights = combination(method(**signals), self.scales_heads)
+        run = functools.partial(method, **signals)
+        result, finite = run_if_finite(state, run, signals.values())
+        weights = combination(result, self.scales_heads)
         self._check_weights(weights)
-        finite = all_finite(signals.values()) & stays_finite(state, before)
-        keep_if(finite, state, before)
         latest = tf.where(
             finite, weights.shared, tf.convert_to_tensor(self.task_weights)
         )

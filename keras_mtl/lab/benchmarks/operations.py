@@ -25,7 +25,8 @@ units of the representation:
   and `(A Aᵀ) Δ_j`; and of `LᵀΔ_i`, where `A Aᵀ = L Lᵀ`. Symmetric products and
   those with a triangle count half. **Norms** need no products of two tasks:
   those of `A Aᵀ` and `Δ_k Δ_kᵀ` do. **Between query and support batch**
-  nothing is symmetric, and the factor serves nothing.
+  nothing is symmetric, and the factor serves nothing; nor **between halves**
+  of a batch, which have a quarter of the products of rows.
 - **A query batch** takes a forward pass, and gradients of its own.
 """
 
@@ -203,6 +204,11 @@ def _pairs(layer, num_tasks, signal):
         apart += num_tasks * layer.product + products * size
         crossed = 2 * rows**2 * (inputs + num_tasks * units)
         return min(apart, crossed + products * rows * units)
+    if SIGNALS[signal].of_halves:
+        apart = num_tasks * layer.product + 2 * num_tasks**2 * size
+        half = rows // 2
+        crossed = 2 * half**2 * (inputs + num_tasks * units)
+        return min(apart, crossed + 2 * num_tasks**2 * half * units)
     products = _symmetric(num_tasks)
     crossed = min(
         2 * rows**2 * num_tasks * units,

@@ -62,6 +62,16 @@ def test_a_gramian_of_all_shared_variables_goes_layer_by_layer():
     assert more("pcgrad") == pytest.approx(cotangents + deeper + first + second)
 
 
+def test_halves_of_a_batch_meet_in_a_quarter_of_the_products():
+    cotangents = 2 * 2 * 2 * 5
+    deeper = SECOND + 2 * 2 * 2 * 4
+    # One row with one, through 3 and 4 inputs; it meets both tasks'
+    # cotangents, and these the other half's: two products of two tasks.
+    first = 2 * (3 + 2 * 4) + 2 * 4 * 4
+    second = 2 * (4 + 2 * 5) + 2 * 4 * 5
+    assert more("modo") == cotangents + deeper + first + second
+
+
 def test_query_rows_pass_forward_and_backward_too():
     forward = FIRST + SECOND + 2 * HEAD
     cotangents = 2 * 2 * 2 * 5 + 2 * HEAD
