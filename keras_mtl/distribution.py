@@ -111,9 +111,10 @@ def replicated(strategy, step):
     return lambda batch: tf.nest.map_structure(mean, run((batch,)))
 
 
-def is_distributed(iterator) -> bool:
-    """Whether an iterator's batches are spread over replicas already."""
-    return isinstance(iterator, tf.distribute.DistributedIterator)
+def yields_in_graphs(iterator) -> bool:
+    """Whether a graph may take batches of an iterator, over replicas or not."""
+    kinds = (tf.distribute.DistributedIterator, tf.data.Iterator)
+    return isinstance(iterator, kinds)
 
 
 def workers_strategy():

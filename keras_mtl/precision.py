@@ -122,7 +122,7 @@ def stays_finite(state, before):
         for variable, value in zip(state, before, strict=True)
         if value.dtype.is_floating
     ]
-    return tf.reduce_all(tf.stack(flags))
+    return functools.reduce(tf.logical_and, flags, tf.constant(True))
 
 
 def keep_if(finite, variables, before):

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_mtl.training.stepping import one_of_two, steps_function
+from keras_mtl.training.stepping import steps_function
 
 # The row that the compiled metrics fill; no name of a log has a slash.
 METRICS = "/metrics"
@@ -127,10 +127,8 @@ class LoggingModel(keras.Model):
     def _make_function(self, step_function):
         strategy = self.distribute_strategy
         variants = self.step_variants(step_function)
-        if strategy.num_replicas_in_sync == 1:
-            function = super()._make_function(
-                one_of_two(step_function, variants)
-            )
+        if strategy.num_replicas_in_sync == 1 and variants is None:
+            function = super()._make_function(step_function)
         else:
             function = steps_function(
                 strategy,
@@ -138,6 +136,7 @@ class LoggingModel(keras.Model):
                 self.steps_per_execution,
                 self.run_eagerly,
                 variants,
+                self.jit_compile,
             )
         return lambda iterator: self._named(function(iterator))
 

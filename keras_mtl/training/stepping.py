@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_mtl import distribution
 
 
-def one_of_two(run, variants, wrap=lambda step: step):
+def one_of_two(run, variants, wrap):
     """Returns a function that runs a step, or the other where it is its turn.
 
     Args:
@@ -31,18 +31,22 @@ def one_of_two(run, variants, wrap=lambda step: step):
     return either
 
 
-def steps_function(strategy, step, steps, eagerly, variants=None):
+def steps_function(
+    strategy, step, steps, eagerly, variants=None, compiled=False
+):
     """Returns a function of an iterator that trains on its next batches.
 
     Keras' own fails under several replicas where it takes several steps at
-    once, and under several workers where a log is a scalar.
+    once, and under several workers where a log is a scalar; and where there
+    are variants, XLA would compile both as one and copy all variables.
 
     Args:
-        strategy: `tf.distribute.Strategy` of several replicas.
+        strategy: `tf.distribute.Strategy`.
         step: Function from a replica's part of a batch to a dict of tensors.
         steps: Integer, steps to take at once; fewer where the data end.
         eagerly: Boolean, whether to run without a graph.
         variants: As `one_of_two` takes them.
+        compiled: Boolean, whether XLA compiles a step, on one replica.
 
     Returns:
         Function from an iterator to the last step's dict, means over replicas.
@@ -51,10 +55,13 @@ def steps_function(strategy, step, steps, eagerly, variants=None):
     graph = functools.partial(
         tf.function, autograph=False, reduce_retracing=True
     )
+    wrap = functools.partial(distribution.replicated, strategy)
+    if strategy.num_replicas_in_sync == 1:
+        wrap = functools.partial(graph, jit_compile=compiled)
+        if eagerly:
+            wrap = _as_it_is
     # Chosen outside: a branch inside a replica cannot reduce.
-    one_step = one_of_two(
-        step, variants, functools.partial(distribution.replicated, strategy)
-    )
+    one_step = one_of_two(step, variants, wrap)
 
     def next_step(iterator, number, _, logs):
         batch = iterator.get_next_as_optional()
@@ -81,8 +88,12 @@ def steps_function(strategy, step, steps, eagerly, variants=None):
     )
 
     def run(iterator):
-        if distribution.is_distributed(iterator):
+        if distribution.yields_in_graphs(iterator):
             return on_iterator(iterator)
         return [on_batch(b) for b in itertools.islice(iterator, steps)][-1]
 
     return run
+
+
+def _as_it_is(step):
+    return step
