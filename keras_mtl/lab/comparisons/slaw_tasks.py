@@ -46,7 +46,13 @@ def draw(path, times=None, comparison=None):
         draw_side(panel, found, places)
         panel.set_ylabel(label)
         panel.set_xlabel("number of tasks")
-        panel.legend(frameon=False, fontsize=8)
+        panel.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.12),
+            ncols=3,
+            frameon=False,
+            fontsize=8,
+        )
         style.finish(panel)
     figure.savefig(path, dpi=120)
 
