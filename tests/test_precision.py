@@ -9,6 +9,7 @@ from keras_mtl import MultiTaskModel, weighters
 from keras_mtl.gradients import TaskGradients
 from keras_mtl.layers import StackedHeads
 from keras_mtl.precision import loss_scale
+from tests import reference
 from tests.kinds import KINDS
 from tests.training import (
     TASKS,
@@ -93,6 +94,21 @@ def test_signals_of_stacked_heads(policy, accuracy):
         model.train_on_batch(*data)
         models.append(model)
     assert_signals_agree(*models, data, query, accuracy)
+
+
+def test_the_loss_scale_is_no_part_of_what_a_graph_measures():
+    """Where one pass over the sum of all tasks' losses serves them all."""
+    model, data = reference.make_model(), reference.make_data()
+    model.compile("sgd", loss="mse", jit_compile=False)
+
+    @tf.function(autograph=False)
+    def measure(scale):
+        batch = TaskGradients(model, (*data, None), True, scale, scope="all")
+        return batch.gramian("representation"), batch.norms("shared")
+
+    every = measure(tf.constant(1.0)), measure(tf.constant(64.0))
+    for plain, scaled in zip(*every, strict=True):
+        np.testing.assert_allclose(scaled, plain, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["slaw", "mgda"])
