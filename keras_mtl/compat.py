@@ -35,7 +35,7 @@ IoUBase = _iou._IoUBase
 DataAdapter = _adapter.DataAdapter
 get_data_adapter = _adapters.get_data_adapter
 get_tensor_spec = _adapting.get_tensor_spec
-# Keras 3.10 and 3.11 know nothing of grain.
+# Keras 3.10 knows nothing of grain.
 is_grain_dataset = getattr(_adapters, "is_grain_dataset", lambda data: False)
 is_torch_dataloader = _adapters.is_torch_dataloader
 # How files know an object that stands in them twice.
