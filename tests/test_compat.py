@@ -175,7 +175,7 @@ def test_files(model, tmp_path):
 
 
 def test_a_progress_bar_forgets(capsys):
-    bar = keras.utils.Progbar(2, stateless_metrics=[])
+    bar = keras.utils.Progbar(2)
     bar.update(1, [("old", 1.0)])
     compat.forget_values(bar)
     capsys.readouterr()
