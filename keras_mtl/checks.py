@@ -128,6 +128,24 @@ def task_name(name: str) -> str:
     return name
 
 
+def distinct_names(task_names) -> tuple[str, ...]:
+    """Returns the names of tasks, at least one, or raises."""
+    listed = isinstance(task_names, Iterable) and bool(task_names)
+    if isinstance(task_names, str) or not listed:
+        raise ValueError(
+            "Argument `task_names` must be a list with at least one string. "
+            f"Received: task_names={task_names!r}"
+        )
+    names = tuple(map(task_name, task_names))
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(
+            "Argument `task_names` must not name a task twice. Received twice: "
+            f"{twice}"
+        )
+    return names
+
+
 def check_tasks(what, given, task_names, having=None, complete=False):
     """Raises if the keys of `given` are not task names, or not all of them.
 

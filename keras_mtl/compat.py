@@ -62,6 +62,15 @@ def is_scope_open(name) -> bool:
     return _global_state.get_global_attribute(name) is not None
 
 
+def builds_by_call(method):
+    """Marks a `build` as one before which Keras calls the layer.
+
+    As Keras' own is; others are to build all layers themselves.
+    """
+    method._is_default = True
+    return method
+
+
 def layers_within(layer) -> list:
     """Returns a layer and all layers inside it, each once."""
     return list(layer._flatten_layers())

@@ -197,6 +197,24 @@ def test_training(model, strategy):
     assert spec.shape.as_list() == [None, None]
 
 
+def test_a_layer_builds_by_being_called():
+    """Before its own `build`, which then finds its layers built."""
+
+    class Twice(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.inner = keras.layers.Dense(2)
+
+        @compat.builds_by_call
+        def build(self, input_shape):
+            assert self.inner.built
+
+        def call(self, inputs):
+            return 2.0 * self.inner(inputs)
+
+    assert Twice()(np.ones((1, 3))).shape == (1, 2)
+
+
 def own_names(files):
     for path in files:
         for node in ast.walk(ast.parse(path.read_text())):

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_mtl.architectures.arguments import checked_layer
 from keras_mtl.architectures.task_encoder import TaskEncoder
 from keras_mtl.checks import above, integer
 
@@ -42,9 +43,10 @@ class TaskFiLM(TaskEncoder):
         self, task_names: Iterable[str], layer: keras.layers.Layer, **kwargs
     ):
         super().__init__(task_names, **kwargs)
-        self.layer = _checked(layer)
+        self.layer = checked_layer("layer", layer)
         for task in self.task_names:
-            setattr(self, f"film_{task}", ScaleAndShift())
+            film = ScaleAndShift(dtype=self.dtype_policy)
+            setattr(self, f"film_{task}", film)
 
     def shared(self, inputs, training=None):
         """Returns the features."""
@@ -108,14 +110,18 @@ class TaskLoRA(TaskEncoder):
         **kwargs,
     ):
         super().__init__(task_names, **kwargs)
-        self.layer = _checked(layer)
+        self.layer = checked_layer("layer", layer)
         self.units = integer("units", units, 1)
         self.rank = integer("rank", rank, 1)
         self.scale = above("scale", scale, 0.0)
         self.activation = keras.activations.get(activation)
-        self.dense = keras.layers.Dense(self.units, name="dense")
+        self.dense = keras.layers.Dense(
+            self.units, dtype=self.dtype_policy, name="dense"
+        )
         for task in self.task_names:
-            change = LowRank(self.units, self.rank, self.scale)
+            change = LowRank(
+                self.units, self.rank, self.scale, dtype=self.dtype_policy
+            )
             setattr(self, f"lora_{task}", change)
 
     def shared(self, inputs, training=None):
@@ -196,15 +202,6 @@ class LowRank(keras.layers.Layer):
         """Returns the arguments to make this layer again."""
         own = {"units": self.units, "rank": self.rank, "scale": self.scale}
         return {**super().get_config(), **own}
-
-
-def _checked(layer):
-    if not isinstance(layer, keras.layers.Layer):
-        raise ValueError(
-            "Argument `layer` must be a Keras layer or model. Received: "
-            f"layer={layer!r} (of type {type(layer).__name__})"
-        )
-    return layer
 
 
 def _config(encoder, config):

@@ -5,6 +5,11 @@ from collections.abc import Iterable, Sequence
 import keras
 from keras import ops
 
+from keras_mtl.architectures.arguments import (
+    as_list,
+    checked_layer,
+    layer_or_none,
+)
 from keras_mtl.architectures.cloning import check_starts_apart, clone
 from keras_mtl.architectures.task_encoder import TaskEncoder
 from keras_mtl.checks import above, at_least
@@ -63,7 +68,7 @@ class CrossStitch(TaskEncoder):
         **kwargs,
     ):
         super().__init__(task_names, **kwargs)
-        self.bottom = bottom
+        self.bottom = layer_or_none("bottom", bottom)
         self.per_channel, self.last = bool(per_channel), bool(last)
         self.same_task = at_least("same_task", same_task, 0.0)
         if self.same_task > 1.0:
@@ -84,7 +89,9 @@ class CrossStitch(TaskEncoder):
             for place, task in enumerate(order):
                 start = [self._rest] * len(self.task_names)
                 start[place] = self._own_share
-                unit = Stitch(start, self.per_channel, self.rate)
+                unit = Stitch(
+                    start, self.per_channel, self.rate, dtype=self.dtype_policy
+                )
                 setattr(self, _unit(task, number), unit)
 
     @property
@@ -232,6 +239,10 @@ def _configs(blocks, task_names):
             "Argument `blocks` must have a list for each task. Tasks: "
             f"{list(task_names)}. Received: {list(by_task)}"
         )
+    by_task = {
+        task: as_list("blocks", tower, "layers or models")
+        for task, tower in by_task.items()
+    }
     lengths = {len(tower) for tower in by_task.values()}
     if len(lengths) > 1 or not min(lengths):
         raise ValueError(
@@ -241,7 +252,8 @@ def _configs(blocks, task_names):
     serialize = keras.saving.serialize_keras_object
     configs = {
         task: [
-            b if isinstance(b, dict) else serialize(b) for b in by_task[task]
+            b if isinstance(b, dict) else serialize(checked_layer("blocks", b))
+            for b in by_task[task]
         ]
         for task in task_names
     }

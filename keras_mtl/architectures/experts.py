@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_mtl.architectures.arguments import checked_layer
 from keras_mtl.architectures.cloning import check_starts_apart, clones, copies
 from keras_mtl.checks import integer
 
@@ -36,12 +37,9 @@ class Experts(keras.layers.Layer):
     """
 
     def __init__(self, expert: keras.layers.Layer, num_experts: int, **kwargs):
-        super().__init__(**kwargs)
-        if not isinstance(expert, keras.layers.Layer):
-            raise ValueError(
-                "Argument `expert` must be a Keras layer or model. Received: "
-                f"expert={expert!r} (of type {type(expert).__name__})"
-            )
+        checked_layer("expert", expert)
+        # Experts compute in their own precision, stacked or not.
+        super().__init__(**{"dtype": expert.dtype_policy, **kwargs})
         self.num_experts = integer("num_experts", num_experts, 1)
         self._config = keras.saving.serialize_keras_object(expert)
         if self.num_experts > 1:
@@ -51,6 +49,12 @@ class Experts(keras.layers.Layer):
 
     def build(self, input_shape):
         """Creates stacked kernels, or the clones."""
+        if self._dense and not isinstance(input_shape, tuple):
+            raise ValueError(
+                "Experts of Dense layers read one tensor. Received: inputs of "
+                f"the shapes {input_shape}. Pass bottom=..., a layer or model "
+                "that makes one of them, or experts that read them all."
+            )
         self._stacked = bool(self._dense) and len(input_shape) == 2
         if not self._stacked:
             names = [f"expert_{n}" for n in range(self.num_experts)]
@@ -92,6 +96,11 @@ class Experts(keras.layers.Layer):
             outputs = [
                 clone(inputs, training=training) for clone in self._clones
             ]
+            if keras.tree.is_nested(outputs[0]):
+                raise ValueError(
+                    "An expert must return one tensor, (B, ..., U). Received: "
+                    f"{len(outputs[0])} outputs of {self._clones[0].name!r}."
+                )
             return ops.stack(outputs, axis=1)
         hidden = None
         for layer, kernel, bias in zip(
@@ -144,10 +153,21 @@ def _dense_layers(expert):
         layers = expert.layers
     plain = all(
         type(layer) is keras.layers.Dense
+        and layer.trainable
+        and layer.dtype_policy.name == expert.dtype_policy.name
         and layer.kernel_constraint is None
         and layer.bias_constraint is None
         and layer.activity_regularizer is None
+        and _adds_up(layer.kernel_regularizer)
+        and _adds_up(layer.bias_regularizer)
         and layer.lora_rank is None
         for layer in layers
     )
     return [*layers] if plain else []
+
+
+def _adds_up(regularizer):
+    """Whether that of a stack is the sum of those of its parts."""
+    kinds = keras.regularizers
+    additive = (type(None), kinds.L1, kinds.L2, kinds.L1L2)
+    return type(regularizer) in additive

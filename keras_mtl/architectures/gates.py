@@ -7,6 +7,7 @@ from typing import Any, cast
 import keras
 from keras import ops
 
+from keras_mtl.architectures.arguments import as_list
 from keras_mtl.checks import above, at_least, between, integer
 
 
@@ -47,6 +48,7 @@ class SoftmaxGate(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        hidden = as_list("hidden", hidden, "integers, one for each layer")
         self.hidden = tuple(integer("hidden", units, 1) for units in hidden)
         self.temperature = above("temperature", temperature, 0.0)
         self.dropout = between("dropout", dropout, 0.0, 1.0)
@@ -54,7 +56,9 @@ class SoftmaxGate(keras.layers.Layer):
         self.num_experts = None
         self._layers_before = []
         for number, units in enumerate(self.hidden):
-            layer = keras.layers.Dense(units, activation="relu")
+            layer = keras.layers.Dense(
+                units, activation="relu", dtype=self.dtype_policy
+            )
             setattr(self, f"hidden_{number}", layer)
             self._layers_before.append(layer)
         if self.dropout:
@@ -163,11 +167,11 @@ class SelectGate(keras.layers.Layer):
         """Sets the number of experts E, before the gate is built."""
         bits = max(num_experts - 1, 0).bit_length()
         if num_experts < 2 or 2**bits != num_experts:
-            lower = max(2, 2 ** (bits - 1))
+            near = sorted({max(2, 2 ** (bits - 1)), 2 ** max(bits, 1)})
             raise ValueError(
                 "SelectGate codes experts by bits: their number must be a "
-                f"power of 2. Received: {num_experts} experts. Take {lower} or "
-                f"{2 ** max(bits, 1)}."
+                f"power of 2. Received: {num_experts} experts. Take "
+                f"{' or '.join(map(str, near))}."
             )
         self.num_experts, self.num_bits = num_experts, bits
 
@@ -262,18 +266,19 @@ def smooth_step(t, gamma):
 GATES = {"softmax": SoftmaxGate, "dselect_k": SelectGate}
 
 
-def gate_config(gate) -> dict:
+def gate_config(gate, dtype=None) -> dict:
     """Returns the config dict of a gate.
 
     Args:
         gate: `"softmax"`, `"dselect_k"`, a config dict, or a gate: a layer
             with `bind(num_experts)` that returns `(B, E)` weights.
+        dtype: Precision policy of a gate that is given by its name.
 
     Raises:
         ValueError: If it is none of these.
     """
     if isinstance(gate, str) and gate in GATES:
-        gate = GATES[gate]()
+        gate = GATES[gate](dtype=dtype)
     if isinstance(gate, dict):
         gate = keras.saving.deserialize_keras_object(gate)
     if not isinstance(gate, keras.layers.Layer) or not hasattr(gate, "bind"):
@@ -286,6 +291,13 @@ def gate_config(gate) -> dict:
 
 def gate_features(inputs):
     """Returns `(B, D)` features: means over all but rows and last axis."""
+    if keras.tree.is_nested(inputs):
+        shapes = keras.tree.map_structure(lambda x: tuple(x.shape), inputs)
+        raise ValueError(
+            "Gates read one tensor, (B, ..., D). Received: inputs of the "
+            f"structure {shapes}. Pass bottom=..., a layer or model that makes "
+            "one of them."
+        )
     rank = len(inputs.shape)
     if rank == 2:
         return inputs

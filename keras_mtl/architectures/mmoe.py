@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_mtl import compat
+from keras_mtl.architectures.arguments import layer_or_none
 from keras_mtl.architectures.cloning import clones
 from keras_mtl.architectures.experts import Experts
 from keras_mtl.architectures.gates import (
@@ -64,8 +65,8 @@ class MMoE(TaskEncoder):
     ):
         super().__init__(task_names, **kwargs)
         self.experts = Experts(expert, num_experts, name="experts")
-        self.bottom = bottom
-        self._gate = gate_config(gate)
+        self.bottom = layer_or_none("bottom", bottom)
+        self._gate = gate_config(gate, self.dtype_policy)
         names = [f"gate_{task}" for task in self.task_names]
         for copy in clones(self._gate, names):
             copy.bind(self.experts.num_experts)

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Sequence
 import keras
 from keras import ops
 
+from keras_mtl.architectures.arguments import as_list, checked_layer
 from keras_mtl.architectures.cloning import clones
 from keras_mtl.architectures.task_encoder import TaskEncoder
+from keras_mtl.checks import integer
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -64,6 +66,8 @@ class MTAN(TaskEncoder):
     ):
         super().__init__(task_names, **kwargs)
         _check_blocks(blocks, between)
+        if hidden is not None:
+            hidden = integer("hidden", hidden, 1)
         self.hidden, self.normalise = hidden, bool(normalise)
         self.num_blocks = len(blocks)
         for number, (first, second) in enumerate(blocks):
@@ -71,7 +75,7 @@ class MTAN(TaskEncoder):
             setattr(self, f"second_{number}", second)
         for number, layer in enumerate(between):
             setattr(self, f"between_{number}", layer)
-        attention = Attention(hidden, self.normalise)
+        attention = Attention(hidden, self.normalise, dtype=self.dtype_policy)
         config = keras.saving.serialize_keras_object(attention)
         for number in range(self.num_blocks):
             names = [f"attention_{number}_{task}" for task in self.task_names]
@@ -96,7 +100,9 @@ class MTAN(TaskEncoder):
             if kept is not None:
                 between = getattr(self, f"between_{number - 1}")
                 kept = between(kept, training=training)
+                _check_places(f"between[{number - 1}]", kept, number, seen)
                 seen = ops.concatenate([seen, kept], axis=-1)
+            _check_places("its second part", passed, number, seen)
             attention = getattr(self, f"attention_{number}_{task}")
             mask = attention([seen, passed], training=training)
             kept = mask * passed
@@ -154,11 +160,16 @@ class Attention(keras.layers.Layer):
         """Creates the products, 1 x 1 convolutions where inputs are images."""
         seen, passed = input_shape
         units = [self.hidden or passed[-1], passed[-1]]
-        self.first, self.second = map(keras.layers.Dense, units)
+        self.first, self.second = (
+            keras.layers.Dense(n, dtype=self.dtype_policy) for n in units
+        )
         self.first.build(seen)
         self.second.build((*seen[:-1], units[0]))
         if self.normalise:
-            self.norms = [keras.layers.BatchNormalization() for _ in units]
+            self.norms = [
+                keras.layers.BatchNormalization(dtype=self.dtype_policy)
+                for _ in units
+            ]
             for norm, channels in zip(self.norms, units, strict=True):
                 norm.build((*passed[:-1], channels))
 
@@ -180,6 +191,7 @@ class Attention(keras.layers.Layer):
 
 
 def _check_blocks(blocks, between):
+    between = as_list("between", between, "layers or models")
     pairs = isinstance(blocks, list | tuple) and all(
         isinstance(block, list | tuple) and len(block) == 2 for block in blocks
     )
@@ -188,8 +200,24 @@ def _check_blocks(blocks, between):
             "Argument `blocks` must be a list of pairs of layers, at least "
             f"one. Received: blocks={blocks!r}"
         )
+    for part in (part for block in blocks for part in block):
+        checked_layer("blocks", part)
+    for part in between:
+        checked_layer("between", part)
     if len(between) != len(blocks) - 1:
         raise ValueError(
             "Argument `between` must have a layer between each two blocks: "
             f"{len(blocks) - 1}. Received: {len(between)}"
+        )
+
+
+def _check_places(what, features, number, seen):
+    """Raises if features have other pixels than what is looked at."""
+    shapes = [tuple(tensor.shape[1:-1]) for tensor in (features, seen)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"In block {number}, what {what} returns has the places "
+            f"{shapes[0]}, but the block's first part returns {shapes[1]}. "
+            "Bring both to one size: `between` scales as the next block's "
+            "first part does."
         )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import keras
 from keras import ops
 
+from keras_mtl.architectures.arguments import layer_or_none
 from keras_mtl.architectures.cloning import check_starts_apart, clones, reseeded
 from keras_mtl.architectures.experts import Experts
 from keras_mtl.architectures.gates import gate_config, gate_features
@@ -75,10 +76,10 @@ class PLE(TaskEncoder):
     ):
         super().__init__(task_names, **kwargs)
         self.levels = check_levels(levels, self.task_names)
-        self.bottom = bottom
+        self.bottom = layer_or_none("bottom", bottom)
         self.residual = bool(residual)
         self.stop_gradient_others = bool(stop_gradient_others)
-        self._gate = gate_config(gate)
+        self._gate = gate_config(gate, self.dtype_policy)
         for number, level in enumerate(self.levels):
             self._make_level(number, level)
 
@@ -110,14 +111,21 @@ class PLE(TaskEncoder):
             for task in gates
         ]
         copies = clones(self._gate, names)
-        for copy, num_experts in zip(copies, gates.values(), strict=True):
-            copy.bind(num_experts)
+        for copy, (task, reads) in zip(copies, gates.items(), strict=True):
+            try:
+                copy.bind(reads)
+            except ValueError as error:
+                whose = "The shared gate" if task is None else f"Task {task!r}"
+                raise ValueError(
+                    f"{whose} reads {reads} experts in level {number}. {error}"
+                ) from error
             setattr(self, copy.name, copy)
         if self.residual:
             for task, count in counts.items():
                 # A single expert is added as it is.
                 if count > 1:
-                    self._keep(f"skip_{task}", number, Residual())
+                    skip = Residual(dtype=self.dtype_policy)
+                    self._keep(f"skip_{task}", number, skip)
 
     def shared(self, inputs, training=None):
         """Returns the last level's streams, and what tasks read of others."""

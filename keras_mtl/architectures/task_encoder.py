@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import keras
 
 from keras_mtl import compat
+from keras_mtl.checks import distinct_names
 from keras_mtl.tasks.separate import (
     alike,
     as_spec,
@@ -91,12 +92,7 @@ class TaskEncoder(keras.layers.Layer):
 
     def __init__(self, task_names: Iterable[str], **kwargs):
         super().__init__(**kwargs)
-        if isinstance(task_names, str) or not isinstance(task_names, Iterable):
-            raise ValueError(
-                "Argument `task_names` must be a list of strings. "
-                f"Received: task_names={task_names!r}"
-            )
-        self.task_names = tuple(task_names)
+        self.task_names = distinct_names(task_names)
         self._example = None
 
     @property

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import initializers, ops
 
-from keras_mtl.checks import did_you_mean, integer, task_name
+from keras_mtl.checks import did_you_mean, distinct_names, integer
 from keras_mtl.layers.initial_heads import initial_heads
 from keras_mtl.layers.row_lookup import rows_of
 
@@ -74,7 +74,7 @@ class StackedHeads(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.task_names = _checked_names(task_names)
+        self.task_names = distinct_names(task_names)
         self.units = integer("units", units, 1)
         self.activation = keras.activations.get(activation)
         self.use_bias = use_bias
@@ -254,20 +254,3 @@ class StackedHeads(keras.layers.Layer):
             return ops.reshape(values, full_shape)
 
         return initialize
-
-
-def _checked_names(task_names):
-    listed = isinstance(task_names, Iterable) and bool(task_names)
-    if isinstance(task_names, str) or not listed:
-        raise ValueError(
-            "Argument `task_names` must be a list with at least one string. "
-            f"Received: task_names={task_names!r}"
-        )
-    names = tuple(map(task_name, task_names))
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(
-            "Argument `task_names` must not name a task twice. Received twice: "
-            f"{twice}"
-        )
-    return names

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mtl.gradients import TaskGradients, roles
+from keras_mtl.testing.architecture_costs import check_variance
 from keras_mtl.testing.architecture_trial import (
     FixedShares,
     close,
@@ -99,7 +100,10 @@ def check_cut(trial):
 
 
 def check_gradients(trial):
-    """Gramians in every scope are those of a backward pass per task."""
+    """Gramians in every scope are those of a backward pass per task.
+
+    The passes are in float32, as the encoder is; products are in float64.
+    """
     model = trial.model(FixedShares(scope="shared"))
     model(trial.inputs)
     by_task = trial.task_gradients(model)
@@ -111,13 +115,19 @@ def check_gradients(trial):
 
     for how, function in (
         ("eagerly", measure),
-        ("compiled", tf.function(measure, autograph=False)),
+        ("in a graph", tf.function(measure, autograph=False)),
+        ("with XLA", tf.function(measure, autograph=False, jit_compile=True)),
     ):
         for scope, received in function(batch).items():
             found = [roles.scope_variables(model, scope)]
             paths = [v.path for v in keras.tree.flatten(found)]
             expected = _gramian(by_task, trial.task_names, paths)
             close(received, expected, 1e-4, f"the Gramian of {scope!r} {how}")
+    expected = _gramian_at_cut(trial, model)
+    if expected is not None:
+        gradients = TaskGradients(model, batch, False, scope="representation")
+        received = gradients.gramian("representation")
+        close(received, expected, 1e-4, "the Gramian at the cut")
 
 
 def check_update(trial):
@@ -179,7 +189,8 @@ def check_absent(trial):
 
 
 def check_start(trial):
-    """No two variables start equal that are drawn at random."""
+    """Variables that are drawn start apart, experts as large as one alone."""
+    check_variance(trial)
     encoder = trial.encoder()
     encoder(trial.inputs)
     seen = {}
@@ -194,6 +205,26 @@ def check_start(trial):
                 "nearly equal. Clone initializers, or change their seeds"
             )
         seen[key] = variable.path
+
+
+def _gramian_at_cut(trial, model):
+    """Returns the Gramian of a cut that is one tensor, or `None`."""
+    encoder, x = (
+        model.encoder,
+        keras.tree.map_structure(tf.constant, trial.inputs),
+    )
+    cut = encoder.shared(x) if encoder.has_cut else [None, None]
+    if len(keras.tree.flatten(cut)) != 1:
+        return None
+    labels, rows = trial.labels(), []
+    for task in trial.task_names:
+        with tf.GradientTape() as tape:
+            tape.watch(keras.tree.flatten(cut))
+            output = model.heads[task](encoder.own(task, cut, x))
+            loss = tf.reduce_mean((output - labels[task]) ** 2)
+        (gradient,) = tape.gradient(loss, keras.tree.flatten(cut))
+        rows.append(np.ravel(np.array(gradient, "float64")))
+    return np.array(rows) @ np.array(rows).T
 
 
 def _gramian(by_task, task_names, paths):

@@ -9,7 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_mtl.testing.architecture_costs import check_gates
 from keras_mtl.testing.architecture_trial import (
+    ByFall,
+    ByHalves,
+    ByLayer,
     ByNorm,
     FixedShares,
     close,
@@ -65,7 +69,7 @@ def check_saving(trial):
 
 
 def check_precision(trial):
-    """In `mixed_float16`, a step is finite."""
+    """In `mixed_float16`, a step is finite, and gates are float32."""
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -81,6 +85,7 @@ def check_precision(trial):
         keras.config.set_dtype_policy(policy)
     if logs["skipped_steps"] or not np.isfinite(logs["loss"]):
         raise ConformanceError(f"a step in mixed_float16 is not finite: {logs}")
+    check_gates(trial)
 
 
 def check_replicas(trial):
@@ -114,13 +119,19 @@ def check_replicas(trial):
 
 def check_weighters(trial):
     """A step works with each kind of signal, wherever it is read."""
-    for kind in (FixedShares, ByNorm):
-        for scope in ("auto", "last_shared_layer", "all"):
-            model = trial.model(kind(scope=scope), rate=1e-3)
-            logs = model.train_on_batch(
-                trial.inputs, trial.labels(), return_dict=True
+    weighters = [
+        kind(scope=scope)
+        for kind in (FixedShares, ByNorm)
+        for scope in ("auto", "last_shared_layer", "all")
+    ]
+    weighters += [ByLayer(scope="shared"), ByHalves(scope="shared"), ByFall()]
+    for weighter in weighters:
+        model = trial.model(weighter, rate=1e-3)
+        logs = model.train_on_batch(
+            trial.inputs, trial.labels(), return_dict=True
+        )
+        if logs["skipped_steps"] or not np.isfinite(logs["loss"]):
+            raise ConformanceError(
+                f"a step that reads {[*weighter.needs, *weighter.observes]} is "
+                f"not finite: {logs}"
             )
-            if logs["skipped_steps"] or not np.isfinite(logs["loss"]):
-                raise ConformanceError(
-                    f"a step with scope {scope!r} is not finite: {logs}"
-                )

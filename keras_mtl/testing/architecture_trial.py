@@ -8,7 +8,7 @@ from keras_mtl import compat
 from keras_mtl.architectures.task_encoder import TaskEncoder
 from keras_mtl.model import MultiTaskModel
 from keras_mtl.testing.trial import ConformanceError
-from keras_mtl.weighters import GradientWeighter
+from keras_mtl.weighters import GradientWeighter, Weighter
 
 
 class ArchitectureTrial:
@@ -18,10 +18,12 @@ class ArchitectureTrial:
         make: Function from a tuple of task names to a new `TaskEncoder`.
         inputs: Array or structure of arrays, of some rows.
         task_names: Tuple of strings.
+        expert: Function that returns a layer, one expert alone; or `None`.
     """
 
-    def __init__(self, make, inputs, task_names):
+    def __init__(self, make, inputs, task_names, expert=None):
         self.make, self.task_names = make, tuple(task_names)
+        self.expert = expert
         self.inputs = keras.tree.map_structure(np.asarray, inputs)
         self.num_rows = len(keras.tree.flatten(self.inputs)[0])
 
@@ -106,14 +108,51 @@ class ArchitectureTrial:
         return found
 
 
-class FixedShares(GradientWeighter):
-    """Weights that do not move, of shared gradients alone."""
+class FromGramian(GradientWeighter):
+    """Weights that do not move, of a Gramian in one form or another."""
 
     scales_heads = False
+
+
+class FixedShares(FromGramian):
+    """Weights that do not move, of shared gradients alone."""
 
     def call(self, gramian):
         """Returns 0.5, 2, 1 and so on."""
         return shares(gramian.shape[0])
+
+
+class ByLayer(FromGramian):
+    """The same, of a Gramian for each layer."""
+
+    def call(self, gramian_by_layer):
+        """Returns 0.5, 2, 1 and so on."""
+        return shares(gramian_by_layer.shape[-1])
+
+
+class ByHalves(FromGramian):
+    """The same, of gradients of the two halves of a batch."""
+
+    def call(self, split_gramian):
+        """Returns 0.5, 2, 1 and so on."""
+        return shares(split_gramian.shape[-1])
+
+
+class ByFall(Weighter):
+    """Weights by how much the losses fall."""
+
+    def build(self, losses_shape):
+        """Creates the losses before the update."""
+        self.before = self.add_state("before", losses_shape, "ones")
+
+    def call(self, losses):
+        """Returns equal weights."""
+        self.before.assign(losses)
+        return tf.ones_like(losses)
+
+    def observe(self, losses_after):
+        """Returns the losses' ratios to those before."""
+        return losses_after / tf.maximum(self.before, 1e-12)
 
 
 class ByNorm(GradientWeighter):

@@ -6,6 +6,7 @@ from typing import Any
 from keras_mtl.checks import one_of
 from keras_mtl.testing import architecture_checks as checks
 from keras_mtl.testing import architecture_runs as runs
+from keras_mtl.testing.architecture_costs import check_cost
 from keras_mtl.testing.architecture_trial import ArchitectureTrial
 from keras_mtl.testing.trial import ConformanceError
 
@@ -18,13 +19,13 @@ ARCHITECTURE_CHECKS = {
         checks.check_gradients,
         checks.check_update,
         checks.check_inputs,
-        checks.check_absent,
         runs.check_permutation,
         checks.check_start,
         runs.check_saving,
         runs.check_precision,
         runs.check_replicas,
         runs.check_weighters,
+        check_cost,
     )
 }
 
@@ -34,6 +35,7 @@ def check_architecture(
     inputs: Any,
     *,
     task_names: tuple[str, ...] = ("a", "b", "a_b"),
+    expert: Callable | None = None,
     skip: Mapping[str, str] | None = None,
 ) -> None:
     """Checks that an architecture keeps the contract of `TaskEncoder`.
@@ -41,8 +43,9 @@ def check_architecture(
     That is: which tasks each variable serves, that what tasks share lies below
     the cut, gradients in every scope against a backward pass per task, the
     update, inputs shared and separate, absent tasks, the order of tasks,
-    initial values, saving, precision and replicas. The error lists every check
-    that fails. Global random seeds are set.
+    initial values, saving, precision, replicas, each kind of signal, and how
+    the graph grows with the tasks. The error lists every check that fails.
+    Global random seeds are set.
 
     Example:
 
@@ -54,6 +57,9 @@ def check_architecture(
         inputs: Array or structure of arrays, at least 6 rows.
         task_names: Tuple of strings, the tasks to try; one name begins
             another by default.
+        expert: Function that returns a layer, what one expert is alone, whose
+            outputs experts in the cut, `(B, E, ..., U)`, are to be as large
+            as; `None` not to compare.
         skip: Dict from the name of a check to the reason for leaving it out.
 
     Raises:
@@ -68,7 +74,7 @@ def check_architecture(
                 "Argument `skip` must give the reason for leaving out "
                 f"{name!r}. Received: skip={skip!r}"
             )
-    trial = ArchitectureTrial(make, inputs, task_names)
+    trial = ArchitectureTrial(make, inputs, task_names, expert)
     failures = {}
     for name, check in ARCHITECTURE_CHECKS.items():
         if name in skip:

@@ -35,6 +35,23 @@ def test_architectures_by_name():
         architectures.get("mmoe", task_names=T)
 
 
+X = np.ones((2, 4), "float32")
+PICTURES = np.ones((1, 4, 4, 2), "float32")
+
+
+def of_two(outputs):
+    """Returns an expert that reads two tensors."""
+    inputs = [keras.Input((4,)) for _ in range(2)]
+    found = [dense()(keras.layers.Add()(inputs)) for _ in range(outputs)]
+    return keras.Model(inputs, found[0] if outputs == 1 else found)
+
+
+def split():
+    """Returns a model that returns its inputs twice."""
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, [inputs, inputs])
+
+
 def heads(tasks):
     return {task: dense(1) for task in tasks}
 
@@ -97,7 +114,10 @@ def test_names_that_begin_alike_are_other_tasks(make):
         (lambda: CrossStitch(T, [dense()], same_task=1.5), "at most 1"),
         (lambda: MTAN(T, [dense()]), "a list of pairs"),
         (lambda: MTAN(T, [(dense(), dense())], [dense()]), "between each two"),
-        (lambda: MMoE("click", dense()), "must be a list of strings"),
+        (
+            lambda: MMoE("click", dense()),
+            "`task_names` must be a list with at least one",
+        ),
         (lambda: TaskFiLM(T, None), "`layer` must be a Keras layer"),
         (
             lambda: PLE(T, [Level(dense(kernel_initializer="ones"), 2, 1)]),
@@ -108,6 +128,74 @@ def test_names_that_begin_alike_are_other_tasks(make):
                 T, {t: [dense(u), dense()] for u, t in enumerate(T, start=3)}
             )(np.ones((2, 4))),
             r"outputs of one shape in all towers.*\(None|2, 3\)",
+        ),
+        (
+            lambda: PLE(T, [Level(dense(), 2, 1)], gate="dselect_k"),
+            r"Task 'click' reads 3 experts in level 0\. .*power of 2",
+        ),
+        (
+            lambda: MMoE(T, dense(), 1, gate="dselect_k"),
+            r"1 experts\. Take 2\.",
+        ),
+        (
+            lambda: MMoE(
+                T,
+                dense(
+                    kernel_initializer=keras.initializers.Constant(
+                        np.ones((5, 3))
+                    )
+                ),
+            ),
+            r"would start equal.*`kernel_initializer` is Constant",
+        ),
+        (
+            lambda: MMoE(T, dense(), 2)({"u": X, "v": X}),
+            r"Dense layers read one tensor.*'u'.*Pass bottom=",
+        ),
+        (
+            lambda: MMoE(T, of_two(1), 2)([X, X]),
+            r"structure \[\(2, 4\), \(2, 4\)\]\. Pass bottom",
+        ),
+        (
+            lambda: MMoE(T, of_two(2), 2, bottom=split())(X),
+            r"An expert must return one tensor.*Received: 2 outputs",
+        ),
+        (lambda: MMoE(T, dense(), bottom="x"), "`bottom` must be a Keras"),
+        (
+            lambda: PLE(T, [Level(dense(), 1, 1)], bottom=3),
+            "`bottom` must be a Keras layer",
+        ),
+        (lambda: SoftmaxGate(hidden=3), "`hidden` must be a list of integers"),
+        (lambda: CrossStitch(T, [3]), "`blocks` must be a Keras layer"),
+        (lambda: CrossStitch(T, dense()), "`blocks` must be a list of layers"),
+        (lambda: MTAN(T, [(dense(), 3)]), "`blocks` must be a Keras layer"),
+        (
+            lambda: MTAN(T, [(dense(), dense())] * 2, [None]),
+            "`between` must be a Keras layer",
+        ),
+        (
+            lambda: MTAN(T, [(dense(), dense())], hidden=0),
+            "`hidden` must be at least 1",
+        ),
+        (
+            lambda: MTAN(T, [(dense(), keras.layers.MaxPooling2D())])(PICTURES),
+            r"In block 0, .*places \(2, 2\).* first part returns \(4, 4\)",
+        ),
+        (
+            lambda: MTAN(
+                T,
+                [(dense(), dense()), (keras.layers.MaxPooling2D(), dense())],
+                [dense()],
+            )(PICTURES),
+            r"In block 1, what between\[0\] returns has the places \(4, 4\)",
+        ),
+        (lambda: MMoE("ab", dense()), "`task_names` must be a list with at"),
+        (lambda: TaskFiLM([], dense()), "`task_names` must be a list with at"),
+        (lambda: MMoE(["a", "a"], dense()), r"twice: \['a'\]"),
+        (lambda: MMoE(["a/b"], dense()), "without '/'"),
+        (
+            lambda: architectures.get({"class_name": "MMoE", "config": {}}),
+            "must be a name, a config dict or a TaskEncoder",
         ),
         (
             lambda: MultiTaskModel(MMoE(T, dense()), heads(T[:2])),
@@ -133,3 +221,19 @@ def test_copies_are_separate_where_keras_shares_objects():
         encoder(np.ones((2, 4), "float32"))
     first, second = encoder.variables[0].numpy()[:2]
     assert not np.array_equal(first, second)
+
+
+def test_what_a_stack_cannot_express_is_computed_one_by_one():
+    """A frozen expert has nothing to train; other precisions stay theirs."""
+    encoder = MMoE(T, dense(trainable=False), 2)
+    encoder(X)
+    assert not encoder.experts.trainable_variables
+    encoder = MMoE(T, dense(dtype="float16"), 2)
+    assert encoder(X)["like"].dtype == "float16"
+    assert encoder.gate_weights(X)["like"].dtype == "float32"
+    regularizer = keras.regularizers.OrthogonalRegularizer(0.1)
+    encoder = MMoE(T, dense(kernel_regularizer=regularizer), 3)
+    encoder(X)
+    kernels = [w for w in encoder.experts.weights if w.name == "kernel"]
+    expected = sum(float(regularizer(kernel)) for kernel in kernels)
+    assert float(sum(encoder.losses)) == pytest.approx(expected, rel=1e-5)

@@ -6,10 +6,11 @@ from typing import ClassVar
 import keras
 
 from keras_mtl import MultiTaskModel
-from keras_mtl.checks import integer
+from keras_mtl.checks import integer, one_of
 from keras_mtl.lab.datasets.digits import overlaid_digits
 from keras_mtl.lab.experiments.classification import ClassificationExperiment
-from keras_mtl.lab.experiments.experiment import Parts
+from keras_mtl.lab.experiments.experiment import LATER, Parts
+from keras_mtl.lab.experiments.mixtures import ARCHITECTURES, around
 
 CLASSES = {"left": 10, "right": 10, "even_sum": 2}
 
@@ -19,6 +20,8 @@ class DigitsExperiment(ClassificationExperiment):
     """Two real digits in one picture: left, right, and is their sum even.
 
     Args:
+        architecture: String, `"shared_bottom"`; or `"mmoe"`, `"ple"` or
+            `"cross_stitch"`, with experts or towers like its last layer.
         num_train: Integer, at least 5, training pictures; a fifth as many
             validate, and a fifth as many test the model.
         **kwargs: As in `Experiment`.
@@ -26,6 +29,7 @@ class DigitsExperiment(ClassificationExperiment):
 
     name = "demo"
     all_tasks = tuple(CLASSES)
+    architectures: ClassVar[tuple] = ARCHITECTURES
     # The published steps are made for thousands of epochs.
     weighter_defaults: ClassVar[dict] = {"meta_weighting": {"step_size": 5.0}}
 
@@ -33,9 +37,13 @@ class DigitsExperiment(ClassificationExperiment):
     batch_size: int = 100
     learning_rate: float = 2e-3
     num_train: int = 5_000
+    architecture: str = dataclasses.field(
+        default="shared_bottom", metadata=LATER
+    )
 
     def __post_init__(self):
         super().__post_init__()
+        one_of("architecture", self.architecture, ARCHITECTURES)
         self._set(num_train=integer("num_train", self.num_train, 5))
 
     def load(self):
@@ -55,8 +63,13 @@ class DigitsExperiment(ClassificationExperiment):
             24, 3, strides=2, padding="same", activation="relu"
         )(hidden)
         hidden = keras.layers.Flatten()(hidden)
-        hidden = keras.layers.Dense(48, activation="relu")(hidden)
-        encoder = keras.Model(inputs, hidden, name="encoder")
+        last = keras.layers.Dense(48, activation="relu")
+        if self.architecture == "shared_bottom":
+            encoder = keras.Model(inputs, last(hidden), name="encoder")
+        else:
+            bottom = keras.Model(inputs, hidden, name="bottom")
+            tasks = [*parts.train[1]]
+            encoder = around(self.architecture, tasks, [last], bottom)
         heads = {
             task: keras.layers.Dense(
                 CLASSES[task], activation="softmax", name=task

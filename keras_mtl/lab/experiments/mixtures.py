@@ -5,6 +5,8 @@ import keras
 from keras_mtl.architectures import PLE, CrossStitch, Level, MMoE
 
 ARCHITECTURES = ("shared_bottom", "mmoe", "ple", "cross_stitch")
+# Experts of MMoE, each as large as the shared bottom.
+AROUND = 4
 
 
 def encoder(
@@ -52,6 +54,34 @@ def encoder(
     if bottom is None:
         return shared
     return keras.Model(bottom.inputs, shared(bottom.output), name="encoder")
+
+
+def around(architecture, tasks, blocks, bottom=None):
+    """Returns an encoder whose experts or towers are the shared bottom's kind.
+
+    They are as large as it is, so that the whole is larger: MMoE has four
+    experts; PLE, in one level, one of each task and a shared one; cross-stitch
+    a tower for each task, with a unit after each block.
+
+    Args:
+        architecture: String, one of `ARCHITECTURES`.
+        tasks: List of names.
+        blocks: List of layers, not built: the shared bottom, one after the
+            other.
+        bottom: Layer or model below, which all share, or None.
+
+    Returns:
+        Layer, model or `TaskEncoder`.
+    """
+    if architecture == "cross_stitch":
+        return CrossStitch(tasks, blocks, last=True, bottom=bottom)
+    whole = blocks[0] if len(blocks) == 1 else keras.Sequential(blocks)
+    if architecture == "mmoe":
+        return MMoE(tasks, whole, AROUND, bottom=bottom)
+    if architecture == "ple":
+        return PLE(tasks, [Level(whole)], bottom=bottom)
+    parts = blocks if bottom is None else [bottom, *blocks]
+    return keras.Sequential(parts, name="encoder")
 
 
 def equal_width(architecture, num_tasks, num_inputs, num_experts, units, tower):

@@ -13,11 +13,13 @@ from keras_mtl.callbacks import RankingMetrics
 from keras_mtl.checks import fraction, integer, one_of
 from keras_mtl.lab.datasets.molecules import MISSING, load_molecules
 from keras_mtl.lab.experiments.experiment import (
+    LATER,
     Experiment,
     Parts,
     Score,
     existing,
 )
+from keras_mtl.lab.experiments.mixtures import around
 from keras_mtl.layers import StackedHeads, UnpackBits
 from keras_mtl.metrics import average_precision, roc_auc
 
@@ -41,6 +43,8 @@ class PCBAExperiment(Experiment):
         task_order: String, `"file"`, or `"labels"` for the tasks with the most
             labels first.
         radius: Integer, of the fingerprints.
+        architecture: String, `"shared_bottom"`; or `"mmoe"`, with experts
+            like its last layer.
         balance: String: weights of the two classes by their numbers over all
             tasks (`"global"`), in each (`"task"`), or none.
         validation: Float in (0, 1), share of the training rows whose average
@@ -50,6 +54,8 @@ class PCBAExperiment(Experiment):
 
     name = "pcba"
     single_tasks = False
+    # Of those that give stacked heads one tensor.
+    architectures: ClassVar[tuple] = ("shared_bottom", "mmoe")
     score: ClassVar = Score("test_ap", "average precision", "%", 100.0)
     weighter_defaults: ClassVar = {
         "gradnorm": {"asymmetry": 0.12, "learning_rate": 0.025}
@@ -65,6 +71,9 @@ class PCBAExperiment(Experiment):
     radius: int = 4
     balance: str = "global"
     validation: float | None = None
+    architecture: str = dataclasses.field(
+        default="shared_bottom", metadata=LATER
+    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -75,6 +84,7 @@ class PCBAExperiment(Experiment):
         )
         one_of("task_order", self.task_order, ORDERS)
         one_of("balance", self.balance, BALANCES)
+        one_of("architecture", self.architecture, self.architectures)
         if self.data_tasks is not None:
             integer("data_tasks", self.data_tasks, 1)
         if self.validation is not None:
@@ -136,21 +146,20 @@ class PCBAExperiment(Experiment):
 
     def build(self, parts):
         """Returns two layers on unpacked bits, and stacked heads."""
-        encoder = keras.Sequential(
-            [
-                keras.Input((parts.train[0].shape[1],), dtype="uint8"),
-                UnpackBits(),
-                *(
-                    keras.layers.Dense(
-                        units,
-                        activation="relu",
-                        kernel_initializer=_orthogonal(),
-                    )
-                    for units in (2_000, 100)
-                ),
-            ],
-            name="encoder",
+        wide, last = (
+            keras.layers.Dense(
+                units, activation="relu", kernel_initializer=_orthogonal()
+            )
+            for units in (2_000, 100)
         )
+        bits = keras.Input((parts.train[0].shape[1],), dtype="uint8")
+        layers = [bits, UnpackBits(), wide]
+        if self.architecture == "shared_bottom":
+            encoder = keras.Sequential([*layers, last], name="encoder")
+        else:
+            bottom = keras.Sequential(layers, name="bottom")
+            tasks = parts.prepared
+            encoder = around(self.architecture, tasks, [last], bottom)
         heads = StackedHeads(parts.prepared, kernel_initializer=_orthogonal())
         return MultiTaskModel(encoder, heads)
 

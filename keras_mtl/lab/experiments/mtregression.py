@@ -2,18 +2,25 @@
 
 import dataclasses
 import math
+from typing import ClassVar
 
 import keras
 import numpy as np
 
 from keras_mtl import MultiTaskModel, weighters
-from keras_mtl.checks import integer
+from keras_mtl.checks import integer, one_of
 from keras_mtl.lab.datasets.mt_regression import (
     NUM_INPUTS,
     NUM_OUTPUTS,
     generate,
 )
-from keras_mtl.lab.experiments.experiment import Experiment, Parts, Score
+from keras_mtl.lab.experiments.experiment import (
+    LATER,
+    Experiment,
+    Parts,
+    Score,
+)
+from keras_mtl.lab.experiments.mixtures import ARCHITECTURES, around
 
 IDEAL = "ideal_constant"
 # Steps after which the error of the weights is reported.
@@ -28,6 +35,8 @@ class MTRegressionExperiment(Experiment):
     proportion to `1 / sigma_k ** 2`.
 
     Args:
+        architecture: String, `"shared_bottom"`; or `"mmoe"`, `"ple"` or
+            `"cross_stitch"`, with experts or towers like it.
         num_tasks: Integer, K.
         num_train: Integer, training samples.
         num_test: Integer, test samples.
@@ -37,6 +46,7 @@ class MTRegressionExperiment(Experiment):
     name = "mtregression"
     score = Score("normalised_loss", "normalised loss", higher_is_better=False)
     own_weighters = (IDEAL,)
+    architectures: ClassVar[tuple] = ARCHITECTURES
 
     epochs: int = 300
     batch_size: int = 304
@@ -44,10 +54,14 @@ class MTRegressionExperiment(Experiment):
     num_tasks: int = 10
     num_train: int = 9_000
     num_test: int = 1_000
+    architecture: str = dataclasses.field(
+        default="shared_bottom", metadata=LATER
+    )
 
     def __post_init__(self):
         for name in ("num_tasks", "num_train", "num_test"):
             self._set(**{name: integer(name, getattr(self, name), 1)})
+        one_of("architecture", self.architecture, ARCHITECTURES)
         super().__post_init__()
 
     def load(self):
@@ -63,15 +77,22 @@ class MTRegressionExperiment(Experiment):
 
     def build(self, parts):
         """Returns four layers of 100 and a linear head for each task."""
-        inputs = hidden = keras.Input((NUM_INPUTS,), name="x")
-        for number in range(1, 5):
-            hidden = keras.layers.Dense(
+        layers = [
+            keras.layers.Dense(
                 100,
                 activation="tanh",
                 kernel_initializer=orthogonal(),
                 name=f"dense_{number}",
-            )(hidden)
-        encoder = keras.Model(inputs, hidden, name="encoder")
+            )
+            for number in range(1, 5)
+        ]
+        if self.architecture == "shared_bottom":
+            inputs = hidden = keras.Input((NUM_INPUTS,), name="x")
+            for layer in layers:
+                hidden = layer(hidden)
+            encoder = keras.Model(inputs, hidden, name="encoder")
+        else:
+            encoder = around(self.architecture, [*parts.train[1]], layers)
         heads = {
             task: keras.layers.Dense(
                 NUM_OUTPUTS, kernel_initializer=orthogonal(), name=task

@@ -19,6 +19,7 @@ from keras_mtl.lab.experiments.bert import (
 )
 from keras_mtl.lab.experiments.differing import DifferingExperiment
 from keras_mtl.lab.experiments.experiment import LATER, Parts, existing
+from keras_mtl.lab.experiments.mixtures import ARCHITECTURES, around
 from keras_mtl.lab.experiments.text_encoders import (
     FEWEST_WORDS,
     averaged_recipe,
@@ -28,6 +29,9 @@ from keras_mtl.lab.experiments.text_encoders import (
 from keras_mtl.lab.runs.identity import checksum, identity
 
 DEFAULT_PRESET = "bert_base_en"
+# These have features that a discriminator can read.
+TEXT_ARCHITECTURES = ("shared", "shared_private")
+MIXTURES = tuple(name for name in ARCHITECTURES if name != "shared_bottom")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,8 +55,10 @@ class TextExperiment(DifferingExperiment):
         vocabulary_size: Integer, at least 3, most frequent words that are kept,
             of the training texts of all tasks; BERT has its own.
         dropout: Float in [0, 1).
-        architecture: String, `"shared"`: one encoder for all tasks; or
-            `"shared_private"`: one besides for each.
+        architecture: String, `"shared"`: one encoder for all tasks;
+            `"shared_private"`: one besides for each; or `"mmoe"`, `"ple"` or
+            `"cross_stitch"`: above the shared one experts, or towers, of as
+            many ReLU units as it has features.
         discriminator: Float, at least 0, weight of the loss of an adversary
             that tells the tasks apart; 0 for none.
         threshold: Float between 0 and 1, share of this loss by chance above
@@ -66,7 +72,7 @@ class TextExperiment(DifferingExperiment):
     jit_compile = False
     num_classes: ClassVar[int]
 
-    architectures: ClassVar[tuple] = ("shared", "shared_private")
+    architectures: ClassVar[tuple] = (*TEXT_ARCHITECTURES, *MIXTURES)
     # Settings that other encoders do not read.
     encoder_settings: ClassVar[dict] = {
         "text_cnn": ("glove", "vocabulary_size"),
@@ -144,6 +150,12 @@ class TextExperiment(DifferingExperiment):
         one_of("architecture", self.architecture, self.architectures)
         weight = at_least("discriminator", self.discriminator, 0.0)
         self._set(discriminator=weight)
+        if weight:
+            one_of(
+                "architecture of a discriminator",
+                self.architecture,
+                TEXT_ARCHITECTURES,
+            )
         if self.threshold is None:
             return
         self._set(threshold=between("threshold", self.threshold, 0.0, 1.0))
@@ -239,6 +251,10 @@ class TextExperiment(DifferingExperiment):
         if self.architecture == "shared_private":
             private = {task: make_encoder() for task in tasks}
             encoder = SharedPrivate(encoder, private)
+        elif self.architecture in MIXTURES:
+            units = encoder.output_shape[-1]
+            layer = keras.layers.Dense(units, activation="relu")
+            encoder = around(self.architecture, tasks, [layer], encoder)
         heads = {
             task: keras.layers.Dense(self.num_classes, "softmax", name=task)
             for task in tasks

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keras_mtl.lab import experiments
 from keras_mtl.lab.comparisons.cells import (
     Cell,
     parse_sweeps,
@@ -23,6 +24,7 @@ from keras_mtl.lab.experiments import (
     experiment_class,
     make_experiment,
 )
+from keras_mtl.lab.experiments.experiment import Experiment
 
 DEMO = experiment_class("demo")
 NAMES = [*methods_for(DEMO)]
@@ -189,15 +191,20 @@ def test_methods_are_weighters_times_architectures():
             check_methods([name], census)
 
 
-def test_encoders_are_architectures_where_the_experiment_has_them():
+def test_encoders_are_architectures_where_the_experiment_has_them(monkeypatch):
     assert architectures_of("census", "mmoe,ple") == ["mmoe", "ple"]
     assert architectures_of("topics", "shared_private") == ["shared_private"]
     assert architectures_of("topics", "bert") == []
     assert architectures_of("census", None) == []
     with pytest.raises(ValueError, match="Did you mean 'mmoe'"):
         architectures_of("census", "mmo")
-    with pytest.raises(ValueError, match="'demo' has one encoder"):
-        architectures_of("demo", "mmoe")
+
+    class Mine(Experiment):
+        """Without a setting `architecture`."""
+
+    monkeypatch.setattr(experiments, "experiment_class", lambda name: Mine)
+    with pytest.raises(ValueError, match="has one encoder"):
+        architectures_of("mine:Mine", "mmoe")
 
 
 def test_all_methods_by_default():

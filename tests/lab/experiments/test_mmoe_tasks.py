@@ -54,7 +54,7 @@ def test_architectures_are_methods_where_the_experiment_has_them():
     assert {"mmoe", "ple"} <= methods_for(MMoETasksExperiment).keys()
     of_texts = methods_for(TopicsExperiment)
     assert "advmtl" in of_texts
-    assert "mmoe" not in of_texts
+    assert "mtan" not in of_texts
 
 
 def test_unknown_architecture():

@@ -73,6 +73,17 @@ def test_parts(table):
     np.testing.assert_allclose(shares[1], 1 - share, rtol=1e-6)
 
 
+def test_experts_are_stacked_for_all_tasks(table):
+    experiment = make_experiment(
+        "toxcast", **settings(table), architecture="mmoe"
+    )
+    parts = experiment.parts()
+    model = experiment.build(parts)
+    assert model(parts.train[0][:5]).shape == (5, 3)
+    assert model.encoder.stacked
+    assert model.encoder(parts.train[0][:5]).shape == (5, 3, 100)
+
+
 def test_trains_measures_and_saves(table, tmp_path):
     experiment = make_experiment(
         "toxcast",

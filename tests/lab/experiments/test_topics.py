@@ -58,6 +58,24 @@ def test_words_become_ids_and_vectors(files):
     np.testing.assert_array_equal(matrix[row], [7, 8, 9])
 
 
+@pytest.mark.parametrize("kind", ["mmoe", "cross_stitch"])
+def test_experts_read_what_the_encoder_gives(files, kind):
+    experiment = small(files, architecture=kind)
+    parts = experiment.load()
+    model = experiment.build(parts)
+    x = {
+        task: own[: 2 + n]
+        for n, (task, own) in enumerate(parts.train[0].items())
+    }
+    predictions = model(x)
+    assert [len(p) for p in predictions.values()] == [2, 3, 4, 5]
+    units = model.encoder.bottom.output_shape[-1]
+    if kind == "mmoe":
+        assert model.encoder.experts.num_experts == 4
+        kernel = model.encoder.experts.trainable_variables[0]
+        assert kernel.shape == (units, 4 * units)
+
+
 def test_words_only():
     words = words_only(["From: A.B@c-d.EDU\n\nDon't, 3rd!"]).numpy()[0]
     assert words == b"from a b c d edu don t 3rd "

@@ -1,0 +1,39 @@
+"""Layers among the arguments of an architecture."""
+
+import keras
+
+
+def checked_layer(name, value):
+    """Returns `value` if it is a Keras layer or model, or raises.
+
+    Args:
+        name: String, of the argument.
+        value: What was given.
+    """
+    if not isinstance(value, keras.layers.Layer):
+        raise ValueError(
+            f"Argument `{name}` must be a Keras layer or model. Received: "
+            f"{name}={value!r} (of type {type(value).__name__})"
+        )
+    return value
+
+
+def layer_or_none(name, value):
+    """Returns `value` if it is a Keras layer, model or `None`, or raises."""
+    return None if value is None else checked_layer(name, value)
+
+
+def as_list(name, value, of):
+    """Returns `value` as a list, or raises.
+
+    Args:
+        name: String, of the argument.
+        value: What was given.
+        of: String, what the list should have.
+    """
+    if not isinstance(value, list | tuple):
+        raise ValueError(
+            f"Argument `{name}` must be a list of {of}. Received: "
+            f"{name}={value!r}"
+        )
+    return [*value]
