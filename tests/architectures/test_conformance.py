@@ -67,7 +67,10 @@ GOOD = {
 # Three of them are variants of one that is here with all checks.
 LIKE = dict.fromkeys(["replicas", "weighters"], "its gates alone differ")
 PAIRS = {"cost": "each pair of tasks has something of its own"}
+DEEP_GATES = {"cost": "gates of more than one product are not stacked"}
 SKIPPED = {
+    "mmoe of deep experts": DEEP_GATES,
+    "mmoe by selection": DEEP_GATES,
     "mtan": {"cut": "layers between blocks serve all tasks above the cut"},
     "adatt": LIKE,
     "stem": LIKE | PAIRS,
@@ -182,7 +185,7 @@ class FlatFan(Bottom):
 
     def __init__(self, task_names, **kwargs):
         super().__init__(task_names, **kwargs)
-        self.bottom = keras.layers.EinsumDense("bd,deu->beu", (8, 3))
+        self.bottom = keras.layers.EinsumDense("bd,deu->beu", (24, 3))
 
     def own(self, task, cut, inputs):
         return super().own(task, keras.ops.mean(cut, axis=1), inputs)

@@ -34,6 +34,21 @@ def test_labels_correlate_the_more_the_larger_p():
     assert found[-1] > 1.0 - 0.02 / labels.var()
 
 
+def test_a_frequency_is_that_of_the_sines_alone():
+    """Labels of one seed have one noise and one `wᵀ x`, which cancel."""
+    found = {}
+    for frequency in (1.0, 3.0):
+        x, y = generate(7, 0.5, 64, num_sines=1, frequency=frequency)
+        found[frequency] = x, y["task_1"][:, 0]
+    _, linear = generate(7, 0.5, 64, num_sines=0)
+    x, slow = found[1.0]
+    np.testing.assert_array_equal(found[3.0][0], x)
+    linear = linear["task_1"][:, 0]
+    t = np.float64(linear - slow), np.float64(linear - found[3.0][1])
+    assert np.abs(t).max() <= 1.0 + 1e-5  # Sines.
+    assert np.abs(t[0] - t[1]).max() > 0.1
+
+
 def test_seed_decides_and_more_samples_only_add():
     x, y = generate(4, 0.5, 10, num_inputs=3)
     more_x, more_y = generate(4, 0.5, 20, num_inputs=3)
@@ -52,6 +67,7 @@ def test_seed_decides_and_more_samples_only_add():
         ({"correlation": 1.5}, "`correlation` must lie between 0 and 1"),
         ({"num_inputs": 1}, "`num_inputs` must be at least 2"),
         ({"scale": 0.0}, "`scale` must be greater than 0"),
+        ({"frequency": 0.0}, "`frequency` must be greater than 0"),
     ],
 )
 def test_bad_arguments(wrong, message):

@@ -22,6 +22,7 @@ BAD = {
         None: NUMBER,
     },
     "validation": {0.0: FRACTION, 1.0: FRACTION, "a": NUMBER},
+    "frequency": {0.0: "greater than 0", "a": NUMBER},
     "correlation": {-0.1: "between 0 and 1", 1.5: "between 0", "a": NUMBER},
     "num_train": {0: "at least", -5: "at least", 9.5: INTEGER},
     "num_test": {0: "at least 1"},
