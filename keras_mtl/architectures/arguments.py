@@ -1,6 +1,7 @@
-"""Layers among the arguments of an architecture."""
+"""What an architecture is given: layers among its arguments, and inputs."""
 
 import keras
+from keras import ops
 
 
 def checked_layer(name, value):
@@ -37,3 +38,18 @@ def as_list(name, value, of):
             f"{name}={value!r}"
         )
     return [*value]
+
+
+def gate_features(inputs):
+    """Returns `(B, D)` features: means over all but rows and last axis."""
+    if keras.tree.is_nested(inputs):
+        shapes = keras.tree.map_structure(lambda x: tuple(x.shape), inputs)
+        raise ValueError(
+            "Gates read one tensor, (B, ..., D). Received: inputs of the "
+            f"structure {shapes}. Pass bottom=..., a layer or model that makes "
+            "one of them."
+        )
+    rank = len(inputs.shape)
+    if rank == 2:
+        return inputs
+    return ops.mean(inputs, axis=tuple(range(1, rank - 1)))

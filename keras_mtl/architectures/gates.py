@@ -287,18 +287,3 @@ def gate_config(gate, dtype=None) -> dict:
             f"keras_mtl.architectures, or its config. Received: gate={gate!r}"
         )
     return cast(dict, keras.saving.serialize_keras_object(gate))
-
-
-def gate_features(inputs):
-    """Returns `(B, D)` features: means over all but rows and last axis."""
-    if keras.tree.is_nested(inputs):
-        shapes = keras.tree.map_structure(lambda x: tuple(x.shape), inputs)
-        raise ValueError(
-            "Gates read one tensor, (B, ..., D). Received: inputs of the "
-            f"structure {shapes}. Pass bottom=..., a layer or model that makes "
-            "one of them."
-        )
-    rank = len(inputs.shape)
-    if rank == 2:
-        return inputs
-    return ops.mean(inputs, axis=tuple(range(1, rank - 1)))

@@ -6,14 +6,10 @@ import keras
 from keras import ops
 
 from keras_mtl import compat
-from keras_mtl.architectures.arguments import layer_or_none
+from keras_mtl.architectures.arguments import gate_features, layer_or_none
 from keras_mtl.architectures.cloning import clones
 from keras_mtl.architectures.experts import Experts
-from keras_mtl.architectures.gates import (
-    SoftmaxGate,
-    gate_config,
-    gate_features,
-)
+from keras_mtl.architectures.gates import SoftmaxGate, gate_config
 from keras_mtl.architectures.stacked_gates import StackedGates
 from keras_mtl.architectures.task_encoder import TaskEncoder
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 import keras
 from keras import ops
 
-from keras_mtl.architectures.arguments import layer_or_none
+from keras_mtl.architectures.arguments import gate_features, layer_or_none
 from keras_mtl.architectures.cloning import check_starts_apart, clones, reseeded
 from keras_mtl.architectures.experts import Experts
-from keras_mtl.architectures.gates import gate_config, gate_features
+from keras_mtl.architectures.gates import gate_config
 from keras_mtl.architectures.levels import Level, check_levels
 from keras_mtl.architectures.mmoe import mixture
 from keras_mtl.architectures.task_encoder import TaskEncoder
