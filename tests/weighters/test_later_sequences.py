@@ -1,11 +1,11 @@
-"""60 steps of the methods of METHODS2 against float64 NumPy."""
+"""60 steps of further methods against float64 NumPy."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_mtl import weighters
-from tests.weighters import later_formulas as formulas
+from tests.weighters import gradient_formulas, loss_formulas
 from tests.weighters.formulas import K, P
 
 STEPS = 60
@@ -21,120 +21,120 @@ def igb(losses, base):
 
 # Weighter, formula, tolerance, and whether tasks may be absent.
 METHODS = {
-    "gls": (weighters.GLS, formulas.GLS, 1e-5, True),
-    "log_losses": (weighters.LogLosses, formulas.LogLosses, 1e-5, True),
+    "gls": (weighters.GLS, loss_formulas.GLS, 1e-5, True),
+    "log_losses": (weighters.LogLosses, loss_formulas.LogLosses, 1e-5, True),
     "uwso": (
         lambda: weighters.UWSO(temperature=2.0),
-        lambda: formulas.UWSO(2.0),
+        lambda: loss_formulas.UWSO(2.0),
         1e-5,
         True,
     ),
     "stch": (
         lambda: weighters.STCH(smoothing=0.7, warmup_epochs=1),
-        lambda: formulas.OfBase(1, stch),
+        lambda: loss_formulas.OfBase(1, stch),
         1e-5,
         True,
     ),
     "igb": (
         weighters.IGB,
-        lambda: formulas.OfBase(0, igb),
+        lambda: loss_formulas.OfBase(0, igb),
         1e-5,
         True,
     ),
     "cov_weighting": (
         weighters.CoVWeighting,
-        formulas.CoVWeighting,
+        loss_formulas.CoVWeighting,
         1e-4,
         True,
     ),
     "cov_weighting, momentum": (
         lambda: weighters.CoVWeighting(momentum=0.8),
-        lambda: formulas.CoVWeighting(0.8),
+        lambda: loss_formulas.CoVWeighting(0.8),
         1e-4,
         True,
     ),
     "softadapt": (
         lambda: weighters.SoftAdapt(sharpness=0.5, momentum=0.6),
-        lambda: formulas.SoftAdapt(0.5, 0.6),
+        lambda: loss_formulas.SoftAdapt(0.5, 0.6),
         1e-5,
         True,
     ),
     "relobralo, on": (
         lambda: weighters.ReLoBRaLo(lookback=1.0, temperature=2.0),
-        lambda: formulas.ReLoBRaLo(0.95, True, 2.0),
+        lambda: loss_formulas.ReLoBRaLo(0.95, True, 2.0),
         1e-5,
         True,
     ),
     "relobralo, back": (
         lambda: weighters.ReLoBRaLo(momentum=0.7, lookback=0.0),
-        lambda: formulas.ReLoBRaLo(0.7, False, 1.0),
+        lambda: loss_formulas.ReLoBRaLo(0.7, False, 1.0),
         1e-5,
         True,
     ),
     "go4align": (
         lambda: weighters.GO4Align(groups=2, step_size=0.02),
-        lambda: formulas.GO4Align(2, 0.02),
+        lambda: loss_formulas.GO4Align(2, 0.02),
         1e-5,
         True,
     ),
     "famo": (
         lambda: weighters.FAMO(learning_rate=0.05, lowest=0.01),
-        lambda: formulas.FAMO(0.05, 1e-3, 0.01),
+        lambda: loss_formulas.FAMO(0.05, 1e-3, 0.01),
         1e-4,
         True,
     ),
     "excess_mtl": (
         lambda: weighters.ExcessMTL(step_size=0.1, warmup_steps=3),
-        lambda: formulas.ExcessMTL(0.1, 3),
+        lambda: gradient_formulas.ExcessMTL(0.1, 3),
         1e-5,
         True,
     ),
-    "db_mtl": (weighters.DBMTL, formulas.DBMTL, 1e-5, True),
+    "db_mtl": (weighters.DBMTL, gradient_formulas.DBMTL, 1e-5, True),
     "db_mtl, averages": (
         lambda: weighters.DBMTL(momentum=0.9, decay=0.5),
-        lambda: formulas.DBMTL(0.9, 0.5),
+        lambda: gradient_formulas.DBMTL(0.9, 0.5),
         1e-5,
         True,
     ),
     "meta_balance": (
         lambda: weighters.MetaBalance(primary=1, relax=0.6),
-        lambda: formulas.MetaBalance(1, 0.6, 0.9),
+        lambda: gradient_formulas.MetaBalance(1, 0.6, 0.9),
         1e-5,
         True,
     ),
     "gradvac": (
         lambda: weighters.GradVac(momentum=0.8, shuffle=False),
-        lambda: formulas.GradVac(0.8),
+        lambda: gradient_formulas.GradVac(0.8),
         1e-4,
         True,
     ),
     "auto_lambda": (
         lambda: weighters.AutoLambda(primary=2, learning_rate=0.01),
-        lambda: formulas.AutoLambda(2, 0.01),
+        lambda: gradient_formulas.AutoLambda(2, 0.01),
         1e-4,
         True,
     ),
     "auto_lambda, all": (
         lambda: weighters.AutoLambda(learning_rate=0.01),
-        lambda: formulas.AutoLambda(None, 0.01),
+        lambda: gradient_formulas.AutoLambda(None, 0.01),
         1e-4,
         True,
     ),
     "moml": (
         lambda: weighters.MOML(learning_rate=0.02),
-        lambda: formulas.MOML(0.02),
+        lambda: gradient_formulas.MOML(0.02),
         1e-3,
         False,
     ),
     "modo": (
         lambda: weighters.MoDo(step_size=0.01),
-        lambda: formulas.MoDo(0.01, 0.1),
+        lambda: gradient_formulas.MoDo(0.01, 0.1),
         1e-4,
         False,
     ),
     "sdmgrad": (
         lambda: weighters.SDMGrad(0.4, stochastic=True, step_size=0.3),
-        lambda: formulas.SDMGrad(0.4, 0.3, 20),
+        lambda: gradient_formulas.SDMGrad(0.4, 0.3, 20),
         1e-4,
         False,
     ),

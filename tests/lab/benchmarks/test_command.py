@@ -6,8 +6,10 @@ import pytest
 from typer.testing import CliRunner
 
 from keras_mtl.lab import cli
+from keras_mtl.lab.benchmarks import run as benchmarks
 from keras_mtl.lab.benchmarks import workloads
 from keras_mtl.lab.benchmarks.command import bench
+from keras_mtl.weighters import ALIASES, CATALOGUE
 
 QUICK = ["--batch-size", "8", "--repetitions", "2", "--block-seconds", "0.001"]
 
@@ -62,6 +64,26 @@ def test_json_holds_all_and_the_picture_is_drawn(tmp_path):
             assert set(row["ratio"]) == {
                 *("median", "lower_quartile", "upper_quartile")
             }
+
+
+def test_all_weighters_are_those_of_the_catalogue(monkeypatch):
+    """By the word, and by default; uniform weights have a row anyway."""
+    asked = []
+
+    class Stopped(ValueError):
+        """Before anything is timed."""
+
+    def weighter_rows(blueprint, uniform, weighters):
+        asked.append([uniform, *weighters])
+        raise Stopped("enough")
+
+    monkeypatch.setattr(benchmarks, "weighter_rows", weighter_rows)
+    for words in (["--weighters", "all"], []):
+        assert run("--tasks", 2, *words, *QUICK).exit_code == 1
+    uniform, *others = asked[0]
+    assert asked == [asked[0], asked[0]]
+    assert {ALIASES[uniform], *others} == {*CATALOGUE}
+    assert len(others) == len(CATALOGUE) - 1
 
 
 @pytest.mark.filterwarnings("ignore:CUDA init:UserWarning")
