@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 
-from keras_mtl import compat
 from keras_mtl.architectures.fitting import check_discriminator, check_encoder
 from keras_mtl.architectures.task_discriminator import TaskDiscriminator
 from keras_mtl.architectures.task_encoder import TaskEncoder
@@ -197,15 +196,6 @@ class MultiTaskModel(StoredModel):
         return self.arrangement.can_separate and are_separate(
             inputs, self.output_names, self.encoder, self.separate_inputs
         )
-
-    @compat.builds_by_call
-    def build(self, input_shape):
-        """Does nothing: calling the model has built its layers.
-
-        But its weighter, which may wait for their number. Keras would warn.
-        """
-        del input_shape
-        self.built = True
 
     def call(
         self, inputs, training=None, return_representation=False, apart=False

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_mtl import compat
 from keras_mtl.callbacks.progress_line import with_line
 from keras_mtl.data import feeding
 from keras_mtl.training.logs import LoggingModel
@@ -55,6 +56,15 @@ class TaskEvaluator(LoggingModel):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         check_overrides(cls)
+
+    @compat.builds_by_call
+    def build(self, input_shape):
+        """Does nothing: calling the model has built its layers.
+
+        But its weighter, which may wait for their number. Keras would warn.
+        """
+        del input_shape
+        self.built = True
 
     def evaluate(
         self,
