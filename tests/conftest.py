@@ -2,9 +2,6 @@ import contextlib
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# What XLA makes of a step is kept; that LLVM then polishes the machine code
-# takes half of the time to compile it, in this process and those it starts.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import hypothesis
 import keras
