@@ -185,7 +185,7 @@ class FlatFan(Bottom):
 
     def __init__(self, task_names, **kwargs):
         super().__init__(task_names, **kwargs)
-        self.bottom = keras.layers.EinsumDense("bd,deu->beu", (24, 3))
+        self.bottom = keras.layers.EinsumDense("bd,deu->beu", (100, 3))
 
     def own(self, task, cut, inputs):
         return super().own(task, keras.ops.mean(cut, axis=1), inputs)
