@@ -35,8 +35,7 @@ IoUBase = _iou._IoUBase
 DataAdapter = _adapter.DataAdapter
 get_data_adapter = _adapters.get_data_adapter
 get_tensor_spec = _adapting.get_tensor_spec
-# Keras 3.10 knows nothing of grain.
-is_grain_dataset = getattr(_adapters, "is_grain_dataset", lambda data: False)
+is_grain_dataset = _adapters.is_grain_dataset
 is_torch_dataloader = _adapters.is_torch_dataloader
 # How files know an object that stands in them twice.
 ObjectSharingScope = _serialization.ObjectSharingScope

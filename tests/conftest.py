@@ -47,6 +47,10 @@ def run_as_users_do(wanted):
 run_as_users_do(False)
 
 
+def pytest_unconfigure():
+    PLAIN.close()
+
+
 @pytest.fixture(scope="module")
 def _as_users_run():
     run_as_users_do(True)

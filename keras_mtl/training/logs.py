@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_mtl.gradients import roles
 from keras_mtl.training.stepping import steps_function
 
 # The row that the compiled metrics fill; no name of a log has a slash.
@@ -125,6 +126,8 @@ class LoggingModel(keras.Model):
         return held, lambda: tf.logical_not(self.weighter.due)
 
     def _make_function(self, step_function):
+        if step_function == self.train_step:
+            roles.check_reach(self)  # To evaluate, nothing need train.
         strategy = self.distribute_strategy
         variants = self.step_variants(step_function)
         if strategy.num_replicas_in_sync == 1 and variants is None:

@@ -15,7 +15,7 @@ from keras_mtl.data import feeding
 from keras_mtl.data.query import QueryArguments
 from keras_mtl.data.support_query import SupportQuery
 from keras_mtl.data.symbolic import symbolic
-from keras_mtl.gradients import TaskGradients, roles
+from keras_mtl.gradients import TaskGradients
 from keras_mtl.metrics import TaskMeans
 from keras_mtl.tasks import NamedTasks, StackedTasks
 from keras_mtl.tasks.loss_weights import as_floats
@@ -271,7 +271,6 @@ class TaskTrainer(TaskEvaluator):
                 metrics.build(self.arrangement.labels(x, y), outputs)
                 # Its logs would lack the new metrics.
                 self.train_function = self.test_function = None
-                roles.check_reach(self)
             build_optimizer(self)
 
     def build_from_inputs(self, inputs):
