@@ -1,7 +1,6 @@
 """Mixed precision: loss scale and finiteness."""
 
 import functools
-import itertools
 
 import tensorflow as tf
 
@@ -131,16 +130,23 @@ def keep_if(finite, variables, before):
         variable.assign(tf.where(finite, variable, value))
 
 
-def assigned_since(handles) -> list[bool]:
-    """Whether each variable may have been assigned in the graph so far.
+def assigned_since(variables, before, handles) -> tuple[list, list]:
+    """Returns those that may have been assigned in the graph, and what was.
 
     Args:
+        variables: List of variables.
+        before: List of their earlier values.
         handles: List of what `captured` returned, `None` outside a graph.
     """
-    return [
-        handle is None or any(op.type not in READS for op in handle.consumers())
-        for handle in handles
+    found = [
+        (variable, value)
+        for variable, value, handle in zip(
+            variables, before, handles, strict=True
+        )
+        if handle is None
+        or any(op.type not in READS for op in handle.consumers())
     ]
+    return [v for v, _ in found], [value for _, value in found]
 
 
 def captured(variables) -> list:
@@ -166,12 +172,8 @@ def run_if_finite(state, function, inputs):
     handles = captured(state)
     result = function()
     finite = all_finite(inputs)
-    changed = assigned_since(handles)
-    if any(changed):
-        moved, before = (
-            list(itertools.compress(values, changed))
-            for values in (state, before)
-        )
+    moved, before = assigned_since(state, before, handles)
+    if moved:
         finite &= stays_finite(moved, before)
         keep_if(finite, moved, before)
     return result, finite

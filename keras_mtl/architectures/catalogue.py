@@ -1,6 +1,5 @@
 """Architectures, by name."""
 
-import contextlib
 from typing import cast
 
 import keras
@@ -12,7 +11,7 @@ from keras_mtl.architectures.mtan import MTAN
 from keras_mtl.architectures.ple import PLE
 from keras_mtl.architectures.shared_private import SharedPrivate
 from keras_mtl.architectures.task_encoder import TaskEncoder
-from keras_mtl.checks import UNFIT, did_you_mean
+from keras_mtl.checks import did_you_mean, fitting
 
 CATALOGUE = {
     "mmoe": MMoE,
@@ -46,10 +45,10 @@ def get(
     if isinstance(identifier, TaskEncoder):
         return identifier
     if isinstance(identifier, dict):
-        with contextlib.suppress(*UNFIT):
+        with fitting("an architecture", identifier):
             found = keras.saving.deserialize_keras_object(identifier)
-            if isinstance(found, TaskEncoder):
-                return found
+        if isinstance(found, TaskEncoder):
+            return found
     if not isinstance(identifier, str) or identifier not in CATALOGUE:
         raise ValueError(
             "An architecture must be a name, a config dict or a TaskEncoder. "

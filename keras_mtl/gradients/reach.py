@@ -85,9 +85,11 @@ def trace_reach(model) -> Reach:
         for layer in compat.layers_within(model)
         for variable in compat.own_trainable(layer)
     ]
-    every = Ancestry(names | named(frozen))
+    of_all = Ancestry(names | named(frozen))
     reach = reach._replace(
-        follows=frozenset(u for u, o in outputs.items() if every.of(o)[0])
+        follows=frozenset(
+            u for u, o in outputs.items() if of_all.of(o).variables
+        )
     )
     if len(model.task_names) > len(outputs) == 1:
         (output,) = outputs.values()

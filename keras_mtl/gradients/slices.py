@@ -237,7 +237,7 @@ def _transpose(op, number, part):
 def _reshape(op, number, part):
     """A range stays one where the axes around it do not change."""
     tensor, shape = op.inputs[0], op.outputs[0].shape
-    if part is None:
+    if part is None or not tensor.shape.rank:
         return None
     after = shape[part.axis + 1 :]
     if None in after.as_list():

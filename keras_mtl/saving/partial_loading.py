@@ -62,7 +62,7 @@ def load(model, filepath) -> bool:
         if weighter is not None:
             if not fits:
                 skipped.append(weighter)
-                values += _of_weighters(weighter, states, told)
+                values += _of_weighters(weighter, states, heads, told)
             described = _values(store, "").get(SLOTS)
             slots = _values(store, "optimizer")
             as_many = len(slots) == len(model.optimizer.variables)
@@ -73,7 +73,6 @@ def load(model, filepath) -> bool:
             # Of other tasks, and reset in each epoch.
             skipped += [*model.metrics, model._loss_tracker]
             skipped.append(model._compile_metrics)
-    told = told or ["the weighter's state for tasks without a loss here"]
     compat.load_weights_only(model, filepath, objects_to_skip=skipped)
     for variable, value in values:
         variable.assign(value)
@@ -117,7 +116,7 @@ def _states(store):
     return []
 
 
-def _of_weighters(weighter, states, told):
+def _of_weighters(weighter, states, heads, told):
     """Returns variables and values of the weighters that have one class."""
     pairs, left = [], list(states)
     outermost = owner_of(states[0])[0] if states else "none"
@@ -135,6 +134,8 @@ def _of_weighters(weighter, states, told):
             told.append(
                 f"the state of {name} for tasks that the file does not know"
             )
+        if set(saved) & set(heads) - set(own.task_names):
+            told.append(f"the state of {name} for tasks without a loss here")
     return pairs
 
 

@@ -78,6 +78,23 @@ def reduces_itself(loss) -> bool:
     return type(loss).__call__ is not LOSSES.Loss.__call__
 
 
+def called(loss, label, output, owner, shapes) -> tf.Tensor:
+    """Returns what a loss gives before any mean.
+
+    Raises:
+        ValueError: If it does not take them, with `owner` and `shapes`.
+    """
+    try:
+        return loss.call(
+            tf.cast(label, loss.dtype), tf.cast(output, loss.dtype)
+        )
+    except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+        raise ValueError(
+            f"The loss {loss.name!r} of {owner} does not fit the labels or "
+            f"predictions. Received: {shapes}. {error}"
+        ) from error
+
+
 def takes_class_numbers(loss) -> bool:
     """Whether labels of a Keras loss are numbers of classes."""
     return getattr(loss, "fn", None) in OF_CLASS_NUMBERS
@@ -140,15 +157,7 @@ def _values(task, loss, label, output):
             f"The labels of task {task!r} do not have the shape of its "
             f"predictions. Received: {shapes}, loss {loss.name!r}"
         )
-    try:
-        values = loss.call(
-            tf.cast(label, loss.dtype), tf.cast(output, loss.dtype)
-        )
-    except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
-        raise ValueError(
-            f"The loss {loss.name!r} of task {task!r} does not fit its "
-            f"labels or predictions. Received: {shapes}. {error}"
-        ) from error
+    values = called(loss, label, output, f"task {task!r}", shapes)
     # Where a class is to be ignored, say.
     mask = compat.mask_of(values)
     return tf.cast(values, tf.float32), mask

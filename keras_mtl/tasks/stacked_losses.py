@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_mtl import compat
 from keras_mtl.checks import check_tasks
-from keras_mtl.tasks.loss_values import reduces_itself
+from keras_mtl.tasks.loss_values import called, reduces_itself
 from keras_mtl.tasks.loss_weights import as_vector, fixed_weights
 from keras_mtl.tasks.masks import masked, weighted_sums, without_missing
 from keras_mtl.tasks.own_rows import RowLabels, sum_by_task
@@ -82,15 +82,7 @@ class StackedLosses:
                 "heads need one value for each task and row. Override `call`."
             )
         shapes = f"labels {label.shape}, predictions {outputs.shape}"
-        try:
-            values = loss.call(
-                tf.cast(label, loss.dtype), tf.cast(output, loss.dtype)
-            )
-        except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
-            raise ValueError(
-                f"The loss {loss.name!r} of the stacked tasks does not fit "
-                f"their labels or predictions. Received: {shapes}. {error}"
-            ) from error
+        values = called(loss, label, output, "the stacked tasks", shapes)
         check_one_per_task("loss", loss.name, values, outputs, labels)
         weight = masked(weight, compat.mask_of(values))
         values = tf.cast(values, tf.float32)

@@ -33,10 +33,8 @@ class StatesBefore:
             if not finite:
                 keep_if(finite, self._states, self._before)
             return
-        assigned = assigned_since(self._handles)
-        states, before = (
-            [value for value, was in zip(values, assigned, strict=True) if was]
-            for values in (self._states, self._before)
+        states, before = assigned_since(
+            self._states, self._before, self._handles
         )
         keep_if(finite, states, before)
 

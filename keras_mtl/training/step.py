@@ -86,7 +86,7 @@ class Step:
             if reads_again(self._weighter) and not holds
             else None
         )
-        self._scope = self._weighed_scope = self._needs = self._apart = None
+        self._scope = self._needs = self._apart = None
 
     def forward(self, data, training=True, support=None):
         """Returns the `TaskGradients` of a batch `(x, y, sample_weight)`.
@@ -101,9 +101,11 @@ class Step:
         if self._needs is None:
             common = self._model.has_common_representation(batch[0])
             self._scope = resolve_scope(self._weighter, common)
-            self._weighed_scope = self._scope
-            self._rest_if_nothing_is_shared()
+            self._rests = self._scope not in (None, "all") and not (
+                roles.shared_variables(self._model)
+            )
             self._find_tasks_apart()
+            self._choose_signals()
             self._read_learning_rate()
         late = support is not None and distribution.num_replicas() > 1
         scale = self._scale
@@ -113,14 +115,11 @@ class Step:
             *(self._model, batch, training, scale, self._scope, late)
         )
 
-    def _rest_if_nothing_is_shared(self):
-        """Leaves the weighter alone where all that tasks share is frozen."""
+    def _choose_signals(self):
+        """Reads nothing where all that tasks share is frozen, and says so."""
         self._needs, self._observes = (
             self._weighter.needs,
             self._weighter.observes,
-        )
-        self._rests = self._scope not in (None, "all") and not (
-            roles.shared_variables(self._model)
         )
         if self._rests or self._holds:
             self._scope, self._needs, self._observes = None, (), ()
@@ -135,9 +134,9 @@ class Step:
 
     def _find_tasks_apart(self):
         """Notes the tasks that share nothing of what is weighed."""
-        needs, scope = self._weighter.needs, self._weighed_scope
+        needs = self._weighter.needs
         if not self._rests and any(SIGNALS[n].of_gradients for n in needs):
-            apart = roles.tasks_apart(self._model, scope)
+            apart = roles.tasks_apart(self._model, self._scope)
             if any(apart):
                 self._apart = tf.constant(apart)
 

@@ -195,7 +195,7 @@ def test_names_that_begin_alike_are_other_tasks(make):
         (lambda: MMoE(["a/b"], dense()), "without '/'"),
         (
             lambda: architectures.get({"class_name": "MMoE", "config": {}}),
-            "must be a name, a config dict or a TaskEncoder",
+            "The config does not fit an architecture",
         ),
         (
             lambda: MultiTaskModel(MMoE(T, dense()), heads(T[:2])),

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_mtl import weighters
 from tests.weighters import gradient_formulas, loss_formulas
+from tests.weighters.by_row import call_by_row
 from tests.weighters.formulas import K, P
 
 STEPS = 60
@@ -176,21 +176,16 @@ def random_signals(some_absent):
 
 
 def run(weighter, signals):
-    """Weights of each step, before it; all steps in one graph."""
+    """Weights of each step, before it."""
 
-    @tf.function
-    def loop(signals):
-        results = tf.TensorArray("float32", STEPS, element_shape=(K,))
-        for step in tf.range(STEPS):
-            row = {n: s[step] for n, s in signals.items()}
-            found = weighter.weigh(**{n: row[n] for n in weighter.needs})
-            results = results.write(step, found.shared)
-            if weighter.observes:
-                weighter.observe(**{n: row[n] for n in weighter.observes})
-        return results.stack()
+    def step(**row):
+        found = weighter.weigh(**{n: row[n] for n in weighter.needs})
+        if weighter.observes:
+            weighter.observe(**{n: row[n] for n in weighter.observes})
+        return found.shared
 
     names = {*weighter.needs, *weighter.observes}
-    return loop({n: tf.constant(signals[n], "float32") for n in names}).numpy()
+    return call_by_row(step, {name: signals[name] for name in names})
 
 
 @pytest.mark.parametrize(

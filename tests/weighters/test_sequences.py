@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_mtl import weighters
 from tests.weighters import formulas
+from tests.weighters.by_row import call_by_row
 from tests.weighters.formulas import K, P
 
 STEPS = 300
@@ -70,21 +70,6 @@ METHODS = {
 }
 
 
-def run(method, signals):
-    """Calls `method` once for each row of the signals, in one graph."""
-
-    @tf.function
-    def loop(signals):
-        results = tf.TensorArray("float32", STEPS, element_shape=(K,))
-        for step in tf.range(STEPS):
-            row = {n: s[step] for n, s in signals.items()}
-            results = results.write(step, method(**row))
-        return results.stack()
-
-    given = {n: tf.constant(s, "float32") for n, s in signals.items()}
-    return loop(given).numpy()
-
-
 def random_signals(some_absent):
     random = np.random.default_rng(0)
     scales = np.array([1.0, 3.0, 0.3, 2.0])
@@ -111,7 +96,7 @@ def deviation(make_weighter, make_reference, some_absent):
     weighter, reference = make_weighter(), make_reference()
     weighter.bind(K)
     signals = random_signals(some_absent)
-    weights = run(weighter, {n: signals[n] for n in weighter.needs})
+    weights = call_by_row(weighter, {n: signals[n] for n in weighter.needs})
     code = reference.__call__.__code__
     wanted = code.co_varnames[1 : code.co_argcount]
     worst = 0.0
@@ -138,7 +123,7 @@ def test_300_updates_of_meta_weighting_follow_the_formulas(learning_rate):
     meta.bind(K)
     noise = 0.3 * random.normal(size=(STEPS, K, K))
     matrices = np.float32(np.eye(K) + noise).astype("float64")
-    result = run(
+    result = call_by_row(
         meta.observe,
         {
             "query_support_gramian": matrices,

@@ -1,0 +1,27 @@
+import tensorflow as tf
+
+from tests.weighters.formulas import K
+
+
+def call_by_row(step, signals):
+    """Calls `step` once for each row of the signals, in one graph.
+
+    Args:
+        step: Function of the signals by name, which returns `(K,)`.
+        signals: Dict of arrays, their first axis the steps.
+
+    Returns:
+        `(steps, K)` array.
+    """
+
+    @tf.function
+    def loop(signals):
+        (number,) = {len(values) for values in signals.values()}
+        results = tf.TensorArray("float32", number, element_shape=(K,))
+        for n in tf.range(number):
+            row = {name: values[n] for name, values in signals.items()}
+            results = results.write(n, step(**row))
+        return results.stack()
+
+    given = {n: tf.constant(s, "float32") for n, s in signals.items()}
+    return loop(given).numpy()
