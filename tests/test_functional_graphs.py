@@ -25,11 +25,11 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def compiled(graph, weighter="uniform", **kwargs):
+def compiled(graph, weighter="uniform", cut=None, **kwargs):
     """Returns a multi-task model, and the Keras model that it is made of."""
     keras.utils.set_random_seed(3)
     source = graph.model()
-    model = MultiTaskModel.from_functional(source)
+    model = MultiTaskModel.from_functional(source, cut)
     kwargs = {"jit_compile": False, **kwargs}
     optimizer = keras.optimizers.SGD(RATE)
     model.compile(optimizer, "mse", weighter=weighter, **kwargs)
@@ -214,16 +214,26 @@ def test_one_step_of_every_kind_of_weighter(name, several):
             )
 
 
-@pytest.mark.parametrize("name", ["chain", "ple", "unet"])
-def test_signs_and_coordinates_at_every_tensor_of_the_cut(name):
-    """Against a tape from copies of the cut, and the weighted sum."""
+@pytest.mark.parametrize(
+    ("name", "cut"),
+    [
+        *(("chain", None), ("ple", None), ("unet", None)),
+        # A table that is used above the cut, too, and layers that are.
+        *(("tied", None), ("chain", "h1")),
+    ],
+)
+def test_signs_and_coordinates_at_every_tensor_of_the_cut(name, cut):
+    """Against a tape from copies of the cut, and the weighted sum.
+
+    What is used above the cut has the plain gradients of there.
+    """
     graph = GRAPHS[name]
-    model, source = compiled(graph)
+    model, source = compiled(graph, cut=cut)
     twin, number = Twin(graph, source), len(model.task_names)
     shapes = [tuple(t.shape[1:]) for t in model.section.given]
     size = sum(map(np.prod, shapes))
     weights = np.arange(number, dtype="float32") + 1.0
-    trunk = roles.of(model).trunk
+    shared = roles.shared_variables(model)
     drop = Combination(
         tf.ones(number), coordinates=np.tile(weights[:, None], (1, size))
     )
@@ -231,9 +241,9 @@ def test_signs_and_coordinates_at_every_tensor_of_the_cut(name):
     def measured(x, y):
         batch = TaskGradients(model, (x, y, None), False, scope="shared")
         combined = batch.finely_combined(drop, "representation")
-        return batch.signed_sums(), [combined[id(v)] for v in trunk]
+        return batch.signed_sums(), [combined[id(v)] for v in shared]
 
-    def expected_sums(x, y):
+    def expected_above(x, y):
         given = keras.tree.map_structure(
             tf.identity, keras.tree.flatten(model.section.below(x))
         )
@@ -241,31 +251,46 @@ def test_signs_and_coordinates_at_every_tensor_of_the_cut(name):
             tape.watch(given)
             outputs = model.section.predict(given)
             errors = {t: (p - y[t]) ** 2 for t, p in outputs.items()}
-        rows = []
+        rows, above = [], []
         for task in model.task_names:
             pulled = tape.gradient(
                 errors[task], given, unconnected_gradients="zero"
+            )
+            direct = tape.gradient(
+                errors[task],
+                [v.value for v in shared],
+                unconnected_gradients="zero",
+            )
+            size = np.size(errors[task])
+            above.append(
+                [np.ravel(tf.convert_to_tensor(g)) / size for g in direct]
             )
             total = [
                 np.sum(g * np.sign(leaf), axis=0).ravel()
                 for g, leaf in zip(pulled, given, strict=True)
             ]
-            rows.append(np.concatenate(total) / np.size(errors[task]))
-        return np.stack(rows)
+            rows.append(np.concatenate(total) / size)
+        return np.stack(rows), above
 
     for arrange in (data, separate_data):
         x, y = arrange(graph)
         _, found = twin.gradients(x, y)
-        steps = [
-            sum(w * t[v.path] for w, t in zip(weights, found, strict=True))
-            for v in trunk
-        ]
         batches = [data(graph, 5 - k, k) for k in range(number)]
-        sums = [expected_sums(*batch)[k] for k, batch in enumerate(batches)]
+        each = [expected_above(*batch) for batch in batches]
         if arrange is data:
-            sums = expected_sums(x, y)
+            each = [expected_above(x, y)] * number
+        sums = np.stack([rows[k] for k, (rows, _) in enumerate(each)])
+        steps = [
+            sum(
+                w * (task[v.path] - above[k][n]) + above[k][n]
+                for k, (w, task, (_, above)) in enumerate(
+                    zip(weights, found, each, strict=True)
+                )
+            )
+            for n, v in enumerate(shared)
+        ]
         for run in (tf.function(measured, autograph=False), measured):
             received, combined = run(x, y)
-            close(received, np.stack(sums), arrange.__name__)
+            close(received, sums, arrange.__name__)
             flat = [np.ravel(tf.convert_to_tensor(g)) for g in combined]
             close(np.concatenate(flat), np.concatenate(steps), name)

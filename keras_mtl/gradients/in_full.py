@@ -84,8 +84,36 @@ class GradientsInFull:
         return found
 
     def _by_coordinate(self, coordinates):
-        variables = roles.of(self._model).trunk
+        """Returns gradients as of a layer at the cut that weighs them there.
+
+        What variables do above it has the plain gradients of the tasks.
+        """
+        trunk = roles.of(self._model).trunk
         coefficients = self.loss_weights[:, None] * coordinates
+        cotangents = self._weighted_at_cut(coefficients)
+        pulled = self._local.through(self._leaves, cotangents, trunk)
+        found = dict(zip(map(id, trunk), pulled, strict=True))
+        others = [
+            v for v in roles.shared_variables(self._model) if id(v) not in found
+        ]
+        if others:
+            plain = self._local.of_objective(self.loss_weights, others)
+            changed = self._weighted_at_cut(
+                coefficients - self.loss_weights[:, None]
+            )
+            changes = self._local.tape.gradient(
+                self._leaves, others, output_gradients=changed
+            )
+            for v, *both in zip(others, plain, changes, strict=True):
+                found[id(v)] = weighted_sum(both)
+        return found
+
+    def _weighted_at_cut(self, coefficients):
+        """Returns the cotangents of the leaves, weighed by coordinate.
+
+        Args:
+            coefficients: `(K, D)` float32.
+        """
         number = len(roles.of(self._model).reach.below)
         shapes = [leaf.shape[1:] for leaf in self._leaves[:number]]
         sizes = [shape.num_elements() for shape in shapes]
@@ -97,8 +125,7 @@ class GradientsInFull:
             factors = tf.reshape(part, [part.shape[0], 1, *shape])
             total = tf.reduce_sum(factors * tf.cast(stacked, tf.float32), 0)
             cotangents.append(tf.cast(total, stacked.dtype))
-        pulled = self._local.through(self._leaves, cotangents, variables)
-        return dict(zip(map(id, variables), pulled, strict=True))
+        return cotangents
 
     def _by_rows(self, rows, scope):
         variables = roles.scope_variables(self._model, scope)

@@ -24,7 +24,8 @@ class GradDrop(GradientWeighter):
     drawn, with the probability of its share of the absolute gradients, and the
     tasks of the other sign are dropped. The gradients are summed over the
     batch, times the sign of the representation, so that tasks with rows of
-    their own meet, too. Heads get their tasks' plain gradients.
+    their own meet, too. What lies above the representation gets the tasks'
+    plain gradients; a variable that is used below and above gets both.
 
     Where the tasks part at several tensors, each of these is dropped at, by
     the gradients that arrive there from above.
