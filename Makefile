@@ -26,9 +26,11 @@ test: .venv/installed-test
 		$(BIN)/python $(PYTEST) $($(part)) || failed=1;) exit $$failed
 
 # The files of tests/quick.txt, without what is marked slow in them.
+QUICK := $(PYTEST) -m "not slow and not soak" \
+	$(shell sed 's/[#].*//' tests/quick.txt)
+
 quick: .venv/installed-test
-	$(BIN)/python $(PYTEST) -m "not slow and not soak" \
-		$(shell sed 's/[#].*//' tests/quick.txt)
+	$(BIN)/python $(QUICK)
 
 # Long forms of the tests: every weighter under every strategy, random kills.
 # How far replicas are from one device is in the properties of runs/soak.xml.
@@ -54,15 +56,13 @@ bench: export TF_ENABLE_ONEDNN_OPTS := 1
 bench: .venv/installed
 	$(BIN)/keras-mtl bench
 
-# The same tests on the lowest versions that pyproject.toml allows.
+# The quick tests on the lowest versions that pyproject.toml allows.
 lowest: .venv-lowest/installed
-	.venv-lowest/bin/python -m pytest -n 2 --dist worksteal -q \
-		-m "not slow and not soak"
+	.venv-lowest/bin/python $(QUICK)
 
 # The same on the newest versions, release candidates of Keras included.
 latest: .venv-latest/installed
-	.venv-latest/bin/python -m pytest -n 2 --dist worksteal -q \
-		-m "not slow and not soak"
+	.venv-latest/bin/python $(QUICK)
 
 # Wheel and sdist in dist/. The wheel is installed where no clone is, and runs
 # the demo and an example there.
