@@ -12,7 +12,6 @@ CLASSES = (
     *("bed", "books", "ceiling", "chair", "floor", "furniture", "objects"),
     *("picture", "sofa", "table", "tv", "wall", "window"),
 )
-VOID = -1
 
 
 class NYUv2(NamedTuple):

@@ -1,39 +1,10 @@
-"""Callbacks of experiments: what is recorded, and the seeds of an epoch."""
+"""What an experiment records, epoch by epoch."""
 
 import time
 
 import keras
 import numpy as np
 import tensorflow as tf
-
-from keras_mtl import compat
-
-
-class EpochSeeds(keras.callbacks.Callback):
-    """Makes dropout a function of seed and epoch.
-
-    Keras does not save the state of its seed generators, so that a model that
-    was loaded would draw other numbers than the one that was saved.
-
-    Args:
-        seed: Integer.
-    """
-
-    def __init__(self, seed):
-        super().__init__()
-        self.seed = seed
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Sets the state of every seed generator of the model."""
-        layers = compat.layers_within(self.model)
-        generators = [
-            layer.seed_generator
-            for layer in layers
-            if hasattr(layer, "seed_generator")
-        ]
-        for index, generator in enumerate(generators):
-            source = np.random.SeedSequence([self.seed, epoch, index])
-            generator.state.assign(source.generate_state(2) >> 1)
 
 
 class Recorder(keras.callbacks.Callback):

@@ -8,7 +8,7 @@ from keras_mtl.data.rotation import rotations
 from keras_mtl.lab.runs.batches import epoch_batches, steps_per_epoch
 from keras_mtl.lab.runs.diagnostics import Diagnostics
 from keras_mtl.lab.runs.folder import METRICS, RunFolder
-from keras_mtl.lab.runs.recording import EpochSeeds, Recorder
+from keras_mtl.lab.runs.recording import Recorder
 from keras_mtl.signals import reads_query
 
 
@@ -136,12 +136,7 @@ def fit(experiment, model, parts, recorder, callbacks=(), diagnose=False):
         validation_data=parts.validation,
         validation_batch_size=experiment.evaluation_batch,
         shuffle=False,  # The batches are shuffled.
-        callbacks=[
-            EpochSeeds(experiment.seed),
-            *measures,
-            recorder,
-            *callbacks,
-        ],
+        callbacks=[*measures, recorder, *callbacks],
         verbose=0,
     )
 
