@@ -65,5 +65,12 @@ def get(
 
 
 def serialize(encoder: keras.layers.Layer) -> dict:
-    """Returns the config dict of an architecture, without its weights."""
+    """Returns the config dict of an architecture, without its weights.
+
+    Example:
+
+    >>> config = serialize(MMoE(["a", "b"], keras.layers.Dense(4), 2))
+    >>> config["class_name"]
+    'MMoE'
+    """
     return cast(dict, keras.saving.serialize_keras_object(encoder))

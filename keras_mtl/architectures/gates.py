@@ -15,6 +15,17 @@ from keras_mtl.checks import above, at_least, between, integer
 class SoftmaxGate(keras.layers.Layer):
     """Weights of experts by a softmax of the features, in float32.
 
+    Example:
+
+    >>> encoder = MMoE(
+    ...     ["income", "marital"],
+    ...     keras.layers.Dense(8),
+    ...     num_experts=3,
+    ...     gate=SoftmaxGate(hidden=[16], dropout=0.1),
+    ... )
+    >>> encoder(keras.ops.ones((3, 5)))["income"].shape
+    (3, 8)
+
     Args:
         hidden: List of integers, units of ReLU layers before the softmax.
         temperature: Float, above 0; divides the logits.
@@ -123,6 +134,17 @@ class SelectGate(keras.layers.Layer):
     a logit for each bit, and a smooth step of it the probability of a 1. A
     selector whose bits have all saturated stays with its expert: the step is
     flat there, by design.
+
+    Example:
+
+    >>> encoder = MMoE(
+    ...     ["income", "marital"],
+    ...     keras.layers.Dense(8),
+    ...     num_experts=4,
+    ...     gate=SelectGate(num_selected=2),
+    ... )
+    >>> encoder(keras.ops.ones((3, 5)))["income"].shape
+    (3, 8)
 
     Args:
         num_selected: Integer, the paper's k: experts of a task at most.

@@ -11,6 +11,12 @@ from keras_mtl.checks import did_you_mean, integer
 class Level:
     """What a level of `PLE` consists of.
 
+    Example:
+
+    >>> first = Level(keras.layers.Dense(8, "relu"), num_own=2, num_shared=1)
+    >>> second = Level(keras.layers.Dense(4, "relu"))
+    >>> encoder = PLE(["income", "marital"], [first, second])
+
     Args:
         expert: Layer or model, not built: what an expert is.
         num_own: Integer, experts of each task; or a dict from task name to

@@ -9,6 +9,18 @@ class LogWriter(keras.callbacks.Callback):
     `MultiTaskModel.fit` calls it before other callbacks, wherever it stands
     among them, so that `ModelCheckpoint`, `EarlyStopping`, `CSVLogger` and
     History read what it writes. A subclass defines `columns` and `written`.
+
+    Example:
+
+    >>> class WorstLoss(LogWriter):
+    ...     def columns(self):
+    ...         return ["worst_loss"]
+    ...     def written(self, epoch, logs):
+    ...         losses = [logs["topic_loss"], logs["tone_loss"]]
+    ...         return {"worst_loss": max(losses)}
+    >>> history = model.fit(x, y, callbacks=[WorstLoss()], verbose=0)
+    >>> len(history.history["worst_loss"])
+    1
     """
 
     # Those of a lower rank come first: others may read what they write.

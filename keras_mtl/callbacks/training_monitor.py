@@ -16,6 +16,12 @@ class TrainingMonitor(keras.callbacks.Callback):
 
     `MultiTaskModel.fit` adds it by itself.
 
+    Example:
+
+    >>> history = model.fit(x, y, epochs=2, verbose=0)
+    >>> int(model.epoch)  # What it counts; weighters read it.
+    2
+
     Args:
         others: Iterable of the callbacks that it stands beside.
         validates: Boolean, whether some epochs end with a validation.

@@ -18,6 +18,11 @@ from keras_mtl.tasks.loss_parts import at_path, is_nested, leaves
 class SupportQuery(NamedTuple):
     """One element of a data set with query data, or the two sets whole.
 
+    Example:
+
+    >>> batch = SupportQuery(support=(x_a, y_a), query=(x_b, y_b))
+    >>> dataset = tf.data.Dataset.from_tensors(batch)
+
     Attributes:
         support: `(x, y)` or `(x, y, sample_weight)` that trains the model.
         query: The same for rows that the training does not see.

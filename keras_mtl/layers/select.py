@@ -7,6 +7,11 @@ import keras
 class Select(keras.layers.Layer):
     """Returns one entry of a dict of tensors.
 
+    Example:
+
+    >>> inputs = {"words": keras.ops.zeros(2), "age": keras.ops.ones(2)}
+    >>> Select("age")(inputs)  # -> [1.0, 1.0]
+
     Args:
         key: String, the entry's name.
 

@@ -13,9 +13,21 @@ import tensorflow as tf
 from keras_mtl.checks import above
 
 
+class _PixelMean(keras.metrics.MeanMetricWrapper):
+    """The mean of a function of each pixel that this file defines."""
+
+    def get_config(self):
+        return {"name": self.name, "dtype": self.dtype}
+
+
 @keras.saving.register_keras_serializable(package="keras_mtl")
-class WithinRatio(keras.metrics.MeanMetricWrapper):
+class WithinRatio(_PixelMean):
     """Share of predictions less than a factor off, `δ < 1.25`.
+
+    Example:
+
+    >>> float(WithinRatio()([[2.0], [4.0]], [[3.0], [4.0]]))
+    0.5
 
     Args:
         ratio: Float above 1; `max(p / t, t / p)` must be below it.
@@ -35,12 +47,17 @@ class WithinRatio(keras.metrics.MeanMetricWrapper):
 
     def get_config(self):
         """Returns the arguments to make this metric again."""
-        return {"ratio": self.ratio, "name": self.name, "dtype": self.dtype}
+        return {**super().get_config(), "ratio": self.ratio}
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
-class RelativeError(keras.metrics.MeanMetricWrapper):
+class RelativeError(_PixelMean):
     """Mean of `|p − t| / t`.
+
+    Example:
+
+    >>> float(RelativeError()([[2.0], [4.0]], [[3.0], [4.0]]))
+    0.25
 
     Args:
         name: String.
@@ -54,14 +71,15 @@ class RelativeError(keras.metrics.MeanMetricWrapper):
     def __init__(self, name: str = "relative_error", dtype: Any = None):
         super().__init__(_relative_error, name, dtype)
 
-    def get_config(self):
-        """Returns the arguments to make this metric again."""
-        return {"name": self.name, "dtype": self.dtype}
-
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
-class MeanAngle(keras.metrics.MeanMetricWrapper):
+class MeanAngle(_PixelMean):
     """Mean angle between predicted and true vectors, in degrees.
+
+    Example:
+
+    >>> float(MeanAngle()([[1.0, 0.0]], [[1.0, 1.0]]))
+    45.0
 
     Args:
         name: String.
@@ -75,14 +93,16 @@ class MeanAngle(keras.metrics.MeanMetricWrapper):
     def __init__(self, name: str = "mean_angle", dtype: Any = None):
         super().__init__(angles, name, dtype)
 
-    def get_config(self):
-        """Returns the arguments to make this metric again."""
-        return {"name": self.name, "dtype": self.dtype}
-
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
-class WithinAngle(keras.metrics.MeanMetricWrapper):
+class WithinAngle(_PixelMean):
     """Share of predicted vectors that point less than an angle off.
+
+    Example:
+
+    >>> true = [[1.0, 0.0], [1.0, 0.0]]
+    >>> float(WithinAngle()(true, [[1.0, 1.0], [1.0, 0.1]]))
+    0.5
 
     Args:
         degrees: Float above 0.
@@ -105,8 +125,7 @@ class WithinAngle(keras.metrics.MeanMetricWrapper):
 
     def get_config(self):
         """Returns the arguments to make this metric again."""
-        own = {"name": self.name, "dtype": self.dtype}
-        return {"degrees": self.degrees, **own}
+        return {**super().get_config(), "degrees": self.degrees}
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -115,6 +134,12 @@ class MedianAngle(keras.metrics.Metric):
 
     Over all that it has seen, not a mean of medians: a histogram keeps them,
     and the median is right to within a bin.
+
+    Example:
+
+    >>> true = [[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]
+    >>> float(MedianAngle()(true, [[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]))
+    45.0
 
     Args:
         num_bins: Integer, from 0 to 180 degrees; 0.005 degrees each by
@@ -191,12 +216,14 @@ def _within_angle(y_true, y_pred, degrees):
 
 
 def _within_ratio(y_true, y_pred, ratio):
+    y_pred = tf.convert_to_tensor(y_pred)
     y_true = _positive(y_true, y_pred.dtype)
     worse = tf.maximum(y_pred / y_true, y_true / y_pred)
     return tf.cast(worse < ratio, tf.float32)[..., 0]
 
 
 def _relative_error(y_true, y_pred):
+    y_pred = tf.convert_to_tensor(y_pred)
     y_true = _positive(y_true, y_pred.dtype)
     return (tf.abs(y_pred - y_true) / y_true)[..., 0]
 

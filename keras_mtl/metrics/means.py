@@ -33,6 +33,14 @@ class TaskMeans(keras.metrics.Metric):
     of the step at 128 tasks. A skipped step counts in `skipped_steps` only,
     and a mean over no step is NaN.
 
+    Example:
+
+    >>> logs = model.train_on_batch(x, y, return_dict=True)
+    >>> logs["skipped_steps"]
+    0.0
+    >>> sorted(name for name in logs if name.endswith("_weight"))
+    ['tone_weight', 'topic_weight']
+
     Args:
         losses: `TaskLosses` or `StackedLosses` of K tasks.
         discriminates: Boolean, whether a task discriminator has a loss too.

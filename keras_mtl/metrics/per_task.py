@@ -24,6 +24,12 @@ class TaskMetrics(compat.CompileMetrics):
     is, whose sample weight is 0; `weighted_metrics` weigh rows by it. Those of
     a task that had no label are NaN.
 
+    Example:
+
+    >>> model.compile("sgd", "mse", metrics={"topic": ["mae"]})
+    >>> sorted(model.evaluate(x, y, return_dict=True, verbose=0))
+    ['loss', 'tone_loss', 'topic_loss', 'topic_mae']
+
     Args:
         output_names: Tuple of strings, in head order.
         metrics: Dict from output to metrics, nested as predictions are, or

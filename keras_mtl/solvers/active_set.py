@@ -23,6 +23,14 @@ def nonnegative_minimum(
     the way is feasible, and none is worse than the one before. For small K,
     the first K steps take the coordinates in turn, steepest or not.
 
+    Example:
+
+    >>> vector = tf.constant([1.0, -1.0], tf.float64)
+    >>> allowed = tf.constant([True, True])
+    >>> matrix = tf.eye(2, dtype=tf.float64)
+    >>> x, steps = nonnegative_minimum(matrix, vector, allowed, 1e-10, 40)
+    >>> x  # -> [1.0, 0.0]
+
     Args:
         matrix: `(K, K)` float64, positive semi-definite up to rounding, its
             diagonal of order 1; K static.

@@ -11,6 +11,13 @@ FLOOR = 1e-5
 class TaskGradients(NamedTuple):
     """Gradients of K tasks, as far as their inner products tell, in float64.
 
+    Example:
+
+    >>> gradients = task_gradients(tf.constant([[4.0, 3.0], [3.0, 9.0]]))
+    >>> gradients.norms  # -> [2.0, 3.0]
+    >>> gradients.cosines
+    [[1.0, 0.5], [0.5, 1.0]]
+
     Attributes:
         norms: `(K,)`, 0 for a task without gradient and for an absent one.
         cosines: `(K, K)`, of unit diagonal; rows and columns of tasks
@@ -61,6 +68,11 @@ def ridge(size: int) -> float:
 
 def task_gradients(gramian: Any, present: Any = None) -> TaskGradients:
     """Splits a Gramian into norms and cosines.
+
+    Example:
+
+    >>> gramian = tf.constant([[4.0, 0.0], [0.0, 9.0]])
+    >>> task_gradients(gramian).norms  # -> [2.0, 3.0]
 
     Args:
         gramian: `(K, K)`, `gramian[i, j] = <g[i], g[j]>`; K static. Or

@@ -17,6 +17,12 @@ def eigh(matrix: Any):
     only. What remains is the rounding of float64, and between eigenvalues
     that are nearer than 1e-5 of the largest, up to 1e-7 of that distance.
 
+    Example:
+
+    >>> matrix = tf.constant([[2.0, 1.0], [1.0, 2.0]], tf.float64)
+    >>> values, vectors = eigh(matrix)
+    >>> values  # -> [1.0, 3.0]
+
     Args:
         matrix: `(K, K)` float64, symmetric; K static.
 

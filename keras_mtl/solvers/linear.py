@@ -14,6 +14,12 @@ def spd_solve(matrix: Any, right: Any) -> tf.Tensor:
     XLA's own factorisations take ten times as long on a CPU, and its `eigh`
     is accurate to 1e-7 only.
 
+    Example:
+
+    >>> matrix = tf.constant([[1.0, 0.5], [0.5, 1.0]], tf.float64)
+    >>> spd_solve(matrix, tf.constant([[1.5], [1.5]], tf.float64))
+    [[1.0], [1.0]]
+
     Args:
         matrix: `(K, K)` float64, positive definite, its diagonal of order 1;
             K static.
@@ -47,6 +53,11 @@ def spd_solve(matrix: Any, right: Any) -> tf.Tensor:
 
 def cg_solve(matrix: Any, right: Any, tolerance: float = 1e-12) -> tf.Tensor:
     """Solves `matrix @ x = right` by conjugate gradients, at most `2 K` steps.
+
+    Example:
+
+    >>> matrix = tf.constant([[2.0, 1.0], [1.0, 2.0]], tf.float64)
+    >>> cg_solve(matrix, tf.constant([3.0, 3.0], tf.float64))  # -> [1.0, 1.0]
 
     Args:
         matrix: `(K, K)` float64, positive definite; K static.

@@ -15,6 +15,13 @@ METHODS = ("fully_corrective", "pairwise", "frank_wolfe")
 class MinNormPoint(NamedTuple):
     """Weights of the shortest combination, and how it was reached.
 
+    Example:
+
+    >>> point = min_norm_point([[18.0, -22.0], [-22.0, 38.0]])
+    >>> point.weights  # -> [0.6, 0.4]
+    >>> float(point.gap)
+    0.0
+
     Attributes:
         weights: `(K,)` float32, non-negative, summing to 1, without gradient;
             uniform if that is optimal, 0 if every task is absent.

@@ -15,6 +15,13 @@ def nonnegative_minima(
     Each problem takes the steps of `nonnegative_minimum` on a tableau of its
     own, `O(B K^2)` a step, until all are done or `20 K` steps are.
 
+    Example:
+
+    >>> vectors = tf.constant([[1.0, -1.0], [2.0, 3.0]], tf.float64)
+    >>> allowed = tf.constant([True, True])
+    >>> nonnegative_minima(tf.eye(2, dtype=tf.float64), vectors, allowed)
+    [[1.0, 0.0], [2.0, 3.0]]
+
     Args:
         matrix: `(K, K)` float64, positive definite, its diagonal of order 1;
             K static.

@@ -8,6 +8,10 @@ import tensorflow as tf
 def simplex_projection(point: Any) -> tf.Tensor:
     """Returns the point of the simplex that is nearest to `point`.
 
+    Example:
+
+    >>> simplex_projection(tf.constant([0.8, 0.6]))  # -> [0.6, 0.4]
+
     Args:
         point: `(K,)` float; K static.
 

@@ -16,6 +16,12 @@ RESULTS = ("call", "heads", "observe")
 class ConformanceError(AssertionError):
     """Says which checks a weighter fails, and why.
 
+    Example:
+
+    >>> error = ConformanceError("a weight is NaN", ["check_finite"])
+    >>> error.checks
+    ('check_finite',)
+
     Args:
         message: String.
         checks: Tuple of strings, the names of the failed checks.

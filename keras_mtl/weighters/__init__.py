@@ -193,7 +193,13 @@ def make(name: str, **arguments) -> Weighter:
 
 
 def serialize(weighter: Weighter) -> dict:
-    """Returns the config dict of a weighter, without its state."""
+    """Returns the config dict of a weighter, without its state.
+
+    Example:
+
+    >>> serialize(SLAW(momentum=0.5))["config"]["momentum"]
+    0.5
+    """
     config = cast(dict, saving.serialize_keras_object(weighter))
     config.pop("build_config", None)
     return config
@@ -201,6 +207,12 @@ def serialize(weighter: Weighter) -> dict:
 
 def deserialize(config: dict, custom_objects: dict | None = None) -> Weighter:
     """Returns the weighter of a config dict.
+
+    Example:
+
+    >>> config = {"class_name": "slaw", "config": {"momentum": 0.5}}
+    >>> deserialize(config).momentum
+    0.5
 
     Args:
         config: Dict with `class_name` (of the class, or a name that `get`

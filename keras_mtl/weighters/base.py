@@ -264,6 +264,14 @@ class Weighter(keras.layers.Layer):
 class GradientWeighter(Weighter):
     """A weighter that reads gradients of the variables in its scope.
 
+    Example:
+
+    >>> class InverseNorms(GradientWeighter):
+    ...     def call(self, gradient_norms):
+    ...         return 1.0 / (gradient_norms + 1e-8)
+    >>> weighter = InverseNorms(scope="last_shared_layer")
+    >>> weighter(gradient_norms=[1.0, 4.0])  # -> [1.0, 0.25]
+
     Args:
         scope: `"representation"`, `"last_shared_layer"`, `"shared"` or
             `"all"`, the tensors with respect to which gradients are taken.

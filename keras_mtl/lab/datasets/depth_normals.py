@@ -42,6 +42,14 @@ def derive_normals(depth, camera, step=0.0):
     to the window around each pixel, less the neighbours across an edge, first
     by their depth, then by their distance to the first plane.
 
+    Example:
+
+    >>> camera = Camera(4.0, 4.0, 3.5, 3.5)
+    >>> wall = np.full((8, 8), 2.0)  # Two metres away, straight ahead.
+    >>> normals, valid = derive_normals(wall, camera)
+    >>> normals[4, 4]
+    [0.0, 0.0, -1.0]
+
     Args:
         depth: `(H, W)` array, metres, all above 0.
         camera: `Camera` of pictures of this size.

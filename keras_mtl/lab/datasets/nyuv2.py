@@ -17,6 +17,11 @@ CLASSES = (
 class NYUv2(NamedTuple):
     """Pictures of rooms, with what each pixel shows.
 
+    Example:
+
+    >>> data = load_nyuv2("nyuv2_96x128.npz")
+    >>> pictures, labels, has_label = data.train
+
     Attributes:
         train: `(x, y, sample_weight)`. `x` is `(n, H, W, 3)` uint8, the
             pictures. `y["segmentation"]` is `(n, H, W)` int32, positions in

@@ -11,7 +11,20 @@ from keras_mtl.lab.experiments.experiment import Experiment, Score
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassificationExperiment(Experiment):
-    """Adam, cross entropies, and the accuracy of each task."""
+    """Adam, cross entropies, and the accuracy of each task.
+
+    Example:
+
+    >>> @dataclasses.dataclass(frozen=True, kw_only=True)
+    ... class Tones(ClassificationExperiment):
+    ...     def load(self):
+    ...         return Parts(train=(x, {"tone": y}), test=(x, {"tone": y}))
+    ...     def build(self, parts):
+    ...         heads = {"tone": keras.layers.Dense(2, "softmax")}
+    ...         return MultiTaskModel(keras.layers.Dense(4, "relu"), heads)
+    >>> Tones(weighter="slaw").score.unit
+    '%'
+    """
 
     score: ClassVar = Score("test_accuracy", "test accuracy", "%", 100.0)
     monitor = "accuracy"

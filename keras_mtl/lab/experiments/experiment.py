@@ -20,6 +20,12 @@ QUERIES = ("split", "rotation", "validation")
 class Parts(NamedTuple):
     """The data of an experiment, `(x, y)` or `(x, y, sample_weight)` each.
 
+    Example:
+
+    >>> parts = Parts(train=(x, {"tone": y}), test=(x, {"tone": y}))
+    >>> parts.validation is None
+    True
+
     Attributes:
         train: Rows that train the model, query rows included.
         test: Rows that are looked at once, at the end.
@@ -39,6 +45,11 @@ class Parts(NamedTuple):
 
 class Score(NamedTuple):
     """What models of an experiment are compared by.
+
+    Example:
+
+    >>> Score("test_accuracy", "test accuracy", "%", 100.0).factor
+    100.0
 
     Attributes:
         key: Name of the test metric in `metrics.json`; that of each task is
@@ -78,6 +89,25 @@ class Experiment:
 
     A subclass gives its defaults as fields and overrides the methods that
     raise `NotImplementedError`.
+
+    Example:
+
+    >>> @dataclasses.dataclass(frozen=True, kw_only=True)
+    ... class Tones(Experiment):
+    ...     epochs: int = 3
+    ...     score = Score("test_loss", "test loss", higher_is_better=False)
+    ...     def load(self):
+    ...         return Parts(train=(x, {"tone": y}), test=(x, {"tone": y}))
+    ...     def build(self, parts):
+    ...         heads = {"tone": keras.layers.Dense(1)}
+    ...         return MultiTaskModel(keras.layers.Dense(4, "relu"), heads)
+    ...     def compile(self, model):
+    ...         model.compile("adam", "mse", weighter=self.make_weighter())
+    ...     def evaluate(self, model, parts, task_weights):
+    ...         loss = float(model.evaluate(*parts.test, verbose=0)[0])
+    ...         return {"test_loss": loss, "test_loss_by_task": {"tone": loss}}
+    >>> Tones(seed=1).epochs
+    3
 
     Args:
         weighter: String, name of a weighter.

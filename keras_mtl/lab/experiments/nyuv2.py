@@ -48,6 +48,10 @@ class NYUv2Experiment(Experiment):
 
     It also takes the arguments of `Experiment`.
 
+    Example:
+
+    >>> NYUv2Experiment(data="nyuv2_96x128.npz", weighter="slaw", epochs=20)
+
     Args:
         data: Path, what `load_nyuv2` reads.
         size: Pair of integers, height and width to scale SLAW's pictures to.

@@ -22,6 +22,12 @@ NUM_CLASSES = 1_000
 def efficientnet_lite0(shape, weights=None, top=False):
     """Returns the network: ReLU6, and no squeeze-and-excitation.
 
+    Example:
+
+    >>> network = efficientnet_lite0((96, 128, 3))
+    >>> len(network.outputs)
+    5
+
     Args:
         shape: `(height, width, 3)` of uint8 pictures, or floats from 0 to 255.
         weights: Path of an `.npz` file of arrays that bear the names and have
