@@ -7,15 +7,15 @@ from keras_mtl.architectures.catalogue import get as get
 from keras_mtl.architectures.catalogue import serialize as serialize
 from keras_mtl.architectures.cross_stitch import CrossStitch as CrossStitch
 from keras_mtl.architectures.experts import Experts as Experts
-from keras_mtl.architectures.gates import SelectGate as SelectGate
-from keras_mtl.architectures.gates import SoftmaxGate as SoftmaxGate
 from keras_mtl.architectures.levels import Level as Level
 from keras_mtl.architectures.mmoe import MMoE as MMoE
 from keras_mtl.architectures.mtan import MTAN as MTAN
 from keras_mtl.architectures.ple import PLE as PLE
+from keras_mtl.architectures.select_gate import SelectGate as SelectGate
 from keras_mtl.architectures.shared_private import (
     SharedPrivate as SharedPrivate,
 )
+from keras_mtl.architectures.softmax_gate import SoftmaxGate as SoftmaxGate
 from keras_mtl.architectures.task_discriminator import (
     TaskDiscriminator as TaskDiscriminator,
 )

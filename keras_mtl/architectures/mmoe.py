@@ -9,7 +9,8 @@ from keras_mtl import compat
 from keras_mtl.architectures.arguments import gate_features, layer_or_none
 from keras_mtl.architectures.cloning import clones
 from keras_mtl.architectures.experts import Experts
-from keras_mtl.architectures.gates import SoftmaxGate, gate_config
+from keras_mtl.architectures.gates import gate_config
+from keras_mtl.architectures.softmax_gate import SoftmaxGate
 from keras_mtl.architectures.stacked_gates import StackedGates
 from keras_mtl.architectures.task_encoder import TaskEncoder
 

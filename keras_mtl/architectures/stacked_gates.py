@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_mtl import compat
-from keras_mtl.architectures.gates import SoftmaxGate
+from keras_mtl.architectures.softmax_gate import SoftmaxGate
 from keras_mtl.layers.initial_heads import initial_heads
 
 

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from keras_mtl.lab.experiments.classification import (
         ClassificationExperiment,
     )
-    from keras_mtl.lab.experiments.experiment import Experiment, Parts, Score
+    from keras_mtl.lab.experiments.experiment import Experiment
+    from keras_mtl.lab.experiments.parts import Parts, Score
 
 # Loaded on demand: data sets and commands do without them.
 ENTRANCE = {
     "ClassificationExperiment": "classification",
     "Experiment": "experiment",
-    "Parts": "experiment",
-    "Score": "experiment",
+    "Parts": "parts",
+    "Score": "parts",
 }
 
 __all__ = ["ClassificationExperiment", "Experiment", "Parts", "Score"]

@@ -1,13 +1,12 @@
 """Metrics by task name, over the rows that have a label."""
 
-import re
-
 import keras
 import tensorflow as tf
 
 from keras_mtl import compat
 from keras_mtl.checks import check_tasks
 from keras_mtl.metrics.alignment import made_for, update_aligned
+from keras_mtl.metrics.names import check_names, own_name
 from keras_mtl.tasks.loss_parts import at_path, is_dict, leaves, part_name
 from keras_mtl.tasks.loss_values import is_of_keras, takes_class_numbers
 from keras_mtl.tasks.masks import masked, presence, without_missing
@@ -81,7 +80,7 @@ class TaskMetrics(compat.CompileMetrics):
         if len(self._places) > known:
             shape = (len(self._places),)
             self._labelled = self.add_variable(shape, "zeros", "float32")
-            _check_names(self.names(), self._losses.task_names)
+            check_names(self.names(), self._losses.task_names)
         self.built = True
 
     def _has_metrics(self, task):
@@ -134,7 +133,7 @@ class TaskMetrics(compat.CompileMetrics):
         names = []
         for metrics in (*self._flat_metrics, *self._flat_weighted_metrics):
             for metric in metrics.metrics:
-                own = _own_name(metric)
+                own = own_name(metric)
                 name = f"{metrics.output_name}_{own}"
                 if name in names and metrics in self._flat_weighted_metrics:
                     name = f"{metrics.output_name}_weighted_{own}"
@@ -251,27 +250,6 @@ def _results(name, metric):
     for key, value in parts:
         own = name if key is None else part_name(name, (key,))
         yield own, tf.convert_to_tensor(value)
-
-
-def _own_name(metric):
-    """Returns a metric's name without the number that Keras appends."""
-    name = compat.to_snake_case(type(metric).__name__)
-    return name if re.fullmatch(rf"{name}_\d+", metric.name) else metric.name
-
-
-def _check_names(names, task_names):
-    """Raises if a metric would overwrite a loss or a weight in History."""
-    kinds = [(task, kind) for task in task_names for kind in ("loss", "weight")]
-    taken = {f"{task}_{kind}": (task, kind) for task, kind in kinds}
-    for name in names:
-        if name in taken:
-            task, kind = taken[name]
-            raise ValueError(
-                f"A metric would be called {name!r}, as the {kind} of task "
-                f"{task!r} in History is. Give the metric another name, for "
-                "example keras.metrics.MeanMetricWrapper(function, "
-                f"name='my_{kind}')."
-            )
 
 
 def _at(given, path):

@@ -9,7 +9,7 @@ from keras_mtl.checks import did_you_mean, fitting
 from keras_mtl.weighters.aligned_mtl import AlignedMTL
 from keras_mtl.weighters.auto_lambda import AutoLambda
 from keras_mtl.weighters.bandit_mtl import BanditMTL
-from keras_mtl.weighters.base import GradientWeighter, Weighter
+from keras_mtl.weighters.base import Weighter
 from keras_mtl.weighters.cagrad import CAGrad
 from keras_mtl.weighters.clipped import Clipped
 from keras_mtl.weighters.config import ConFIG
@@ -28,6 +28,7 @@ from keras_mtl.weighters.gls import GLS
 from keras_mtl.weighters.go4align import GO4Align
 from keras_mtl.weighters.grad_drop import GradDrop
 from keras_mtl.weighters.gradient_similarity import GradientSimilarity
+from keras_mtl.weighters.gradient_weighter import GradientWeighter
 from keras_mtl.weighters.gradnorm import GradNorm
 from keras_mtl.weighters.gradvac import GradVac
 from keras_mtl.weighters.igb import IGB

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.checks import above, finite
-from keras_mtl.weighters.base import GradientWeighter
+from keras_mtl.weighters.gradient_weighter import GradientWeighter
 from keras_mtl.weighters.primary import checked_primary, primary_position
 from keras_mtl.weighters.scopes import Scope
 from keras_mtl.weighters.task_adam import TaskAdam

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_mtl.weighters.base import GradientWeighter
+from keras_mtl.weighters.gradient_weighter import GradientWeighter
 
 SMALL = ("last_shared_layer", "representation")
 

@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from keras_mtl.checks import finite
 from keras_mtl.combination import Combination
-from keras_mtl.weighters.base import GradientWeighter
 from keras_mtl.weighters.by_task import ByTask, by_task, map_values
+from keras_mtl.weighters.gradient_weighter import GradientWeighter
 from keras_mtl.weighters.presence import seen_tasks
 from keras_mtl.weighters.random_draws import (
     add_random_state,

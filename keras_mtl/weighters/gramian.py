@@ -4,8 +4,8 @@ import tensorflow as tf
 
 from keras_mtl.solvers import task_gradients
 from keras_mtl.solvers.compiling import one_kernel
-from keras_mtl.weighters.base import GradientWeighter
 from keras_mtl.weighters.by_task import ByTask, by_task, map_values
+from keras_mtl.weighters.gradient_weighter import GradientWeighter
 from keras_mtl.weighters.preference import checked_preference
 from keras_mtl.weighters.scopes import Scope
 

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_mtl.combination import Combination
-from keras_mtl.weighters.base import GradientWeighter
+from keras_mtl.weighters.gradient_weighter import GradientWeighter
 
 
 class LayerwiseWeighter(GradientWeighter):

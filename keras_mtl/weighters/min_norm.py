@@ -4,7 +4,7 @@ import keras
 
 from keras_mtl.checks import above, integer
 from keras_mtl.solvers import min_norm_point
-from keras_mtl.weighters.base import GradientWeighter
+from keras_mtl.weighters.gradient_weighter import GradientWeighter
 
 
 class MinNormWeighter(GradientWeighter):

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_mtl.checks import above, at_least, between
 from keras_mtl.solvers import nonnegative_minimum, task_gradients
 from keras_mtl.solvers.compiling import one_kernel
-from keras_mtl.weighters.base import GradientWeighter
+from keras_mtl.weighters.gradient_weighter import GradientWeighter
 from keras_mtl.weighters.primary import checked_primary, primary_position
 from keras_mtl.weighters.scopes import Scope
 

@@ -11,8 +11,9 @@ from keras_mtl import MultiTaskModel
 from keras_mtl.checks import one_of
 from keras_mtl.data.columns import CHUNK, make_columns, preprocessed
 from keras_mtl.lab.datasets.census import LABELS, load_census
-from keras_mtl.lab.experiments.experiment import Experiment, Parts, Score
+from keras_mtl.lab.experiments.experiment import Experiment
 from keras_mtl.lab.experiments.mixtures import ARCHITECTURES, encoder, head
+from keras_mtl.lab.experiments.parts import Parts, Score
 from keras_mtl.metrics import roc_auc
 
 TOWER = 8

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-from keras_mtl.lab.experiments.experiment import Experiment, Score
+from keras_mtl.lab.experiments.experiment import Experiment
+from keras_mtl.lab.experiments.parts import Score
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,9 @@ from keras_mtl import MultiTaskModel
 from keras_mtl.checks import integer, one_of
 from keras_mtl.lab.datasets.digits import overlaid_digits
 from keras_mtl.lab.experiments.classification import ClassificationExperiment
-from keras_mtl.lab.experiments.experiment import LATER, Parts
+from keras_mtl.lab.experiments.experiment import LATER
 from keras_mtl.lab.experiments.mixtures import ARCHITECTURES, around
+from keras_mtl.lab.experiments.parts import Parts
 
 CLASSES = {"left": 10, "right": 10, "even_sum": 2}
 

@@ -9,8 +9,9 @@ import numpy as np
 from keras_mtl import MultiTaskModel
 from keras_mtl.checks import above, integer, one_of, probability
 from keras_mtl.lab.datasets.mmoe_tasks import TASKS, generate
-from keras_mtl.lab.experiments.experiment import Experiment, Parts, Score
+from keras_mtl.lab.experiments.experiment import Experiment
 from keras_mtl.lab.experiments.mixtures import ARCHITECTURES, encoder, head
+from keras_mtl.lab.experiments.parts import Parts, Score
 
 NUM_INPUTS = 100
 TOWER = 8

@@ -12,14 +12,9 @@ from keras_mtl import MultiTaskModel
 from keras_mtl.callbacks import RankingMetrics
 from keras_mtl.checks import fraction, integer, one_of
 from keras_mtl.lab.datasets.molecules import MISSING, load_molecules
-from keras_mtl.lab.experiments.experiment import (
-    LATER,
-    Experiment,
-    Parts,
-    Score,
-    existing,
-)
+from keras_mtl.lab.experiments.experiment import LATER, Experiment, existing
 from keras_mtl.lab.experiments.mixtures import around
+from keras_mtl.lab.experiments.parts import Parts, Score
 from keras_mtl.layers import StackedHeads, UnpackBits
 from keras_mtl.metrics import average_precision, roc_auc
 

@@ -14,13 +14,9 @@ from keras_mtl.lab.datasets.mt_regression import (
     NUM_OUTPUTS,
     generate,
 )
-from keras_mtl.lab.experiments.experiment import (
-    LATER,
-    Experiment,
-    Parts,
-    Score,
-)
+from keras_mtl.lab.experiments.experiment import LATER, Experiment
 from keras_mtl.lab.experiments.mixtures import ARCHITECTURES, around
+from keras_mtl.lab.experiments.parts import Parts, Score
 
 IDEAL = "ideal_constant"
 # Steps after which the error of the weights is reported.

@@ -23,12 +23,8 @@ from keras_mtl.lab.experiments.dense.scores import (
     DenseScores,
     constant_predictions,
 )
-from keras_mtl.lab.experiments.experiment import (
-    Experiment,
-    Parts,
-    Score,
-    existing,
-)
+from keras_mtl.lab.experiments.experiment import Experiment, existing
+from keras_mtl.lab.experiments.parts import Parts, Score
 from keras_mtl.lab.runs.folder import PICTURE
 from keras_mtl.losses import CosineDistance, ScaleInvariantLog
 from keras_mtl.metrics import WithinAngle, WithinRatio

@@ -18,8 +18,9 @@ from keras_mtl.lab.experiments.bert import (
     bert_recipe,
 )
 from keras_mtl.lab.experiments.differing import DifferingExperiment
-from keras_mtl.lab.experiments.experiment import LATER, Parts, existing
+from keras_mtl.lab.experiments.experiment import LATER, existing
 from keras_mtl.lab.experiments.mixtures import ARCHITECTURES, around
+from keras_mtl.lab.experiments.parts import Parts
 from keras_mtl.lab.experiments.text_encoders import (
     FEWEST_WORDS,
     averaged_recipe,

@@ -3,7 +3,8 @@ import dataclasses
 import numpy as np
 
 from keras_mtl.data import SupportQuery
-from keras_mtl.lab.experiments.experiment import Experiment, Parts
+from keras_mtl.lab.experiments.experiment import Experiment
+from keras_mtl.lab.experiments.parts import Parts
 from keras_mtl.lab.runs.diagnostics import _spread
 
 ROWS = np.arange(6)

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from keras_mtl import MultiTaskModel
 from keras_mtl.lab.experiments.classification import ClassificationExperiment
-from keras_mtl.lab.experiments.experiment import Parts
+from keras_mtl.lab.experiments.parts import Parts
 from keras_mtl.lab.runs.running import train
 
 

@@ -13,7 +13,7 @@ from keras_mtl.lab.comparisons.report.cells import (
     judged_tasks,
     read_cell,
 )
-from keras_mtl.lab.experiments.experiment import Score
+from keras_mtl.lab.experiments.parts import Score
 from keras_mtl.lab.runs.json_files import read_object
 
 PNG = b"\x89PNG\r\n\x1a\n"
