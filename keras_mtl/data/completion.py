@@ -35,8 +35,8 @@ def completed(model, data) -> tuple:
             dicts, are returned as they are.
 
     Returns:
-        Tuple of the batches, and a dict of labels `(0, ...)` by task or
-        `None`.
+        Tuple of the batches, and a dict by task of labels `(0, ...)`, or of
+        `None` for a task that is left out; or `None`.
 
     Raises:
         ValueError: If labels or weights are not named by task.
@@ -66,11 +66,19 @@ def completed(model, data) -> tuple:
         return (rest if again else (batch for batch in rest)), None
     separate = model.is_separate(batches[0][0])
     complete = model.arrangement.completion(batches, separate)
+    labels = {**_left_out(first), **complete.labels}
     if listed:
-        return CompleteDataset(data, complete, first), complete.labels
+        return CompleteDataset(data, complete, first), labels
     if loaded:
-        return LoadedBatches(data, complete, first), complete.labels
-    return (complete(batch) for batch in rest), complete.labels
+        return LoadedBatches(data, complete, first), labels
+    return (complete(batch) for batch in rest), labels
+
+
+def _left_out(batches):
+    """Returns `None` for each task whose labels are `None` in all batches."""
+    labels = [batch[1] for batch in batches]
+    named = {task for y in labels for task in y}
+    return {t: None for t in named if all(y.get(t) is None for y in labels)}
 
 
 class Completion:

@@ -61,10 +61,13 @@ def named(given) -> dict[str, dict]:
         given = by_name
     for name in given:
         _check_name("a weighter", name)
-    return {
+    configs = {
         name: _without_names(catalogue.serialize(catalogue.get(weighter)))
         for name, weighter in given.items()
     }
+    for config in configs.values():
+        catalogue.deserialize(config)  # A class that is not registered.
+    return configs
 
 
 def _check_name(what, name):

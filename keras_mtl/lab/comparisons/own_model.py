@@ -7,22 +7,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
-import tensorflow as tf
 
 from keras_mtl.checks import integer, need
 from keras_mtl.lab.comparisons.cells import Cell
 from keras_mtl.lab.comparisons.folder import ComparisonFolder
 from keras_mtl.lab.comparisons.methods import BASELINE, SINGLE_TASK
+from keras_mtl.lab.comparisons.own_data import is_set, parts_of
 from keras_mtl.lab.comparisons.own_methods import by_architecture, named
 from keras_mtl.lab.comparisons.running import run_jobs
 from keras_mtl.lab.comparisons.scores import SCORE_KEY, parse_metrics
-from keras_mtl.lab.comparisons.trial import Trial, check_made
+from keras_mtl.lab.comparisons.trial import (
+    Trial,
+    check_made,
+    check_metrics,
+    optimizer_of,
+)
 from keras_mtl.lab.comparisons.trial_jobs import TrialJob, check_sendable
 
 if TYPE_CHECKING:
     from keras_mtl.lab.comparisons.report.reading import Comparison
-
-PARTS = ("train", "validation", "test", "query")
 
 
 def compare(
@@ -66,11 +69,12 @@ def compare(
 
     Args:
         make_model: Function from a seed (integer) to a compiled
-            `MultiTaskModel` with optimizer, losses and metrics. Keras' random
-            seed is set before it is called.
+            `MultiTaskModel` with optimizer, losses and metrics, new at each
+            call. Keras' random seed is set before it is called.
         data: Dict of `train`, `validation` and, if wanted, `test` and
             `query`: tuples `(x, y)` or `(x, y, sample_weight)` of arrays, or
-            data sets. Or the pair `(train, validation)`. Without `test`, runs
+            data sets (`tf.data.Dataset` or `PyDataset`). Or the pair
+            `(train, validation)`. Without `test`, runs
             are scored on the validation rows that also chose the epoch, which
             flatters all methods alike.
         weighters: List of names, config dicts or instances; or a dict from
@@ -126,14 +130,17 @@ def compare(
             f"Weighters: {list(methods)}. Add it, or pass another baseline."
         )
     _check_fit_arguments(fit_arguments)
-    parts = _parts(data)
+    parts = parts_of(data)
     kinds = dict.fromkeys(kind for kind, _ in methods.values())
-    tasks = [check_made(make_model, 0, kind).task_names for kind in kinds]
-    metrics = parse_metrics(metric, higher_is_better, tasks[0])
+    models = {kind: check_made(make_model, 0, kind) for kind in kinds}
+    first = models[next(iter(kinds))]
+    metrics = parse_metrics(metric, higher_is_better, first.task_names)
+    for model in models.values():
+        check_metrics(model, metrics, parts["validation"])
     query = {"query_split": query_split}
     if parts["query"] is not None:
         query = {"query_data": parts["query"]}
-    of_arrays = not isinstance(parts["train"], tf.data.Dataset)
+    of_arrays = not is_set(parts["train"])
     trial = Trial(
         make_model=make_model,
         train=parts["train"],
@@ -144,9 +151,15 @@ def compare(
         metrics=metrics,
         query=query,
         fit_arguments=fit_arguments,
+        optimizer=optimizer_of(first),
         architecture=next(iter(kinds)),
     )
-    trials = {k: dataclasses.replace(trial, architecture=k) for k in kinds}
+    trials = {
+        kind: dataclasses.replace(
+            trial, architecture=kind, optimizer=optimizer_of(model)
+        )
+        for kind, model in models.items()
+    }
     if jobs > 1:
         check_sendable(trial)
     names = [*([SINGLE_TASK] if single_task else []), *methods]
@@ -177,46 +190,25 @@ def compare(
     return comparison
 
 
-def _parts(data) -> dict:
-    """Returns the parts of the data by name, `None` for those not given."""
-    if isinstance(data, tuple | list) and len(data) == 2:
-        data = dict(zip(PARTS, data, strict=False))
-    if not isinstance(data, Mapping):
-        raise ValueError(
-            "Argument `data` must be a dict of 'train', 'validation' and, if "
-            "wanted, 'test' and 'query', or a pair (train, validation). "
-            f"Received: an object of type {type(data).__name__}"
-        )
-    unknown = sorted(set(data) - set(PARTS))
-    missing = [name for name in PARTS[:2] if data.get(name) is None]
-    if unknown or missing:
-        raise ValueError(
-            f"Argument `data` must have the parts 'train' and 'validation', "
-            f"and may have 'test' and 'query'. Missing: {missing}. Unknown: "
-            f"{unknown}."
-        )
-    for name, part in data.items():
-        pair = isinstance(part, tuple | list) and len(part) in (2, 3)
-        if part is not None and not pair and not _is_set(part):
-            raise ValueError(
-                f"The part {name!r} of the data must be a tuple (x, y) or "
-                "(x, y, sample_weight) of arrays, or a tf.data.Dataset. "
-                f"Received: an object of type {type(part).__name__}"
-            )
-    return {name: data.get(name) for name in PARTS}
-
-
-def _is_set(part):
-    return isinstance(part, tf.data.Dataset)
+# Arguments of `fit` that are the comparison's own, and where they go.
+OF_COMPARE = {
+    **dict.fromkeys(("x", "y"), "data['train']"),
+    **dict.fromkeys(
+        ("validation_data", "validation_split"), "data['validation']"
+    ),
+    "query_data": "data['query']",
+    "weighter": "weighters=[...]",
+    "verbose": "verbose=True or False",
+    "callbacks": "nothing: it has its own",
+}
 
 
 def _check_fit_arguments(given):
-    own = ("x", "y", "validation_data", "weighter", "verbose", "callbacks")
     for name in given:
-        if name in own:
+        if name in OF_COMPARE:
             raise ValueError(
-                f"Argument `{name}` of fit() is the comparison's own. Leave it "
-                "out: data go into `data`, weighters into `weighters`."
+                f"Argument `{name}` of fit() is the comparison's own. Instead "
+                f"of it compare() takes {OF_COMPARE[name]}."
             )
 
 
@@ -243,7 +235,7 @@ def _described(trial, names, seeds, cells, baseline) -> dict:
         "settings": {
             n: v
             for n, v in shared.items()
-            if n not in ("weighter", "seed", "architecture")
+            if n not in ("weighter", "seed", "architecture", "optimizer")
         },
         "search": False,
         "methods": names,

@@ -12,6 +12,7 @@ SCORE_KEY = "score"
 LOWER = (
     *("loss", "error", "mae", "mse", "msle", "mape", "rmse", "entropy"),
     *("divergence", "poisson", "hinge", "cosh", "brier", "perplexity"),
+    *("nll", "distance", "false_positive", "false_negative"),
 )
 
 

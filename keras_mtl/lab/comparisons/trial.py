@@ -1,19 +1,26 @@
 """One run of a user's own model: a weighter, a seed, and what it reached."""
 
 import dataclasses
-import time
+import json
+import math
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_mtl import weighters
+from keras_mtl.compat import layers_within
+from keras_mtl.lab.comparisons.best_epoch import BestEpoch
+from keras_mtl.lab.comparisons.own_data import first_batch, num_rows, of_task
 from keras_mtl.lab.comparisons.scores import SCORE_KEY, Metrics
 from keras_mtl.lab.runs.folder import versions
 from keras_mtl.model import MultiTaskModel
 from keras_mtl.signals import reads_query
+
+# All layers of models that were compared in this process.
+_MADE = weakref.WeakSet()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,6 +39,8 @@ class Trial:
         query: Dict of `query_split` or `query_data`, for weighters that learn
             from query rows.
         fit_arguments: Dict, further arguments of `fit`.
+        optimizer: Dict, the model's optimizer, so that a folder of results of
+            another one is not taken for this.
         architecture: What `make_model` takes after the seed; None for nothing.
     """
 
@@ -44,6 +53,7 @@ class Trial:
     metrics: Metrics
     query: Mapping
     fit_arguments: Mapping
+    optimizer: Mapping
     architecture: str | None = None
 
     def make(self, seed) -> MultiTaskModel:
@@ -70,7 +80,7 @@ class Trial:
         weighter_in_use = weighters.deserialize(weighter)
         if reads_query(weighter_in_use):
             own |= self.query
-        x, *rest = _of_task(self.train, task)
+        x, *rest = of_task(self.train, task)
         if self.batch_size is not None and rest:
             own["batch_size"] = self.batch_size
         model.fit(
@@ -78,7 +88,7 @@ class Trial:
             *rest[:1],
             **({"sample_weight": rest[1]} if rest[1:] else {}),
             epochs=self.epochs,
-            validation_data=_whole(_of_task(self.validation, task)),
+            validation_data=_whole(of_task(self.validation, task)),
             weighter=weighter_in_use,
             callbacks=[best],
             verbose=0,
@@ -87,9 +97,10 @@ class Trial:
         logs, prefix = best.logs, "val_"
         if self.test is not None:
             model.set_weights(best.weights)
-            test = _of_task(self.test, task)
+            test = of_task(self.test, task)
             logs, prefix = _evaluated(model, test, self.batch_size), ""
         scores = self.metrics.read(logs, prefix, task)
+        _check_finite(scores, best.epoch)
         return self._content(model, best, scores, seed, weighter)
 
     def _content(self, model, best, scores, seed, weighter):
@@ -137,72 +148,19 @@ class Trial:
             },
             "metric": {t: list(of) for t, of in self.metrics.by_task.items()},
             "query_split": self.query.get("query_split"),
+            "optimizer": self.optimizer,
             **(
                 {"architecture": self.architecture} if self.architecture else {}
             ),
         }
 
 
-class BestEpoch(keras.callbacks.Callback):
-    """Keeps the epoch whose validation metrics are the best.
-
-    That is the one with the largest mean relative change against the first
-    epoch: it needs no common unit.
-
-    Args:
-        metrics: `Metrics`.
-        task: String, the only task that is trained, or None for all.
-        on_epoch: Function of a dict of `epoch`, `epochs` and `loss`.
-        should_stop: Function that says after each epoch whether to end.
-
-    Attributes:
-        epoch: Integer, from 1.
-        logs: Dict, those of that epoch.
-        weights: List of arrays, the model's after that epoch.
-        history: Dict from name to a list of floats, one an epoch.
-        seconds: List of floats, one an epoch.
-        steps: Integer, in an epoch.
-    """
-
-    def __init__(self, metrics, task, on_epoch, should_stop):
-        super().__init__()
-        self._metrics, self._task, self._tell = metrics, task, on_epoch
-        self._should_stop = should_stop
-        self._first, self._best = None, -np.inf
-        self.epoch, self.logs, self.weights = 0, {}, None
-        self.history, self.seconds, self.steps = {}, [], 0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Starts the clock."""
-        self._began, self.steps = time.monotonic(), 0
-        self._ended = self._began
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Counts steps; validation is not part of their time."""
-        self.steps = max(self.steps, batch + 1)
-        self._ended = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Keeps the logs, and the weights if they are the best yet."""
-        self.seconds.append(self._ended - self._began)
-        for name, value in (logs or {}).items():
-            self.history.setdefault(name, []).append(float(value))
-        scores = self._metrics.read(logs, "val_", self._task)
-        self._first = self._first or scores
-        change = self._metrics.change(scores, self._first)
-        if self.weights is None or change > self._best:
-            self._best, self.epoch = change, epoch + 1
-            self.logs, self.weights = dict(logs), self.model.get_weights()
-        loss = float(logs.get("val_loss", logs["loss"]))
-        self._tell(
-            {"epoch": epoch + 1, "epochs": self.params["epochs"], "loss": loss}
-        )
-        if self._should_stop is not None and self._should_stop():
-            self.model.stop_training = True
-
-
 def check_made(make_model, seed, architecture=None) -> MultiTaskModel:
-    """Returns what `make_model` makes, if it can be compared."""
+    """Returns what `make_model` makes, if it can be compared.
+
+    Raises:
+        ValueError: If that is no compiled `MultiTaskModel`, or not a new one.
+    """
     own = () if architecture is None else (architecture,)
     model = make_model(seed, *own)
     if not isinstance(model, MultiTaskModel):
@@ -217,31 +175,61 @@ def check_made(make_model, seed, architecture=None) -> MultiTaskModel:
             "model.compile(optimizer=..., loss=..., metrics=...) in it. The "
             "weighter is the comparison's."
         )
+    for layer in layers_within(model):
+        if layer in _MADE and layer.trainable_variables:
+            raise ValueError(
+                "make_model(seed) must make a new model at each call: its "
+                f"layer {layer.name!r} was part of an earlier one, and keeps "
+                "what that learned. Make all layers that are trained inside "
+                "the function."
+            )
+    _MADE.update(layers_within(model))
     return model
 
 
-def num_rows(data) -> int | None:
-    """Returns the number of rows, or None where it is not known."""
-    if data is None or isinstance(data, tf.data.Dataset):
-        return None
-    leaf = keras.tree.flatten(data[0])[0]
-    return len(leaf) if hasattr(leaf, "__len__") else None
+def check_metrics(model, metrics, part):
+    """Raises if a metric is none of the model's, or a batch does not fit it.
+
+    Args:
+        model: `MultiTaskModel`, compiled, which this leaves unusable.
+        metrics: `Metrics`.
+        part: The validation data.
+    """
+    if (batch := first_batch(part)) is not None:
+        model.run_eagerly = True  # One batch is not worth compiling for.
+        metrics.read(model.test_on_batch(*batch, return_dict=True))
 
 
-def _of_task(data, task) -> tuple:
-    """Returns `(x, ...)` with the labels of one task alone, or all."""
-    if task is None:
-        return (data,) if isinstance(data, tf.data.Dataset) else tuple(data)
+def optimizer_of(model) -> dict:
+    """Returns the optimizer of a model, for JSON."""
+    config = keras.optimizers.serialize(model.optimizer)
+    return json.loads(json.dumps(_set(config), default=str))
 
-    def only(x, y, *weights):
-        # None says that a task is left out on purpose.
-        labels = {t: y[t] if t == task else None for t in y}
-        own = [{task: w[task]} for w in weights if task in (w or ())]
-        return (x, labels, *own)
 
-    if isinstance(data, tf.data.Dataset):
-        return (data.map(only),)
-    return only(*data)
+def _set(config):
+    """Returns what is set in a config; names count what was made before."""
+    if not isinstance(config, dict):
+        return config
+    left = {"name", "module", "registered_name"}
+    return {
+        name: _set(value)
+        for name, value in config.items()
+        if value is not None and name not in left
+    }
+
+
+def _check_finite(scores, epoch):
+    bad = [
+        f"{task}_{name}={value}"
+        for task, of in scores.items()
+        for name, value in of.items()
+        if not math.isfinite(value)
+    ]
+    if bad:
+        raise ValueError(
+            f"The metrics of the best epoch, {epoch}, are not finite: {bad}. "
+            "Lower the learning rate, or look for tasks without labels."
+        )
 
 
 def _whole(data):

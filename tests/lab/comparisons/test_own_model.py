@@ -9,6 +9,9 @@ import tensorflow as tf
 
 import keras_mtl
 from keras_mtl import weighters
+from keras_mtl.data.completion import completed
+from keras_mtl.lab.comparisons.own_data import first_batch, of_task, parts_of
+from keras_mtl.lab.comparisons.trial import check_made
 from keras_mtl.metrics.delta_m import delta_m
 
 RNG = np.random.default_rng(0)
@@ -116,7 +119,9 @@ def test_a_comparison_of_weighters_on_own_data(tmp_path):
     before = path.stat().st_mtime_ns
     keras_mtl.compare(make_model, DATA, **arguments)
     assert path.stat().st_mtime_ns == before
-    assert json.loads(path.read_text())["config"]["epochs"] == 2
+    config = json.loads(path.read_text())["config"]
+    assert config["epochs"] == 2
+    assert config["optimizer"]["config"]["momentum"] == 0.0
     refused("epochs is 2 there and 3 here", **{**arguments, "epochs": 3})
 
 
@@ -142,20 +147,80 @@ def test_data_sets_and_a_baseline_of_ones_own(tmp_path):
 def fails(seed):
     if seed == 1:
         raise RuntimeError("out of luck")
-    return make_model(seed)
+    model = make_model(seed)
+    if seed == 2:
+        model.optimizer.learning_rate = 1e30
+        model.run_eagerly = True
+    return model
 
 
+@pytest.mark.filterwarnings("ignore:2 steps of epoch 2 were skipped")
+@pytest.mark.filterwarnings("ignore:1 steps of epoch 1 were skipped")
 def test_a_run_that_fails_stops_no_other(tmp_path):
     found = keras_mtl.compare(
-        fails, DATA, ["uniform"], seeds=2, out=tmp_path, **SMALL
+        fails, DATA, ["uniform"], seeds=3, out=tmp_path, **SMALL
     )
     assert [cell.seed for cell in found.cells] == [0]
-    assert [t.reason for t in found.troubles] == ["RuntimeError: out of luck"]
+    raised, diverged = (trouble.reason for trouble in found.troubles)
+    assert raised == "RuntimeError: out of luck"
+    assert "of the best epoch, 1, are not finite: ['age_loss=inf'" in diverged
+
+
+class Batches(keras.utils.PyDataset):
+    num_batches = 3
+
+    def __getitem__(self, index):
+        return X[:2], {t: y[:2] for t, y in Y.items()}, {"age": [1.0, index]}
+
+    def on_epoch_end(self):
+        self.over = True
+
+
+def test_a_data_set_of_one_task():
+    """What trains each task alone says that the others are left out."""
+    batches = Batches(workers=2)
+    assert parts_of((batches, batches))["train"] is batches
+    assert len(first_batch(batches)) == len(batches[0]) == 3
+    (tone,), (age,) = (of_task(batches, task) for task in ("tone", "age"))
+    _, y, weight = age[2]
+    assert y["tone"] is None
+    np.testing.assert_array_equal(y["age"], Y["age"][:2])
+    assert weight == {"age": [1.0, 2]}
+    assert len(tone[0]) == 2
+    assert (age.workers, age.num_batches) == (2, 3)
+    age.on_epoch_end()
+    assert batches.over
+    assert completed(make_model(0), tone)[1]["age"] is None
+    array = of_task((*DATA["train"], np.ones(32)), "age")
+    assert array[2].shape == (32,)
+
+
+def test_a_model_that_has_learned_already_is_refused():
+    encoder = keras.layers.Dense(4)
+    encoder.build((None, 3))
+
+    def make(seed):
+        head = {"age": keras.layers.Dense(1)}
+        model = keras_mtl.MultiTaskModel(encoder, head)
+        model.compile("sgd", loss="mse")
+        return model
+
+    check_made(make, 0)
+    with pytest.raises(ValueError, match=f"layer '{encoder.name}' was part"):
+        check_made(make, 1)
+    encoder.trainable = False  # As it is, it may serve all.
+    check_made(make, 2)
 
 
 def test_bad_input_ends_before_anything_is_trained(tmp_path):
     out = {"out": tmp_path / "none"}
     refused("names the task 'agee'.*mean 'age'", metric={"agee": "mae"}, **out)
+    refused("'age' has no metric 'accuracy'", metric="accuracy", **out)
+    refused("'Own' is not registered", weighters=["uniform", Own()], **out)
+    refused("takes data..validation", validation_split=0.5, **out)
+    refused("takes data..query", query_data=DATA["test"], **out)
+    refused("has no validation part", data=DATA["train"], **out)
+    refused("Labels must be a dict", data=[(X, [X, X])] * 2, **out)
     refused(r"no metric for the tasks \['tone'\]", metric={"age": "mae"}, **out)
     refused("baseline 'mgda' is none of", baseline="mgda", **out)
     refused("called 'slaw'. Pass a dict", weighters=["slaw", "slaw"], **out)
@@ -167,6 +232,11 @@ def test_bad_input_ends_before_anything_is_trained(tmp_path):
     refused("jobs=1 otherwise", lambda seed: make_model(seed), jobs=2, **out)
     refused("which is no metric", higher_is_better={"auc": True}, **out)
     assert not (tmp_path / "none").exists()
+
+
+class Own(weighters.Weighter):
+    def call(self, losses):
+        return losses
 
 
 def not_compiled(seed):
