@@ -29,6 +29,7 @@ class FairGrad(GramianWeighter):
 
     Args:
         fairness: Float, at least 0.1. The paper's `α`; its authors use 2.
+            Or 0, the mean gradient.
         scope: String, whose gradients; see `GradientWeighter`. By default
             `"shared"`.
 
@@ -55,10 +56,13 @@ class FairGrad(GramianWeighter):
         **kwargs,
     ):
         super().__init__(scope=scope, **kwargs)
-        self.fairness = at_least("fairness", fairness, 0.1)
+        # Between, float32 cannot hold the powers.
+        self.fairness = at_least("fairness", fairness, 0.1 if fairness else 0.0)
 
     def combine(self, gradients):
         """Returns the `(K,)` float64 weights."""
+        if not self.fairness:
+            return gradients.share
         return fair_weights(gradients, self.fairness)
 
     def get_config(self):

@@ -69,7 +69,11 @@ class Fixed(Wrapper):
 
     def build(self):
         """Checks that the weights match the tasks."""
-        self._by_task()
+        own = self._by_task()
+        inside = [w for w in self.inside() if isinstance(w, Fixed)]
+        of_task = zip(own, *(w._by_task() for w in inside), strict=True)
+        if all(set(values) != {None} for values in of_task):
+            raise _nothing_left(self.fixed, *(w.fixed for w in inside))
 
     def _by_task(self):
         """Returns the weight of each task in head order, or `None`."""
@@ -107,9 +111,11 @@ class Fixed(Wrapper):
         return {**super().get_config(), "fixed": copy}
 
 
-def _nothing_left(fixed):
+def _nothing_left(*fixed):
+    with_it = " together with the Fixed inside," if fixed[1:] else ""
     return ValueError(
-        "Argument `fixed` gives the weight of every task, which leaves the "
-        f"weighter nothing to learn. Received: fixed={fixed}. Leave a task "
-        "out, or use Constant(weights=...)."
+        f"Argument `fixed` gives the weight of every task,{with_it} which "
+        "leaves the weighter nothing to learn. Received: fixed="
+        f"{' and '.join(map(str, fixed))}. Leave a task out, or use "
+        "Constant(weights=...)."
     )

@@ -22,6 +22,7 @@ class NashMTL(GramianWeighter):
 
     The solution is unique and is found by Newton's method; the authors' code
     stops early where norms differ by orders of magnitude, and says nothing.
+    Its weights that hold for n steps are `Every(NashMTL(), steps=n)`.
 
     Example:
 

@@ -14,15 +14,16 @@ def checked_primary(primary):
     return integer("primary", primary, 0)
 
 
-def _check_others(weighter, names):
-    if len(names) == 1:
-        name = type(weighter).__name__
-        raise ValueError(
-            f"{name}(primary={names[0]!r}) trains a task with the help of "
-            f"others, and the model has none. Expected: two tasks or more. "
-            f"Received: {list(names)}. Add an auxiliary task, or use "
-            "weighter='uniform'."
-        )
+def _check_others(weighter, num_tasks):
+    if num_tasks > 1:
+        return
+    name = type(weighter).__name__
+    raise ValueError(
+        f"{name}(primary={weighter.primary!r}) trains a task with the help of "
+        f"others, and there are none. Expected: two tasks or more. Received: "
+        f"{list(weighter.task_names or ()) or 'one task'}. Add an auxiliary "
+        "task, or use weighter='uniform'."
+    )
 
 
 def primary_position(weighter, num_tasks):
@@ -47,7 +48,7 @@ def primary_position(weighter, num_tasks):
                 f"Received: primary={primary!r}"
             )
         if primary in names:
-            _check_others(weighter, names)
+            _check_others(weighter, num_tasks)
             return names.index(primary)
         raise ValueError(
             f"Argument `primary` must be one of the tasks {list(names)}. "
@@ -58,4 +59,5 @@ def primary_position(weighter, num_tasks):
             f"Argument `primary` must be a task's name, or its position below "
             f"{num_tasks}. Received: primary={primary}"
         )
+    _check_others(weighter, num_tasks)
     return primary

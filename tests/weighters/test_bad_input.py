@@ -91,6 +91,13 @@ CASES = [
         NOTHING_LEFT.format("{'task_0': 1.0, 'task_1': 1.0}"),
     ),
     (
+        lambda: Fixed(Every(Fixed("slaw", {"task_0": 2.0})), [None, 0.5]),
+        "Argument `fixed` gives the weight of every task, together with the "
+        "Fixed inside, which leaves the weighter nothing to learn. Received: "
+        "fixed=[None, 0.5] and {'task_0': 2.0}. Leave a task out, or use "
+        "Constant(weights=...).",
+    ),
+    (
         lambda: Fixed("slaw", 1.0),
         "Argument `fixed` must be a dict from task name to weight, or a list "
         "with None for the tasks that are not fixed. Received: fixed=1.0",
@@ -131,14 +138,15 @@ def test_refused_when_made_or_compiled(weighter, message):
     assert str(error.value) == message
 
 
+@pytest.mark.parametrize("primary", ["task_0", 0])
 @pytest.mark.parametrize("name", ["pcd", "meta_balance", "auto_lambda"])
-def test_a_main_task_without_others(name):
-    model, weighter = small_model(1), weighters.make(name, primary="task_0")
+def test_a_main_task_without_others(name, primary):
+    model, weighter = small_model(1), weighters.make(name, primary=primary)
     with pytest.raises(ValueError) as error:
         model.compile("sgd", "mse", weighter=weighter)
     assert str(error.value) == (
-        f"{type(weighter).__name__}(primary='task_0') trains a task with the "
-        "help of others, and the model has none. Expected: two tasks or more. "
+        f"{type(weighter).__name__}(primary={primary!r}) trains a task with "
+        "the help of others, and there are none. Expected: two tasks or more. "
         "Received: ['task_0']. Add an auxiliary task, or use "
         "weighter='uniform'."
     )

@@ -74,7 +74,13 @@ def test_absent_tasks_and_tasks_without_gradient_take_no_part():
 
 def test_errors():
     with pytest.raises(ValueError) as error:
-        FairGrad(0.0)
+        FairGrad(0.05)
     assert str(error.value) == (
-        "Argument `fairness` must be at least 0.1. Received: fairness=0.0"
+        "Argument `fairness` must be at least 0.1. Received: fairness=0.05"
     )
+
+
+def test_no_fairness_is_the_mean():
+    gramian = [[4.0, -1.0, 0.0], [-1.0, 1.0, 0.0], [0.0, 0.0, 9.0]]
+    weights = FairGrad(0)(gramian=gramian, present=[1.0, 1.0, 0.0])
+    np.testing.assert_array_equal(weights, [0.5, 0.5, 0.0])
