@@ -1,4 +1,5 @@
 import contextlib
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from keras_mtl import testing
 from keras_mtl.solvers.compiling import plain_kernels
+from tests.tracing import trace_lightly
 
 # A machine may be busy: only what a test computes counts.
 hypothesis.settings.register_profile("no_deadline", deadline=None)
@@ -19,6 +21,7 @@ hypothesis.settings.load_profile("no_deadline")
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.config.threading.set_inter_op_parallelism_threads(1)
 STRATEGY = testing.two_replicas()
+trace_lightly()
 
 
 # Not there in Keras' older releases, which then compile steps.
@@ -45,6 +48,13 @@ def run_as_users_do(wanted):
 
 
 run_as_users_do(False)
+
+
+def pytest_collection_finish():
+    """What was imported stays: it need not be looked through for garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_unconfigure():
