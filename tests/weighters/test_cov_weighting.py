@@ -3,6 +3,7 @@ import pytest
 
 from keras_mtl.weighters import CoVWeighting
 from tests.golden import golden_losses, golden_weights
+from tests.weighters.by_row import call_by_row
 
 
 @pytest.mark.parametrize(
@@ -20,8 +21,9 @@ def test_300_steps_follow_numpys_deviations():
     """The weights of the mean and the deviation of all ratios so far."""
     losses = np.exp(np.random.default_rng(0).normal(size=(300, 3)))
     cov, ratios = CoVWeighting(), np.ones((300, 3))
-    for step, row in enumerate(losses):
-        weights = cov(losses=row)
+    cov.bind(3)
+    received = call_by_row(cov, {"losses": losses})
+    for step, (row, weights) in enumerate(zip(losses, received, strict=True)):
         past = ratios[:step]
         expected = np.ones(3)
         if step >= 2:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_mtl.weighters import FAMO
 from tests.golden import golden, golden_weights
@@ -24,15 +25,22 @@ def fall(weighter, scales, steps):
     """Gradient descent on `s_k |θ - c_k|² / 2`; returns the losses."""
     centers = np.array([[1.0, 0.0], [-1.0, 0.5]])
     theta, losses = np.array([0.0, 8.0]), []
+    weighter.bind(2)
+    call, observe = (
+        tf.function(method, autograph=False)
+        for method in (weighter, weighter.observe)
+    )
+
+    def losses_at(theta):
+        return 0.5 * scales * np.sum((theta - centers) ** 2, axis=1)
+
     for _ in range(steps):
-        away = theta - centers
-        losses.append(0.5 * scales * np.sum(away**2, axis=1))
-        weights = weighter(losses=losses[-1]).numpy()
+        losses.append(losses_at(theta))
+        weights = call(losses=tf.constant(losses[-1], "float32")).numpy()
         # One length for all: a step along the combined direction.
-        gradient = (weights * scales) @ away
+        gradient = (weights * scales) @ (theta - centers)
         theta = theta - 0.02 * gradient / np.linalg.norm(gradient)
-        after = 0.5 * scales * np.sum((theta - centers) ** 2, axis=1)
-        weighter.observe(losses_after=after)
+        observe(losses_after=tf.constant(losses_at(theta), "float32"))
     return np.array(losses)
 
 

@@ -2,19 +2,19 @@ import numpy as np
 import pytest
 
 from keras_mtl.weighters import GradDrop
+from tests.weighters.by_row import call_by_row
 
 SUMS = np.array([[3.0, 1.0, -2.0, 0.0], [-1.0, 2.0, -1.0, 0.0]])
 
 
 def draws(drop, number, sums=SUMS, **kwargs):
     drop.bind(len(sums), sizes={"coordinate": sums.shape[1]})
-    weigh = drop.weigh
-    return np.array(
-        [
-            weigh(signed_gradients=sums, **kwargs).coordinates.numpy()
-            for _ in range(number)
-        ]
-    )
+
+    def kept(signed_gradients):
+        found = drop.weigh(signed_gradients=signed_gradients, **kwargs)
+        return found.coordinates
+
+    return call_by_row(kept, {"signed_gradients": [sums] * number})
 
 
 def test_a_sign_is_kept_with_the_probability_of_its_share():

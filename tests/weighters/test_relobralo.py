@@ -3,6 +3,7 @@ import pytest
 
 from keras_mtl.weighters import ReLoBRaLo
 from tests.golden import golden_losses, golden_weights
+from tests.weighters.by_row import call_by_row
 
 
 @pytest.mark.parametrize("lookback", [0, 1])
@@ -17,19 +18,21 @@ def test_each_step_is_one_of_the_two_and_as_often_as_asked():
     """At momentum 1/2 the two ways differ by half of the past's difference."""
     random, rate = np.random.default_rng(0), 0.3
     relobralo = ReLoBRaLo(0.5, lookback=rate, temperature=2.0, seed=5)
-    first = previous = random.uniform(0.5, 2.0, 3)
-    weights = relobralo(losses=first).numpy().astype("float64")
+    relobralo.bind(3)
+    rows = random.uniform(0.5, 2.0, (401, 3))
+    received = call_by_row(relobralo, {"losses": rows}).astype("float64")
+    first = previous = rows[0]
+    weights = received[0]
     stayed = []
 
     def balanced(losses, others):
         odds = np.exp(losses / others / 2.0)
         return 3 * odds / odds.sum()
 
-    for _ in range(400):
-        losses = random.uniform(0.5, 2.0, 3)
+    for losses, after in zip(rows[1:], received[1:], strict=True):
         pasts = np.stack([balanced(losses, first), weights])
         ways = (pasts + balanced(losses, previous)) / 2
-        weights = relobralo(losses=losses).numpy().astype("float64")
+        weights = after
         gaps = np.abs(ways - weights).max(1)
         assert gaps.min() < 1e-6
         stayed.append(gaps.argmin())

@@ -50,7 +50,7 @@ def test_signals_scope_and_heads_are_those_of_the_inner_weighter():
 
 @pytest.mark.parametrize("name", NESTED)
 def test_saved_and_loaded_it_goes_on_bit_for_bit(name, tmp_path):
-    model = new_model(NESTED[name]())
+    model = new_model(NESTED[name](), run_eagerly=True)
     for number in range(3):
         step(model, number)
     model.save(tmp_path / "model.keras")
