@@ -6,6 +6,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from tests.tied import Tied
+
 layers = keras.layers
 
 
@@ -30,27 +32,6 @@ class Graph(NamedTuple):
         """Returns the Keras model."""
         inputs, outputs, _ = self.make()
         return keras.Model(inputs, outputs)
-
-
-@keras.saving.register_keras_serializable("tests")
-class Tied(layers.Layer):
-    """Scores of all words, by the table that embeds them."""
-
-    def __init__(self, table, **kwargs):
-        super().__init__(**kwargs)
-        self.table = table
-
-    def call(self, inputs):
-        return inputs @ keras.ops.transpose(self.table.embeddings)
-
-    def get_config(self):
-        table = keras.saving.serialize_keras_object(self.table)
-        return {**super().get_config(), "table": table}
-
-    @classmethod
-    def from_config(cls, config):
-        table = keras.saving.deserialize_keras_object(config.pop("table"))
-        return cls(table, **config)
 
 
 def _dense(units, name, activation="tanh"):
@@ -206,6 +187,16 @@ def tokens():
     return x, outputs, [states]
 
 
+def residual():
+    """What all follow from goes around a tap; two part inside an operation."""
+    x = _features()
+    trunk = _dense(4, "trunk")(x)
+    tap = _dense(4, "tap")(trunk)
+    top = _dense(6, "top")(trunk - tap)  # Keras adds no empty batch.
+    left, right = keras.ops.split(top, 2, axis=-1)
+    return x, _heads({"a": left, "b": right, "c": tap}), [trunk]
+
+
 def nested():
     """The trunk is one layer, a model with two outputs."""
     inner_x = _features()
@@ -267,6 +258,12 @@ GRAPHS = {
         two_inputs, {"of_left", "of_right", "trunk"}, [{"trunk"}] * 2, _pairs
     ),
     "tokens": Graph(tokens, {"table", "states"}, [{"states"}] * 2, _numbers),
+    "residual": Graph(
+        residual,
+        {"trunk", "tap", "top"},
+        [{"top"}, {"top"}, {"tap"}],
+        _floats(6),
+    ),
     "nested": Graph(
         nested, {"low", "high"}, [{"low"}, {"high"}, {"high"}], _floats(6)
     ),

@@ -8,7 +8,7 @@ from keras import layers
 
 from keras_mtl import MultiTaskModel
 from keras_mtl.architectures import TaskEncoder
-from tests.graphs import Tied
+from tests.tied import Tied
 
 pytestmark = pytest.mark.filterwarnings(
     # Keras hands its variables to NumPy in a way that NumPy 2 deprecates.

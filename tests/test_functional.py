@@ -52,6 +52,40 @@ def test_a_name_that_is_no_layer_and_a_cut_that_separates_nothing():
         MultiTaskModel.from_functional(CHAIN.model(), "a")
 
 
+def test_what_one_task_trains_below_the_cut_is_no_representation():
+    """Of three outputs of a layer, one has a path of its own."""
+    inputs = keras.Input((4,))
+    trunk = keras.layers.Dense(3, name="trunk")(inputs)
+    parts = [keras.layers.Dense(2, name=n)(trunk) for n in ("low", "high")]
+    parts.append(keras.layers.Dense(2, name="own")(inputs))
+    outer = keras.Input((4,))
+    outputs = keras.Model(inputs, parts, name="base")(outer)
+    heads = {
+        task: keras.layers.Dense(1)(part)
+        for task, part in zip("abc", outputs, strict=True)
+    }
+    model = MultiTaskModel.from_functional(keras.Model(outer, heads))
+    found = roles.of(model)
+    assert {layer_of(v) for v in found.shared} == {"trunk"}
+    assert len(found.reach.below) == 3
+    assert found.reach.lowest == (0, 1)
+    apart = roles.tasks_apart(model, "representation")
+    assert apart == [False, False, True]
+
+
+def test_a_frozen_tap_is_no_representation():
+    inputs = keras.Input((4,))
+    frozen = keras.layers.Dense(3)
+    tap = frozen(inputs)
+    top = keras.layers.Dense(2)(tap)
+    places = {"a": tap, "b": top, "c": top}
+    heads = {task: keras.layers.Dense(1)(t) for task, t in places.items()}
+    model = MultiTaskModel.from_functional(keras.Model(inputs, heads))
+    assert roles.of(model).reach.lowest == (0,)
+    frozen.trainable = False
+    assert roles.of(model).reach.lowest == (1,)
+
+
 @pytest.mark.parametrize("scope", ["h2", ["h1", "h2"]])
 def test_a_scope_of_layers_is_measured_and_saved(scope):
     model = MultiTaskModel.from_functional(CHAIN.model())

@@ -21,8 +21,9 @@ class Reach(NamedTuple):
             from the cut.
         reads: Dict from unit to the set of numbers of the leaves it reads.
         below: List of sets, the variables that lead to each leaf of the cut.
-        lowest: Tuple of numbers: the leaves that do not follow from each
-            other and that lead to all the others; `None` if there are none.
+        lowest: Tuple of numbers: the leaves of what tasks share that do not
+            follow from each other and that lead to all the others; `None` if
+            there are none.
         last: Dict from unit to the set of shared variables that were used last
             on the way to the leaves that it reads.
         last_of_all: The set of those that no other one comes after.
@@ -54,6 +55,16 @@ class Reach(NamedTuple):
     def all_below(self) -> set:
         """Returns the variables that lead to the cut."""
         return set().union(*self.below)
+
+    def shared_below(self) -> list[set]:
+        """Returns those that lead to each leaf and serve several units.
+
+        With a single unit, all that lead to it.
+        """
+        if len(self.above) == 1:
+            return self.below
+        shared = {v for v, units in self.owners().items() if len(units) > 1}
+        return [variables & shared for variables in self.below]
 
 
 def trace_reach(model) -> Reach:
@@ -99,7 +110,7 @@ def trace_reach(model) -> Reach:
     if model.is_cut_declared:
         every = tuple(range(len(reach.below)))
     else:
-        every = _lowest(ancestry, cut[0], reach.below)
+        every = _lowest(ancestry, cut[0], reach.shared_below())
     return reach._replace(lowest=every or None)
 
 
@@ -114,10 +125,9 @@ def _read(ancestry, cut, outputs):
     below = [ancestry.of([tensor]).variables for tensor in tensors]
     shapes = [tuple(tensor.shape) for tensor in tensors]
     reach = Reach(above, reads, below, None, {}, frozenset(), shapes)
-    owners = reach.owners()
-    alone = len(outputs) == 1
-    shared = reach.all_below() if alone else set()
-    shared |= {v for v, units in owners.items() if len(units) > 1}
+    shared = {v for v, units in reach.owners().items() if len(units) > 1}
+    if len(outputs) == 1:
+        shared |= reach.all_below()
     uses = {
         unit: ancestry.nearest([tensors[n] for n in reads[unit]], shared)
         for unit in outputs
@@ -171,17 +181,18 @@ def _lowest(ancestry, tensors, below):
     """Returns the numbers of the leaves that lead to all others, or `None`."""
     if not any(below):
         return None
-    names = [tensor.name for tensor in tensors]
-    leads = {
-        number: ancestry.of(list(tensor.op.inputs), set(names)).stopped
-        for number, tensor in enumerate(tensors)
+    trained = {
+        tensor.name
+        for tensor, variables in zip(tensors, below, strict=True)
+        if variables
     }
     lowest = tuple(
         number
-        for number, met in leads.items()
-        if below[number] and not met - {names[number]}
+        for number, tensor in enumerate(tensors)
+        if below[number]
+        and not ancestry.of(list(tensor.op.inputs), trained).stopped
     )
-    stops = {names[number] for number in lowest}
+    stops = {tensors[number].name for number in lowest}
     rest = [t for n, t in enumerate(tensors) if n not in lowest and below[n]]
     if any(ancestry.passes(tensor, stops) for tensor in rest):
         return None

@@ -221,16 +221,17 @@ def tasks_apart(model, scope) -> list[bool]:
             tasks reach.
     """
     roles = of(model)
-    reach, units = roles.reach, roles.reach.reads
+    units = roles.reach.reads
     if len(units) < 2:  # A single task, or all stacked.
         return [False] * len(model.task_names)
     if scope == "representation":
-        return [not any(reach.below[n] for n in units[u]) for u in units]
+        below = roles.reach.shared_below()
+        return [not any(below[n] for n in units[u]) for u in units]
     wanted = {id(v) for v in scope_variables(model, scope)}
     found = []
     for unit, mine in zip(units, task_scopes(model, scope), strict=True):
         measured = wanted & mine if mine else wanted
-        found.append(not any(unit in roles.owners(key) for key in measured))
+        found.append(not any(unit in roles.owners(v) for v in measured))
     if found.count(False) < 2 and scope not in SCOPES:
         reached = [
             t for t, is_apart in zip(units, found, strict=True) if not is_apart
@@ -281,13 +282,8 @@ def unreached(task, scope) -> str:
 
 
 def _task_variables(model):
-    others = [model.weighter, model.discriminator]
-    not_mine = {
-        id(v)
-        for layer in others
-        if layer is not None
-        for v in layer.trainable_variables
-    }
+    others = filter(None, [model.weighter, model.discriminator])
+    not_mine = {id(v) for layer in others for v in layer.trainable_variables}
     return [v for v in model.trainable_variables if id(v) not in not_mine]
 
 

@@ -20,9 +20,11 @@ class FunctionalGraph:
 
     The cut is the set of tensors that more than one task depends on and that
     something of a single task reads: the branching points of a tree, the
-    outputs of experts that gates mix. Dependence is that of gradients, so that
-    `keras.ops.stop_gradient` ends it. Outputs without a loss are no tasks:
-    they are predicted, and the model is cut as if they were not there.
+    outputs of experts that gates mix. Where tasks part inside a layer, one of
+    whose outputs each of them reads, these outputs are in the cut. Dependence
+    is that of gradients, so that `keras.ops.stop_gradient` ends it. Outputs
+    without a loss are no tasks: they are predicted, and the model is cut as if
+    they were not there.
 
     Args:
         model: Functional Keras model with named outputs.
@@ -87,18 +89,10 @@ class FunctionalGraph:
             return
         leaves = self._named_leaves
         after = self._after(leaves)
-        stops = {id(leaf) for leaf in leaves}
         for task in tasks:
             output = self.outputs[task]
-            past, seen, left = id(output) not in after, set(), [output]
-            while left:
-                tensor = left.pop()
-                if id(tensor) in seen | stops:
-                    continue
-                seen.add(id(tensor))
-                left += pulled(node_of(tensor))
-                past |= id(tensor) in self._has_weights - after
-            if past:
+            past = self._passes_by(leaves, after, [output])
+            if past or id(output) not in after:
                 raise ValueError(
                     f"The output {task!r} has a loss and does not follow from "
                     f"layer {self.representation!r} alone. Name a layer that "
@@ -161,18 +155,65 @@ class FunctionalGraph:
         if len(outputs) == 1:
             return outputs
         depend = self._find_tasks(tasks)
-        single = set(map(id, outputs))
+        single, parted = set(map(id, outputs)), set()
         for node in self._nodes:
             mine = set().union(*(depend[id(t)] for t in node.outputs))
             if len(mine) == 1:
                 single |= {id(t) for t in pulled(node)}
-        return [
+            elif mine:
+                parted |= {
+                    id(t) for t in node.outputs if len(depend[id(t)]) == 1
+                }
+        leaves = [
             tensor
             for node in self._nodes
             for tensor in node.outputs
-            if id(tensor) in single & self._has_weights
-            and len(depend[id(tensor)]) > 1
+            if id(tensor) in self._has_weights
+            and (
+                id(tensor) in parted
+                or (id(tensor) in single and len(depend[id(tensor)]) > 1)
+            )
         ]
+        return [*leaves, *self._start(leaves, depend)]
+
+    def _start(self, leaves, depend):
+        """Returns what all leaves follow from, if it is not among them.
+
+        The outputs of one layer; none where there is no such layer.
+        """
+        after = self._after(leaves)
+        first = [
+            leaf
+            for leaf in leaves
+            if not any(id(t) in after for t in pulled(node_of(leaf)))
+        ]
+        if not self._passes_by(first, self._after(first), leaves):
+            return []
+        for node in reversed(self._nodes):
+            found = [t for t in node.outputs if depend[id(t)]]
+            after = self._after(found)
+            if found and not self._passes_by(found, after, leaves):
+                return [t for t in found if id(t) in self._has_weights]
+        return []
+
+    def _passes_by(self, stops, after, tensors):
+        """Whether something trainable leads to tensors past the stops.
+
+        Args:
+            stops: List of tensors.
+            after: What `_after` finds of them.
+            tensors: List of tensors.
+        """
+        seen, left = set(map(id, stops)), list(tensors)
+        while left:
+            tensor = left.pop()
+            if id(tensor) in seen:
+                continue
+            seen.add(id(tensor))
+            if id(tensor) in self._has_weights - after:
+                return True
+            left += pulled(node_of(tensor))
+        return False
 
     def _named(self, representation):
         """Returns what the named layers give and the outputs depend on."""
