@@ -10,10 +10,10 @@ import keras
 import tensorflow as tf
 
 from keras_mtl import compat
+from keras_mtl.conditional_update import apply_if
 from keras_mtl.precision import (
     inner_optimizer,
     is_dynamic,
-    keep_if,
     on_values,
     parts_of,
 )
@@ -197,23 +197,25 @@ def apply_gradients(optimizer, gradients, variables, finite, compiled):
         )
         finite = None
     if not _in_replica():
-        _apply_if(finite, optimizer, gradients, variables, compiled)
+        apply_if(finite, optimizer, gradients, variables, compiled)
         return
     gradients = _clip_globally(optimizer, gradients)
     if finite is None:
         optimizer.apply(gradients, variables)
         return
 
+    def applied_everywhere(strategy, gradients):
+        strategy.extended.call_for_each_replica(
+            lambda grads: optimizer.apply(grads, variables), args=(gradients,)
+        )
+        return True
+
     def in_cross_replica(strategy, gradients, finite):
         # A `tf.cond` whose branch reduces over replicas must be outside them.
         first = strategy.experimental_local_results(finite)[0]
         tf.cond(
             first,
-            lambda: _do(
-                strategy.extended.call_for_each_replica,
-                lambda grads: optimizer.apply(grads, variables),
-                args=(gradients,),
-            ),
+            lambda: applied_everywhere(strategy, gradients),
             lambda: False,
         )
 
@@ -226,29 +228,6 @@ def _in_replica():
     """Whether a strategy, even one of a single replica, runs the step."""
     context = tf.distribute
     return context.has_strategy() and not context.in_cross_replica_context()
-
-
-def _apply_if(finite, optimizer, gradients, variables, compiled):
-    if finite is None:
-        optimizer.apply(gradients, variables)
-    elif compiled:
-        # After a conditional, XLA let later reads see the old parameters; it
-        # fuses this selection with the update.
-        state = [*variables, *optimizer.variables]
-        before = [tf.convert_to_tensor(variable) for variable in state]
-        optimizer.apply(gradients, variables)
-        keep_if(finite, state, before)
-    else:
-        tf.cond(
-            finite,
-            lambda: _do(optimizer.apply, gradients, variables),
-            lambda: False,
-        )
-
-
-def _do(function, *args, **kwargs):
-    function(*args, **kwargs)
-    return True
 
 
 def _clip_globally(optimizer, gradients):

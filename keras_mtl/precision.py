@@ -1,6 +1,7 @@
 """Mixed precision: loss scale and finiteness."""
 
 import functools
+from collections import Counter
 
 import tensorflow as tf
 
@@ -70,12 +71,11 @@ def _joined(values):
     return tf.concat(flat, axis=0)
 
 
-def first_not_finite(tensors, compiled) -> tf.Tensor:
+def first_not_finite(tensors) -> tf.Tensor:
     """Returns the position of the first tensor that is not finite, or -1.
 
     Args:
         tensors: List of tensors, `tf.IndexedSlices` or `None`.
-        compiled: Boolean, whether XLA compiles what is traced.
 
     Returns:
         Integer scalar.
@@ -96,14 +96,16 @@ def first_not_finite(tensors, compiled) -> tf.Tensor:
         first = tf.gather(tf.constant(list(values)), tf.argmax(spoilt))
         return tf.where(tf.reduce_any(spoilt), first, -1)
 
-    if compiled:
-        return search()
-    # One pass without a copy. What is finite may overflow here, so that only
-    # a finite sum tells.
-    total = tf.add_n(
-        [tf.cast(tf.nn.l2_loss(v), tf.float32) for v in values.values()]
-    )
+    # One pass without a copy. A sum is finite only if all its terms are; one
+    # that overflows says nothing.
+    total = tf.add_n([_total(value) for value in values.values()])
     return tf.cond(tf.math.is_finite(total), lambda: tf.constant(-1), search)
+
+
+def _total(value):
+    half = value.dtype == tf.float16  # Whose sums would leave its range.
+    value = tf.cast(value, tf.float32) if half else value
+    return tf.cast(tf.reduce_sum(value), tf.float32)
 
 
 def stays_finite(state, before):
@@ -130,21 +132,25 @@ def keep_if(finite, variables, before):
         variable.assign(tf.where(finite, variable, value))
 
 
-def assigned_since(variables, before, handles) -> tuple[list, list]:
+def assigned_since(variables, before, handles, known=None) -> tuple[list, list]:
     """Returns those that may have been assigned in the graph, and what was.
 
     Args:
         variables: List of variables.
         before: List of their earlier values.
         handles: List of what `captured` returned, `None` outside a graph.
+        known: `Counter` by the `id` of a variable's handle, of assignments
+            that do not count; `None` for none.
     """
+    known = known or Counter()
     found = [
         (variable, value)
         for variable, value, handle in zip(
             variables, before, handles, strict=True
         )
         if handle is None
-        or any(op.type not in READS for op in handle.consumers())
+        or sum(op.type not in READS for op in handle.consumers())
+        > known[id(variable.value.handle)]
     ]
     return [v for v, _ in found], [value for _, value in found]
 

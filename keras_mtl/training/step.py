@@ -207,7 +207,7 @@ class Step:
 
         As its position, or -1; the same on every replica.
         """
-        first = first_not_finite(gradients, self._model.jit_compile)
+        first = first_not_finite(gradients)
         return distribution.first_position(first, len(gradients))
 
     def update(self, gradients, finite):
