@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from keras_mtl import compat
 from keras_mtl.callbacks.progress_line import with_line
 from keras_mtl.data import feeding
+from keras_mtl.data.symbolic import as_tensor
+from keras_mtl.gradients.local_losses import divided, packed
 from keras_mtl.training.logs import LoggingModel
 
 # What Keras' own steps call, and ours do not.
@@ -22,7 +25,7 @@ def check_overrides(model_class):
         ValueError: With what to override instead.
     """
     for name in NOT_CALLED:
-        if getattr(model_class, name) is not getattr(keras.Model, name):
+        if getattr(model_class, name) is not getattr(TaskEvaluator, name):
             raise ValueError(
                 f"{model_class.__name__} overrides `{name}`, which is not "
                 "called: tasks are weighed by losses and gradients of their "
@@ -52,10 +55,46 @@ class TaskEvaluator(LoggingModel):
     train_function: Any  # Keras makes it when it is needed.
 
     task_names: tuple[str, ...]
+    arrangement: Any
+    task_losses: Any
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         check_overrides(cls)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ):
+        """Returns the loss of a batch that `evaluate` reports.
+
+        That is the sum of the tasks' losses times `loss_weights`, without the
+        learned weights, and what layers add. `fit` does not call it; a
+        `train_step` of your own may.
+
+        Args:
+            x: Inputs.
+            y: Dict from task name to labels.
+            y_pred: What the model returned for `x`.
+            sample_weight: Dict from task name to weights.
+            training: Boolean, of no effect.
+        """
+        del training
+        self._assert_compile_called("compute_loss")
+        x, y, sample_weight = (
+            keras.tree.map_structure(as_tensor, part)
+            for part in (x, y, sample_weight)
+        )
+        labels = self.arrangement.labels(x, y)
+        local = self.task_losses(labels, y_pred, sample_weight)
+        values = divided(local, packed(local, 0, 0.0))
+        values = tf.concat([tf.reshape(v, [-1]) for v in values], axis=0)
+        total = tf.reduce_sum(self.task_losses.loss_weights * values)
+        return tf.add_n([total, *(tf.cast(v, "float32") for v in self.losses)])
 
     @compat.builds_by_call
     def build(self, input_shape):
