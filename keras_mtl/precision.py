@@ -50,18 +50,24 @@ def all_finite(tensors) -> tf.Tensor:
         if tensor is not None
         for value in [getattr(tensor, "values", tensor)]
     }
-    # Few operations: a step of a small model consists of their number.
     groups = {}
     for value in map(tf.convert_to_tensor, values.values()):
-        size = value.shape.num_elements()
-        small = size is not None and size <= SMALL
-        key = value.dtype if small else id(value)
-        groups.setdefault(key, []).append(value)
+        groups.setdefault(_group(value), []).append(value)
     flags = [
         tf.reduce_all(tf.math.is_finite(_joined(group)))
         for group in groups.values()
     ]
     return functools.reduce(tf.logical_and, flags, tf.constant(True))
+
+
+def _group(value):
+    """Returns a key that tensors have in common which are joined.
+
+    Few operations: a step of a small model consists of their number.
+    """
+    size = value.shape.num_elements()
+    small = size is not None and size <= SMALL
+    return value.dtype if small else id(value)
 
 
 def _joined(values):
@@ -118,10 +124,16 @@ def stays_finite(state, before):
     Returns:
         Boolean scalar.
     """
+    groups = {}
+    for variable, value in zip(state, before, strict=True):
+        if value.dtype.is_floating:
+            now = tf.convert_to_tensor(variable)
+            groups.setdefault(_group(value), []).append((now, value))
     flags = [
-        tf.reduce_all(tf.math.is_finite(variable) | ~tf.math.is_finite(value))
-        for variable, value in zip(state, before, strict=True)
-        if value.dtype.is_floating
+        tf.reduce_all(
+            tf.math.is_finite(_joined(now)) | ~tf.math.is_finite(_joined(past))
+        )
+        for now, past in (zip(*pairs, strict=True) for pairs in groups.values())
     ]
     return functools.reduce(tf.logical_and, flags, tf.constant(True))
 

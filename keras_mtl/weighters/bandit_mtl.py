@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.checks import above, at_least
+from keras_mtl.solvers.compiling import one_kernel
 from keras_mtl.weighters.base import Weighter
 
 # Bisection at many points at once: each round narrows a range of logarithms,
@@ -77,7 +78,7 @@ class BanditMTL(Weighter):
         # float64: where an absent task uses up the radius, little is left.
         latest = tf.cast(self.log_probabilities, tf.float64)
         ascent = latest + self.step_size * tf.cast(losses, tf.float64)
-        moved = self._project(ascent, latest, seen > 0.0)
+        moved = one_kernel(self._project)(ascent, latest, seen > 0.0)
         self.log_probabilities.assign(tf.cast(moved, tf.float32))
         return num_tasks * tf.cast(tf.exp(moved), tf.float32)
 

@@ -1,9 +1,12 @@
 """Group risks of tasks that progress alike."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
 from keras_mtl.checks import above, integer
+from keras_mtl.solvers.compiling import one_kernel
 from keras_mtl.solvers.grouping import group_means
 from keras_mtl.weighters.base import Weighter
 from keras_mtl.weighters.presence import seen_tasks
@@ -68,7 +71,10 @@ class GO4Align(Weighter):
         zeros = tf.zeros_like(wide)
         total = tf.reduce_sum(tf.where(seen, wide, zeros))
         indicators = tf.where(seen, total / tf.maximum(wide, 1e-30), zeros)
-        weights = group_means(indicators * factors, seen, self.groups)
+        means = one_kernel(
+            functools.partial(group_means, num_groups=self.groups)
+        )
+        weights = means(indicators * factors, seen)
         weights = tf.cast(tf.minimum(weights, LARGEST_WEIGHT), tf.float32)
         return tf.where(seen, weights, self.task_weights)
 
