@@ -1,5 +1,7 @@
 """Cases of users: what `fit` and `evaluate` take, return and leave alone."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -63,6 +65,31 @@ SOURCES = {
 }
 
 
+IN_ORDER = {"epochs": 2, "shuffle": False, "verbose": 0}
+
+
+def in_batches(data):
+    return tf.data.Dataset.from_tensor_slices(data).batch(ROWS)
+
+
+@functools.cache
+def of_arrays(query_arrays):
+    """Returns the history of arrays in order, one step at a time.
+
+    Args:
+        query_arrays: Boolean, whether the query rows are one batch of arrays,
+            which would be shuffled; `None` if there are none.
+    """
+    data, asked = make_data(4 * ROWS), make_data(2 * ROWS, seed=3)
+    given = dict(IN_ORDER)
+    if query_arrays:
+        given |= {"query_data": asked, "query_batch_size": 2 * ROWS}
+    elif query_arrays is not None:
+        given["query_data"] = in_batches(asked)
+    model = new_model("slaw" if query_arrays is None else "meta_weighting")
+    return model.fit(*data, batch_size=ROWS, **given).history
+
+
 @pytest.mark.parametrize(
     ("support", "query"),
     [
@@ -79,30 +106,21 @@ SOURCES = {
 )
 def test_batches_of_every_kind(support, query):
     """All give the batches that arrays in order give, and the same model."""
-    name = "slaw" if query is None else "meta_weighting"
     data, asked = make_data(4 * ROWS), make_data(2 * ROWS, seed=3)
-    expected, model = (
-        new_model(name, steps_per_execution=2 if number else 1)
-        for number in range(2)
-    )
-    arrays = {"epochs": 2, "shuffle": False, "verbose": 0}
-    given = dict(arrays)
+    name = "slaw" if query is None else "meta_weighting"
+    model = new_model(name, steps_per_execution=2)
+    given = dict(IN_ORDER)
     if support not in ("py_dataset", "workers"):
         given["steps_per_epoch"] = 4
-    if query is not None:
-        # Arrays of query data are shuffled, so that one batch holds them all.
-        rows = tf.data.Dataset.from_tensor_slices(asked).batch(ROWS)
-        arrays["query_data"] = rows
-        given["query_data"] = rows
-        if query == "arrays":
-            given["query_data"] = arrays["query_data"] = asked
-            arrays["query_batch_size"] = given["query_batch_size"] = 2 * ROWS
-        elif query != "tf.data":
-            given["query_data"] = SOURCES[query](asked)
+    if query == "arrays":
+        given |= {"query_data": asked, "query_batch_size": 2 * ROWS}
+    elif query is not None:
+        given["query_data"] = SOURCES[query](asked)
+        if query == "tf.data":
+            given["query_data"] = in_batches(asked)
     source = SOURCES[support](data)
     history = model.fit(source, **given).history
-    plain = expected.fit(*data, batch_size=ROWS, **arrays).history
-    for name, values in plain.items():
+    for name, values in of_arrays(query and query == "arrays").items():
         np.testing.assert_allclose(history[name], values, rtol=1e-4, atol=1e-5)
     if isinstance(source, Batches):
         assert source.epochs >= 2
@@ -141,7 +159,10 @@ def test_sample_weights_that_a_generator_leaves_out():
 def test_a_call_that_is_refused_changes_nothing(how):
     """Weighter, its state, optimizer and parameters; and training goes on."""
     x, y = make_data(ROWS)
-    model, twin = new_model("slaw"), new_model("slaw")
+    # Refused before a step is traced, or while it is.
+    eager = how in ("query", "labels")
+    model = new_model("slaw", run_eagerly=eager)
+    twin = new_model("slaw", run_eagerly=eager)
     for each in (model, twin):
         each.fit(x, y, epochs=2, verbose=0)
     weighter, optimizer, before = model.weighter, model.optimizer, state(model)
