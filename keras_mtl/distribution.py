@@ -5,6 +5,7 @@ gradient stays local, and the optimizer sums it over the replicas once.
 """
 
 import functools
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -71,7 +72,7 @@ def check_optimizer(optimizer):
             )
 
 
-def all_sum(values):
+def all_sum(values) -> Any:
     """Returns a tensor, or a list of gradients, summed over the replicas."""
     if num_replicas() == 1 or tf.distribute.in_cross_replica_context():
         return values

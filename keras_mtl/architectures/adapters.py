@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_mtl.architectures.arguments import checked_layer
+from keras_mtl.architectures.restoring import restored
 from keras_mtl.architectures.task_encoder import TaskEncoder
 from keras_mtl.checks import above, integer
 
@@ -213,5 +214,4 @@ def _config(encoder, config):
 
 
 def _from_config(cls, config):
-    layer = keras.saving.deserialize_keras_object(config.pop("layer"))
-    return cls(layer=layer, **config)
+    return restored(cls, config, ("layer",))

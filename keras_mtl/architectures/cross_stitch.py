@@ -11,6 +11,7 @@ from keras_mtl.architectures.arguments import (
     layer_or_none,
 )
 from keras_mtl.architectures.cloning import check_starts_apart, clone
+from keras_mtl.architectures.restoring import restored
 from keras_mtl.architectures.task_encoder import TaskEncoder
 from keras_mtl.checks import above, at_least
 
@@ -168,8 +169,7 @@ class CrossStitch(TaskEncoder):
     @classmethod
     def from_config(cls, config):
         """Returns the encoder of `get_config()`."""
-        bottom = keras.saving.deserialize_keras_object(config.pop("bottom"))
-        return cls(bottom=bottom, **config)
+        return restored(cls, config, ("bottom",))
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_mtl.architectures.arguments import checked_layer
 from keras_mtl.architectures.cloning import check_starts_apart, clones, copies
+from keras_mtl.architectures.restoring import restored
 from keras_mtl.checks import integer
 
 
@@ -142,8 +143,7 @@ class Experts(keras.layers.Layer):
     @classmethod
     def from_config(cls, config):
         """Returns the bank of `get_config()`."""
-        expert = keras.saving.deserialize_keras_object(config.pop("expert"))
-        return cls(expert, **config)
+        return restored(cls, config, ("expert",))
 
 
 def _dense_layers(expert):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import keras
 
+from keras_mtl.architectures.restoring import restored
 from keras_mtl.checks import did_you_mean, integer
 
 
@@ -60,8 +61,7 @@ class Level:
     @classmethod
     def from_config(cls, config):
         """Returns the level of `get_config()`."""
-        expert = keras.saving.deserialize_keras_object(config.pop("expert"))
-        return cls(expert, **config)
+        return restored(cls, config, ("expert",))
 
 
 def check_levels(levels, task_names) -> list[Level]:

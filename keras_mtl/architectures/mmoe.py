@@ -10,6 +10,7 @@ from keras_mtl.architectures.arguments import gate_features, layer_or_none
 from keras_mtl.architectures.cloning import clones
 from keras_mtl.architectures.experts import Experts
 from keras_mtl.architectures.gates import gate_config
+from keras_mtl.architectures.restoring import restored
 from keras_mtl.architectures.softmax_gate import SoftmaxGate
 from keras_mtl.architectures.stacked_gates import StackedGates
 from keras_mtl.architectures.task_encoder import TaskEncoder
@@ -158,11 +159,7 @@ class MMoE(TaskEncoder):
     @classmethod
     def from_config(cls, config):
         """Returns the encoder of `get_config()`."""
-        layers = ("expert", "gate", "bottom")
-        own = keras.saving.deserialize_keras_object(
-            {name: config.pop(name) for name in layers}
-        )
-        return cls(**own, **config)
+        return restored(cls, config, ("expert", "gate", "bottom"))
 
 
 def mixture(weights, bank):

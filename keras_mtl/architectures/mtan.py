@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_mtl.architectures.arguments import as_list, checked_layer
 from keras_mtl.architectures.cloning import clones
+from keras_mtl.architectures.restoring import restored
 from keras_mtl.architectures.task_encoder import TaskEncoder
 from keras_mtl.checks import integer
 
@@ -132,8 +133,7 @@ class MTAN(TaskEncoder):
     @classmethod
     def from_config(cls, config):
         """Returns the encoder of `get_config()`."""
-        trunk = {name: config.pop(name) for name in ("blocks", "between")}
-        return cls(**keras.saving.deserialize_keras_object(trunk), **config)
+        return restored(cls, config, ("blocks", "between"))
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")

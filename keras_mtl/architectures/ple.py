@@ -11,6 +11,7 @@ from keras_mtl.architectures.experts import Experts
 from keras_mtl.architectures.gates import gate_config
 from keras_mtl.architectures.levels import Level, check_levels
 from keras_mtl.architectures.mmoe import mixture
+from keras_mtl.architectures.restoring import restored
 from keras_mtl.architectures.task_encoder import TaskEncoder
 
 # More than a bank has experts, so that no seed occurs twice.
@@ -241,11 +242,7 @@ class PLE(TaskEncoder):
     @classmethod
     def from_config(cls, config):
         """Returns the encoder of `get_config()`."""
-        layers = ("levels", "gate", "bottom")
-        own = keras.saving.deserialize_keras_object(
-            {name: config.pop(name) for name in layers}
-        )
-        return cls(**own, **config)
+        return restored(cls, config, ("levels", "gate", "bottom"))
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")

@@ -110,12 +110,12 @@ class SelectGate(keras.layers.Layer):
         selectors = self.selectors(inputs)
         w = softmax(self._logits(inputs, "w"))
         if self.entropy and training:
-            inner = selectors * ops.log(selectors + 1e-6)
-            self.add_loss(-self.entropy * ops.sum(inner))
+            inner: Any = ops.sum(selectors * ops.log(selectors + 1e-6))
+            self.add_loss(-self.entropy * inner)
         weights = ops.sum(w[..., None] * selectors, axis=-2)
         if not self.per_example:
-            rows = ops.shape(inputs)[0]
-            weights = ops.broadcast_to(weights, (rows, self.num_experts))
+            shape: Any = ops.shape(inputs)
+            weights = ops.broadcast_to(weights, (shape[0], self.num_experts))
         return weights
 
     def selectors(self, inputs) -> Any:
@@ -129,15 +129,16 @@ class SelectGate(keras.layers.Layer):
         bits = smooth_step(
             ops.reshape(self._logits(inputs, "z"), shape), self.gamma
         )
-        codes = [
+        table = [
             [(number >> bit) & 1 for bit in reversed(range(self.num_bits))]
             for number in range(self.num_experts)
         ]
-        codes = ops.convert_to_tensor(codes, "float32")
+        codes: Any = ops.convert_to_tensor(table, "float32")
         return ops.prod(codes * bits + (1.0 - codes) * (1.0 - bits), axis=-1)
 
     def _logits(self, inputs, name):
-        logits = ops.cast(getattr(self, f"{name}_bias"), "float32")[None]
+        bias: Any = ops.cast(getattr(self, f"{name}_bias"), "float32")
+        logits = bias[None]
         if self.per_example:
             kernel = getattr(self, f"{name}_kernel")
             logits = logits + ops.cast(ops.matmul(inputs, kernel), "float32")
@@ -154,11 +155,12 @@ class SelectGate(keras.layers.Layer):
         }
 
 
-def smooth_step(t, gamma):
+def smooth_step(t, gamma) -> Any:
     """Returns 0 below `-γ/2`, 1 above `γ/2`, and a cubic between.
 
     Reference:
         - [Hazimeh et al., 2021](https://arxiv.org/abs/2106.03760), Section 3
     """
-    t = ops.clip(t, -gamma / 2.0, gamma / 2.0)
-    return -2.0 / math.pow(gamma, 3) * t * t * t + 1.5 / gamma * t + 0.5
+    near: Any = ops.clip(t, -gamma / 2.0, gamma / 2.0)
+    cubic = -2.0 / math.pow(gamma, 3) * near * near * near
+    return cubic + 1.5 / gamma * near + 0.5

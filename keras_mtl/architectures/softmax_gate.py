@@ -1,6 +1,7 @@
 """The gate of MMoE: a softmax of the features."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -62,7 +63,7 @@ class SoftmaxGate(keras.layers.Layer):
         self.temperature = above("temperature", temperature, 0.0)
         self.dropout = between("dropout", dropout, 0.0, 1.0)
         self.use_bias = bool(use_bias)
-        self.num_experts = None
+        self.num_experts: Any = None
         self._layers_before = []
         for number, units in enumerate(self.hidden):
             layer = keras.layers.Dense(
@@ -124,7 +125,7 @@ class SoftmaxGate(keras.layers.Layer):
         }
 
 
-def softmax(logits):
+def softmax(logits) -> Any:
     """Returns the softmax over the last axis."""
     # Keras warns of its own over a single entry.
     return ops.exp(logits - ops.logsumexp(logits, axis=-1, keepdims=True))

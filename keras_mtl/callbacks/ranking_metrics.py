@@ -1,6 +1,7 @@
 """Exact rankings of all tasks at the end of each epoch."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -130,10 +131,11 @@ class RankingMetrics(LogWriter):
             ]
         else:
             parts = self._stacked(task, parts)
-        label, score, weight = (
+        flat: list[Any] = [
             None if part is None else np.asarray(part).reshape(len(part))
             for part in parts
-        )
+        ]
+        label, score, weight = flat
         label = np.asarray(label, "float64")
         present = ~np.isnan(label)
         if weight is not None:

@@ -121,7 +121,8 @@ class TaskWeightLogger(keras.callbacks.Callback):
         # those for which there were no more data.
         last, taken = self._taken, self._before + self.model._loss_tracker.steps
         self._taken = taken
-        if taken // self.update_freq > last // self.update_freq:
+        every = int(self.update_freq)
+        if taken // every > last // every:
             weights = self.model.task_weights
             latest = {f"{task}_weight": w for task, w in weights.items()}
             self._write({**(logs or {}), **latest}, self._step())

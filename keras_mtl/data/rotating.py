@@ -121,9 +121,8 @@ def _streams(arrays, separate):
     if not separate:
         whole = (x, y) if weights is None else (x, y, weights)
         return [keras.tree.map_structure(_tensor, as_arrays(whole))]
-    own = [
-        (x[t], y[t], *([weights[t]] if t in (weights or {}) else ())) for t in y
-    ]
+    weights = weights or {}
+    own = [(x[t], y[t], *([weights[t]] if t in weights else ())) for t in y]
     return [keras.tree.map_structure(_tensor, as_arrays(part)) for part in own]
 
 

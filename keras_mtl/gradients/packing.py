@@ -1,5 +1,7 @@
 """Many tasks' gradients in one sum over replicas."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from keras_mtl import distribution
@@ -61,7 +63,7 @@ class Pack:
             self._given[0], tf.IndexedSlices
         )
         if self.is_sparse:
-            self._table = self._given[0].dense_shape
+            self._table: Any = self._given[0].dense_shape
             self._rows = tf.cast(self._table[0], tf.int64)
             self.joined = self._joined_slices()
         else:

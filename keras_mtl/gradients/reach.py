@@ -1,6 +1,6 @@
 """Which variables a task's output depends on, read off the traced graph."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -36,7 +36,7 @@ class Reach(NamedTuple):
     above: dict
     reads: dict
     below: list
-    lowest: tuple | None
+    lowest: Any
     last: dict
     last_of_all: frozenset
     shapes: list

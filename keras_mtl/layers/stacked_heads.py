@@ -138,7 +138,8 @@ class StackedHeads(keras.layers.Layer):
         if self.bias is not None:
             outputs = ops.add(outputs, self.bias)
         if self.units == 1:
-            outputs = self.activation(outputs[..., None])
+            column: Any = outputs
+            outputs = self.activation(column[..., None])
             return ops.reshape(outputs, (-1, num_tasks))
         return self.activation(
             ops.reshape(outputs, (-1, num_tasks, self.units))
@@ -173,8 +174,8 @@ class StackedHeads(keras.layers.Layer):
         """Returns each row's prediction by its own task's head."""
         num_tasks, width = len(self.task_names), inputs.shape[-1]
         if self.apart:
-            inputs = ops.take_along_axis(inputs, task[:, None, None], axis=1)
-            inputs, kernel = inputs[:, 0], self.kernel
+            mine: Any = ops.take_along_axis(inputs, task[:, None, None], axis=1)
+            inputs, kernel = mine[:, 0], self.kernel
         else:
             shape = (width, num_tasks, self.units)
             kernel = ops.transpose(ops.reshape(self.kernel, shape), (1, 0, 2))
@@ -185,12 +186,13 @@ class StackedHeads(keras.layers.Layer):
             kernel = rows_of(kernel, task)
         else:
             kernel = ops.take(kernel, task, axis=0)
-        kernel = ops.reshape(kernel, (-1, width, self.units))
+        own: Any = ops.reshape(kernel, (-1, width, self.units))
         if self.units == 1:
-            products = ops.multiply(inputs, kernel[..., 0])
+            products = ops.multiply(inputs, own[..., 0])
             outputs = ops.sum(products, axis=-1, keepdims=True)
         else:
-            outputs = ops.matmul(inputs[:, None, :], kernel)[:, 0]
+            products: Any = ops.matmul(inputs[:, None, :], own)
+            outputs = products[:, 0]
         if self.bias is not None:
             bias = ops.reshape(self.bias, (num_tasks, self.units))
             outputs = ops.add(outputs, ops.take(bias, task, axis=0))

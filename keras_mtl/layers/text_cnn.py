@@ -101,7 +101,8 @@ class TextCNN(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         """Returns the texts' encodings."""
-        present = ops.not_equal(inputs, 0)[..., None]
+        words: Any = ops.not_equal(inputs, 0)
+        present = words[..., None]
         vectors = self._embed(inputs)
         vectors = vectors * ops.cast(present, vectors.dtype)
         # Where a filter is centred on padding only its bias would show.
@@ -118,7 +119,7 @@ class TextCNN(keras.layers.Layer):
             )
             for convolution in self._convolutions
         ]
-        encoding = ops.concatenate(self._matches(vectors, centres), -1)
+        encoding: Any = ops.concatenate(self._matches(vectors, centres), -1)
         # Without a word there is no match.
         encoding *= ops.cast(ops.any(present, axis=1), encoding.dtype)
         return self._drop(encoding, training=training)

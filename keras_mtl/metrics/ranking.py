@@ -109,10 +109,11 @@ def _of_blocks(function, labels, scores, weights):
     rows, num_tasks = labels.shape
     width = max(1, BLOCK // rows)
     # Tasks in rows, once: a block would read a line of memory for a number.
-    labels, scores, weights = (
+    by_task: list[Any] = [
         None if array is None else np.ascontiguousarray(array.T)
         for array in (labels, scores, weights)
-    )
+    ]
+    labels, scores, weights = by_task
     results = []
     for start in range(0, num_tasks, width):
         part = slice(start, start + width)

@@ -79,7 +79,7 @@ def min_norm_point(
             "Argument `gramian` must be a square matrix of known size. "
             f"Received: shape={gramian.shape}"
         )
-    size = shape[0]
+    size = int(shape[0])
     mask = tf.cast([True] * size if present is None else present, tf.bool)
     if mask.shape != (size,):
         raise ValueError(

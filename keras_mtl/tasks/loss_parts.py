@@ -121,9 +121,10 @@ def at_path(tree, path):
             return tree
         if is_dict(tree):
             tree = tree.get(key)
+        elif isinstance(key, int) and key < len(tree):
+            tree = tree[key]
         else:
-            there = isinstance(key, int) and key < len(tree)
-            tree = tree[key] if there else None
+            return None
     return tree
 
 

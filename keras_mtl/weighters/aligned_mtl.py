@@ -76,7 +76,7 @@ class AlignedMTL(PreferenceWeighter):
         longest = tf.reduce_max(gradients.norms)
         norms = tf.math.divide_no_nan(gradients.norms, longest)
         values, vectors = eigh(gradients.cosines * norms[:, None] * norms)
-        size = values.shape[0]
+        size = int(values.shape[0])
         kept = values > tf.reduce_max(values) * size * RANK_TOLERANCE
         rank = tf.reduce_sum(tf.cast(kept, tf.int32))
         common = self._common(tf.where(kept, values, 0.0), rank)

@@ -61,6 +61,6 @@ class DualProj(PreferenceWeighter):
             tf.math.divide_no_nan(-slopes, steepest),
             gradients.moving,
             1e-10,
-            20 * slopes.shape[0],
+            20 * int(slopes.shape[0]),
         )
         return preference + gradients.per_norm(steepest * added)

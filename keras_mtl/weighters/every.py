@@ -118,7 +118,7 @@ class Every(Wrapper):
 
     def _count_step(self):
         count = tf.convert_to_tensor(self.count)
-        self.count.assign((count + 1) % self.steps)
+        self.count.assign(tf.math.floormod(count + 1, self.steps))
 
     def get_config(self):
         """Returns the arguments to make this weighter again."""

@@ -10,7 +10,7 @@ from keras_mtl.weighters.layerwise import LayerwiseWeighter
 from keras_mtl.weighters.random_draws import (
     add_random_state,
     checked_seed,
-    draw_integers,
+    draw_orders,
 )
 from keras_mtl.weighters.scopes import Scope
 
@@ -88,7 +88,7 @@ class GradVac(LayerwiseWeighter):
     def call(self, gramian=None, gramian_by_layer=None, present=None):
         """Updates the average cosines and returns the weights."""
         gramian = self.given(gramian, gramian_by_layer)
-        orders = self._orders(gramian.shape[-1])
+        orders = draw_orders(self, gramian.shape[-1])
         usual = tf.reshape(self.usual, gramian.shape)
         weights, usual = one_kernel(self._turned)(
             gramian, present, orders, usual
@@ -150,12 +150,6 @@ class GradVac(LayerwiseWeighter):
         )
         weights = gradients.present + gradients.per_norm(added)
         return tf.cast(weights, tf.float32), tf.cast(usual, tf.float32)
-
-    def _orders(self, num_tasks):
-        shape = (num_tasks, num_tasks)
-        if not self.shuffle:
-            return tf.broadcast_to(tf.range(num_tasks), shape)
-        return tf.argsort(draw_integers(self, shape), axis=1, stable=True)
 
     def get_config(self):
         """Returns the arguments to make this weighter again."""

@@ -127,7 +127,7 @@ class MetaWeighting(MinNormWeighter):
         wide = tf.cast(rows, tf.float64)
         mixture = self.solve(tf.matmul(wide, wide, transpose_b=True), present)
         direction = tf.linalg.matvec(rows, mixture, transpose_a=True)
-        return self._add(self.step_size * rate / rows.shape[0] * direction)
+        return self._add(self.step_size * rate / int(rows.shape[0]) * direction)
 
     def _add(self, step):
         """Adds to the weights, and keeps what float32 rounds away.

@@ -121,7 +121,7 @@ class PCD(GradientWeighter):
             tf.math.divide_no_nan(missing, largest),
             others,
             1e-10,
-            20 * size,
+            20 * int(size),
         )
         added *= largest
         possible = tf.reduce_max(added) <= LARGEST_SHARE * first

@@ -8,7 +8,7 @@ from keras_mtl.weighters.layerwise import LayerwiseWeighter
 from keras_mtl.weighters.random_draws import (
     add_random_state,
     checked_seed,
-    draw_integers,
+    draw_orders,
 )
 from keras_mtl.weighters.scopes import Scope
 
@@ -76,7 +76,7 @@ class PCGrad(LayerwiseWeighter):
     def call(self, gramian=None, gramian_by_layer=None, present=None):
         """Returns the weights."""
         gramian = self.given(gramian, gramian_by_layer)
-        orders = self._orders(gramian.shape[-1])
+        orders = draw_orders(self, gramian.shape[-1])
         return self.returned(
             one_kernel(self._projected)(gramian, present, orders)
         )
@@ -112,12 +112,6 @@ class PCGrad(LayerwiseWeighter):
         )
         weights = tf.cast(tf.reduce_sum(coefficients, axis=1), tf.float32)
         return weights if present is None else present * weights
-
-    def _orders(self, num_tasks):
-        shape = (num_tasks, num_tasks)
-        if not self.shuffle:
-            return tf.broadcast_to(tf.range(num_tasks), shape)
-        return tf.argsort(draw_integers(self, shape), axis=1, stable=True)
 
     def get_config(self):
         """Returns the arguments to make this weighter again."""

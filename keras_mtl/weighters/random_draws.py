@@ -38,6 +38,17 @@ def draw_integers(weighter, shape):
     return tf.cast(drawn, tf.int64)
 
 
+def draw_orders(weighter, num_tasks):
+    """Returns `(K, K)` integers: for each task, an order of all of them.
+
+    That of the heads where the weighter's `shuffle` is false.
+    """
+    shape = (num_tasks, num_tasks)
+    if not weighter.shuffle:
+        return tf.broadcast_to(tf.range(num_tasks), shape)
+    return tf.argsort(draw_integers(weighter, shape), axis=1, stable=True)
+
+
 def draw_fractions(weighter, shape):
     """Returns float64 numbers between 0 and 1, both excluded."""
     drawn = tf.cast(draw_integers(weighter, shape), tf.float64)

@@ -55,22 +55,3 @@ def test_a_short_gradient_between_long_ones_is_not_climbed():
 def test_two_tasks_weigh_the_inverse_of_their_norms():
     weights = IMTLG()(gramian=[[1.0, -1.5], [-1.5, 9.0]])
     np.testing.assert_allclose(weights, [0.75, 0.25], rtol=1e-6)
-
-
-def test_absent_tasks_and_tasks_without_gradient_take_no_part():
-    gramian = np.full((3, 3), -1.0)
-    gramian[::2, ::2] = [[1.0, -1.5], [-1.5, 9.0]]
-    weights = IMTLG()(gramian=gramian, present=[1.0, 0.0, 1.0])
-    np.testing.assert_allclose(weights, [0.75, 0.0, 0.25], rtol=1e-6)
-    gramian[1] = gramian[:, 1] = 0.0
-    np.testing.assert_allclose(
-        IMTLG()(gramian=gramian), [0.75, 0.0, 0.25], rtol=1e-6
-    )
-    np.testing.assert_array_equal(IMTLG()(gramian=np.zeros((2, 2))), 0.0)
-
-
-def test_opposite_gradients_move_nothing():
-    gramian = np.float32([[1.0, -2.0], [-2.0, 4.0]])
-    weights = np.float64(IMTLG()(gramian=gramian))
-    assert np.isfinite(weights).all()
-    assert weights @ gramian @ weights <= 1e-6

@@ -154,7 +154,7 @@ class BenchmarkResult:
             "peak memory": [_bytes(row.peak_memory) for row in rows],
             "above uniform": [
                 row.peak_memory
-                and _bytes(row.peak_memory - uniform.peak_memory)
+                and _bytes(row.peak_memory - (uniform.peak_memory or 0))
                 for row in rows
             ],
         }

@@ -1,6 +1,7 @@
 """The epoch at which a run is judged."""
 
 import time
+from typing import Any
 
 import keras
 import numpy as np
@@ -27,6 +28,8 @@ class BestEpoch(keras.callbacks.Callback):
         steps: Integer, in an epoch.
     """
 
+    params: dict[str, Any]
+
     def __init__(self, metrics, task, on_epoch, should_stop):
         super().__init__()
         self._metrics, self._task, self._tell = metrics, task, on_epoch
@@ -48,7 +51,8 @@ class BestEpoch(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Keeps the logs, and the weights if they are the best yet."""
         self.seconds.append(self._ended - self._began)
-        for name, value in (logs or {}).items():
+        logs = logs or {}
+        for name, value in logs.items():
             self.history.setdefault(name, []).append(float(value))
         scores = self._metrics.read(logs, "val_", self._task)
         self._first = self._first or scores

@@ -162,7 +162,7 @@ class ComparisonFolder:
         if not self.finished(cell):
             return None
         try:
-            value = self.read_cell(cell)["metrics"][name]
+            value = (self.read_cell(cell) or {})["metrics"][name]
             return value if value is None else finite(name, value)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(

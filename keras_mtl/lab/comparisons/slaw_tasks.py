@@ -1,8 +1,10 @@
 """Figure 2 of SLAW: time of a step, and score, against the number of tasks."""
 
-from keras_mtl.lab.comparisons.report.figures.sweeps import swept_scores
+from keras_mtl.lab.comparisons.report.figures.sweeps import (
+    draw_intervals,
+    swept_scores,
+)
 from keras_mtl.lab.comparisons.report.reading import read_comparison
-from keras_mtl.lab.comparisons.report.statistics import t_interval
 from keras_mtl.lab.runs.json_files import read_object
 from keras_mtl.reporting import style
 
@@ -101,18 +103,9 @@ def _draw_times(panel, found, places):
 
 def _draw_scores(panel, found, places):
     for index, (name, by_tasks) in enumerate(found.items()):
-        intervals = [t_interval(scores) for scores in by_tasks.values()]
-        panel.errorbar(
-            # Beside one another, so that no bar hides another.
-            [tasks + 1.2 * (index - len(found) / 2) for tasks in by_tasks],
-            [interval.mean for interval in intervals],
-            yerr=[
-                interval.half_width if interval.count > 1 else 0.0
-                for interval in intervals
-            ],
-            capsize=3,
-            label=name,
-            **style.marked(places[name], len(by_tasks)),
-        )
+        # Beside one another, so that no bar hides another.
+        beside = [tasks + 1.2 * (index - len(found) / 2) for tasks in by_tasks]
+        look = {"label": name, **style.marked(places[name], len(by_tasks))}
+        draw_intervals(panel, beside, by_tasks.values(), look)
     tasks = sorted({n for by_tasks in found.values() for n in by_tasks})
     panel.set_xticks(tasks, [f"{n:g}" for n in tasks])

@@ -3,6 +3,7 @@
 import multiprocessing
 import traceback
 from multiprocessing.reduction import ForkingPickler
+from typing import Any
 
 from keras_mtl.lab.comparisons.running import Job
 
@@ -45,7 +46,8 @@ class TrialJob(Job):
         )
         self._process.start()
         theirs.close()
-        kind, content = "ended", None
+        content: Any = None
+        kind = "ended"
         try:
             while kind in ("ended", "epoch"):
                 kind, content = ours.recv()

@@ -6,6 +6,7 @@ standard output, and so is the result, the last.
 
 import json
 import sys
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -44,8 +45,11 @@ def main():
 class Lines(keras.callbacks.Callback):
     """Tells each epoch."""
 
+    params: dict[str, Any]
+
     def on_epoch_end(self, epoch, logs=None):
         """Writes a line."""
+        logs = logs or {}
         tell(
             epoch=epoch + 1,
             epochs=self.params["epochs"],

@@ -25,6 +25,8 @@ class Diagnostics(keras.callbacks.Callback):
         evaluation_batch: Integer, rows of a batch on which losses are.
     """
 
+    params: dict[str, Any]
+
     def __init__(self, data, test, conflict_rows=64, evaluation_batch=256):
         super().__init__()
         self._evaluation_batch = evaluation_batch
@@ -46,6 +48,7 @@ class Diagnostics(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds to the logs."""
+        logs = {} if logs is None else logs
         logs |= self._meter()._asdict()
         done = epoch + 1
         last = done == self.params["epochs"]

@@ -1,5 +1,7 @@
 """Progress of training on the terminal."""
 
+from typing import Any
+
 import keras
 from rich.progress import (
     BarColumn,
@@ -17,6 +19,8 @@ class EpochProgress(keras.callbacks.Callback):
         title: String before the bar.
         console: `rich.console.Console`.
     """
+
+    params: dict[str, Any]
 
     def __init__(self, title, console):
         super().__init__()

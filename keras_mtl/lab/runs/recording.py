@@ -1,6 +1,7 @@
 """What an experiment records, epoch by epoch."""
 
 import time
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,6 +23,8 @@ class Recorder(keras.callbacks.Callback):
         monitor: String, name of the validation metric, or None.
         folder: `RunFolder` to save to, or None.
     """
+
+    params: dict[str, Any]
 
     def __init__(self, state=None, task_weights=None):
         super().__init__()

@@ -45,19 +45,11 @@ def task_table(comparison, summaries) -> str:
     """Returns the score of each task, unless there are many."""
     if len(comparison.tasks) > MANY_TASKS:
         return ""
-    digits = comparison.digits
-    rows = [
-        [
-            row.method,
-            with_interval(row.average, digits=digits),
-            *(
-                with_interval(row.by_task[task], digits=digits)
-                for task in comparison.tasks
-            ),
-        ]
-        for row in summaries
-    ]
-    return html.table(["method", "average", *comparison.tasks], rows)
+    return _by_task(
+        comparison,
+        [(row.method, row.average, row.by_task) for row in summaries],
+        with_interval,
+    )
 
 
 def metric_table(comparison) -> str:
@@ -94,22 +86,26 @@ def difference_table(comparison, summaries) -> str:
     """Returns the paired differences to the baseline by task, of a few."""
     if len(comparison.tasks) > MANY_TASKS:
         return ""
-    digits = comparison.digits
     rows = [
-        [
-            row.method,
-            _difference(row.difference, digits=digits),
-            *(
-                _difference(row.difference_by_task[task], digits=digits)
-                for task in comparison.tasks
-            ),
-        ]
+        (row.method, row.difference, row.difference_by_task)
         for row in summaries
         if row.difference.count
     ]
-    if not rows:
-        return ""
-    return html.table(["method", "average", *comparison.tasks], rows)
+    return _by_task(comparison, rows, _difference) if rows else ""
+
+
+def _by_task(comparison, rows, shown):
+    """Returns a table of `(method, average, {task: interval})`."""
+    digits = comparison.digits
+    cells = [
+        [
+            method,
+            shown(average, digits=digits),
+            *(shown(by_task[task], digits=digits) for task in comparison.tasks),
+        ]
+        for method, average, by_task in rows
+    ]
+    return html.table(["method", "average", *comparison.tasks], cells)
 
 
 def gap_table(comparison) -> str:

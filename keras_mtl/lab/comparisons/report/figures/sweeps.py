@@ -75,10 +75,18 @@ def draw_sweeps(comparison):
     return figure
 
 
-def _draw_method(panel, index, method, values):
-    intervals = [t_interval(scores) for scores in values.values()]
+def draw_intervals(panel, places, scores, look):
+    """Draws means and 95 % t-intervals of lists of scores.
+
+    Args:
+        panel: Matplotlib axes.
+        places: List of n floats, on the horizontal axis.
+        scores: Iterable of n lists.
+        look: Dict of further arguments of `errorbar`.
+    """
+    intervals = [t_interval(own) for own in scores]
     panel.errorbar(
-        list(values),
+        places,
         [interval.mean for interval in intervals],
         # A single seed has no interval.
         yerr=[
@@ -86,9 +94,13 @@ def _draw_method(panel, index, method, values):
             for interval in intervals
         ],
         capsize=3,
-        label=method,
-        **style.marked(index, 1),
+        **look,
     )
+
+
+def _draw_method(panel, index, method, values):
+    look = {"label": method, **style.marked(index, 1)}
+    draw_intervals(panel, list(values), values.values(), look)
     for value, scores in values.items():
         color = style.look(index)["color"]
         panel.plot([value] * len(scores), scores, ".", color=color, alpha=0.5)
