@@ -77,43 +77,6 @@ def _joined(values):
     return tf.concat(flat, axis=0)
 
 
-def first_not_finite(tensors) -> tf.Tensor:
-    """Returns the position of the first tensor that is not finite, or -1.
-
-    Args:
-        tensors: List of tensors, `tf.IndexedSlices` or `None`.
-
-    Returns:
-        Integer scalar.
-    """
-    values = {
-        position: getattr(tensor, "values", tensor)
-        for position, tensor in enumerate(tensors)
-        if tensor is not None
-    }
-    if not values:
-        return tf.constant(-1)
-
-    def search():
-        flags = [
-            tf.reduce_all(tf.math.is_finite(value)) for value in values.values()
-        ]
-        spoilt = tf.logical_not(tf.stack(flags))
-        first = tf.gather(tf.constant(list(values)), tf.argmax(spoilt))
-        return tf.where(tf.reduce_any(spoilt), first, -1)
-
-    # One pass without a copy. A sum is finite only if all its terms are; one
-    # that overflows says nothing.
-    total = tf.add_n([_total(value) for value in values.values()])
-    return tf.cond(tf.math.is_finite(total), lambda: tf.constant(-1), search)
-
-
-def _total(value):
-    half = value.dtype == tf.float16  # Whose sums would leave its range.
-    value = tf.cast(value, tf.float32) if half else value
-    return tf.cast(tf.reduce_sum(value), tf.float32)
-
-
 def stays_finite(state, before):
     """Whether no state overflowed: what is infinite would never recover.
 

@@ -5,7 +5,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mtl.conditional_update import apply_if
-from keras_mtl.precision import first_not_finite
 
 SHAPES = (3, 2), (2,), (4, 2)
 # Given sparse gradients, too.
@@ -101,14 +100,3 @@ def test_an_optimizer_that_assigns_in_its_own_way_is_put_back():
     assert int(optimizer.iterations) == 0
     step(tf.constant(True))
     np.testing.assert_array_equal(variable, [0.0, 1.0])
-
-
-def test_the_first_gradient_that_is_not_finite_is_found():
-    huge, half = tf.constant([3e38] * 4), tf.fill([4], tf.float16.max)
-    nan, inf = float("nan"), float("inf")
-    assert first_not_finite([]) == first_not_finite([None]) == -1
-    assert first_not_finite([None, huge, half]) == -1  # Sums overflow.
-    both = tf.constant([inf, -inf])
-    assert first_not_finite([huge, None, both, tf.constant([nan])]) == 2
-    rows = tf.IndexedSlices(tf.constant([[nan]]), tf.constant([5]))
-    assert first_not_finite([half, rows]) == 1

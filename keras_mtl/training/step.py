@@ -11,9 +11,9 @@ from keras_mtl import compat, distribution
 from keras_mtl.combination import Combination
 from keras_mtl.data.support_query import SupportQuery
 from keras_mtl.gradients import TaskGradients, roles
+from keras_mtl.gradients.finite import first_not_finite
 from keras_mtl.precision import (
     all_finite,
-    first_not_finite,
     keep_if,
     loss_scale,
     parts_of,
@@ -207,7 +207,7 @@ class Step:
 
         As its position, or -1; the same on every replica.
         """
-        first = first_not_finite(gradients)
+        first = first_not_finite(gradients, self._model.jit_compile)
         return distribution.first_position(first, len(gradients))
 
     def update(self, gradients, finite):
