@@ -72,5 +72,8 @@ def serialize(encoder: keras.layers.Layer) -> dict:
     >>> config = serialize(MMoE(["a", "b"], keras.layers.Dense(4), 2))
     >>> config["class_name"]
     'MMoE'
+
+    Args:
+        encoder: A `TaskEncoder`.
     """
     return cast(dict, keras.saving.serialize_keras_object(encoder))

@@ -44,6 +44,7 @@ class TaskMeans(keras.metrics.Metric):
     Args:
         losses: `TaskLosses` or `StackedLosses` of K tasks.
         discriminates: Boolean, whether a task discriminator has a loss too.
+        name: String.
     """
 
     def __init__(self, losses, discriminates=False, name="loss"):

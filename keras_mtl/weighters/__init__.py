@@ -200,6 +200,9 @@ def serialize(weighter: Weighter) -> dict:
 
     >>> serialize(SLAW(momentum=0.5))["config"]["momentum"]
     0.5
+
+    Args:
+        weighter: A `Weighter`.
     """
     config = cast(dict, saving.serialize_keras_object(weighter))
     config.pop("build_config", None)

@@ -53,7 +53,7 @@ def benchmark(
 
     >>> result = keras_mtl.benchmark(model, x, y, weighters=["slaw", "mgda"])
     >>> result["mgda"].ratio.median
-    1.9
+    1.0
     >>> print(result)
 
     Args:
@@ -70,6 +70,9 @@ def benchmark(
             of steps lasts.
         plain_keras: Boolean. Whether to add a row for a plain Keras model with
             the same layers and fixed loss weights.
+        memory: Boolean. Whether to measure each row's peak in a fresh process.
+        peers: Dict from label to a function that returns an object with
+            `run(steps)`: rows of the same work done elsewhere.
         clock: `"wall"`, or `"processor"`: time spent by this process on all
             its threads, for a machine that is busy with other work.
         name: String, what to call the model in the result.

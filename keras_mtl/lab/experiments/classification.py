@@ -14,6 +14,8 @@ from keras_mtl.lab.experiments.parts import Score
 class ClassificationExperiment(Experiment):
     """Adam, cross entropies, and the accuracy of each task.
 
+    It takes the arguments of `Experiment`.
+
     Example:
 
     >>> @dataclasses.dataclass(frozen=True, kw_only=True)
