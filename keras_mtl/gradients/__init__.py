@@ -1,5 +1,6 @@
 """Gradients of each task: of which variables, and how they are computed."""
 
+from keras_mtl.gradients.forward import ForwardPass
 from keras_mtl.gradients.per_task import TaskGradients
 
-__all__ = ["TaskGradients"]
+__all__ = ["ForwardPass", "TaskGradients"]

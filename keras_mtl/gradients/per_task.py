@@ -2,16 +2,13 @@
 
 import functools
 
-import keras
 import tensorflow as tf
 
 from keras_mtl import distribution
-from keras_mtl.architectures.fitting import check_separate
-from keras_mtl.data.symbolic import as_tensor
 from keras_mtl.gradients import roles
-from keras_mtl.gradients.batch_totals import BatchTotals
 from keras_mtl.gradients.between_batches import BetweenBatches
 from keras_mtl.gradients.by_layer import GradientsByLayer
+from keras_mtl.gradients.forward import ForwardPass
 from keras_mtl.gradients.in_full import GradientsInFull
 from keras_mtl.gradients.local_losses import LocalLosses
 from keras_mtl.gradients.own_cut import OwnCutGradients
@@ -23,11 +20,10 @@ from keras_mtl.gradients.representation import (
 from keras_mtl.gradients.split import Split, split_gradients
 from keras_mtl.gradients.sums import weighted_sum
 from keras_mtl.gradients.uses import Uses
-from keras_mtl.tasks.separate import num_rows
 
 
 class TaskGradients(
-    BatchTotals, BetweenBatches, GradientsInFull, GradientsByLayer
+    ForwardPass, BetweenBatches, GradientsInFull, GradientsByLayer
 ):
     """One forward pass, and the backward passes that are asked of it.
 
@@ -52,24 +48,14 @@ class TaskGradients(
             the replicas no earlier than `gramian(scope, other)`, with the
             tasks' gradients.
 
-    Attributes, beside those of `BatchTotals`:
-        outputs: Predictions, a dict by task name or stacked.
-        labels: Labels, arranged alike.
-        sample_weight: Weights, arranged alike, or `None`.
+    Attributes, beside those of `ForwardPass`:
         loss_weights: `(K,)` float32, those given to `compile`.
-        discriminator_loss: Float scalar, global and not weighted; 0 where
-            none is trained.
     """
 
     def __init__(
         self, model, batch, training, scale=1.0, scope=None, late=False
     ):
-        x, y, sample_weight = (
-            keras.tree.map_structure(as_tensor, part) for part in batch
-        )
-        y = model.arrangement.labels(x, y)
-        self.labels, self.sample_weight = y, sample_weight
-        self._model, self._scale = model, scale
+        self._scale = scale
         self.loss_weights = model.task_losses.loss_weights
         self._splits = {}
         self._at_leaves = self._uses = None
@@ -77,38 +63,21 @@ class TaskGradients(
             self._uses = Uses(roles.task_variables(model))
         tape = tf.GradientTape(persistent=True)
         with tape:
-            self.outputs, cut, shared = model(
-                x,
-                training=training,
-                return_representation=True,
-                apart=scope is not None,
-            )
-            # At once: where replicas meet, another's layers take their turn.
-            own = [tf.cast(loss, tf.float32) for loss in model.losses]
-            own = tf.add_n([tf.constant(0.0), *own])
-            local = model.task_losses(y, self.outputs, sample_weight)
-            self._separate = model.is_separate(x)
-            parts = x.values() if self._separate else [x]
-            rows = sum(num_rows(keras.tree.flatten(p)[0]) for p in parts)
-            values = self.add_up(local, rows, own, late)
-            self.discriminator_loss = tf.constant(0.0)
-            if training and model.discriminator is not None:
-                check_separate(model, x)
-                found = model.discriminator.losses_of(shared)
-                self.discriminator_loss, adversarial = found
-                self.adversarial = tf.stop_gradient(adversarial)
-                own += adversarial
-            self._local = LocalLosses(
-                *(tape, values, len(model.task_names), own, scale),
-                distribution.num_replicas(),
-                None if model.has_task_encoder else model.arrangement.owners(x),
-            )
+            super().__init__(model, batch, training, scope is not None, late)
+        self._local = LocalLosses(
+            *(tape, self._values, len(model.task_names), self._own_losses),
+            *(scale, distribution.num_replicas()),
+            None
+            if model.has_task_encoder
+            else model.arrangement.owners(self._inputs),
+        )
         self._passes = PassPerTask(self._local, self.sums)
-        self._tensors, self._leaves = cut.floating()
-        self._own = cut.own if hasattr(cut.own, "shape") else None
-        if isinstance(cut.own, dict):
-            own = [cut.own[task] for task in model.task_names]
-            self._own = own if all(map(tf.is_tensor, own)) else None
+        self._tensors, self._leaves = self._cut.floating()
+        own = self._cut.own
+        if isinstance(own, dict):
+            own = [own[task] for task in model.task_names]
+            own = own if all(map(tf.is_tensor, own)) else None
+        self._own = own if tf.is_tensor(own) or isinstance(own, list) else None
         if self._uses is not None:
             self._uses.note(self._leaves)
 

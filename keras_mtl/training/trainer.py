@@ -15,7 +15,7 @@ from keras_mtl.data import feeding
 from keras_mtl.data.query import QueryArguments
 from keras_mtl.data.support_query import SupportQuery
 from keras_mtl.data.symbolic import symbolic
-from keras_mtl.gradients import TaskGradients
+from keras_mtl.gradients import ForwardPass
 from keras_mtl.metrics import TaskMeans
 from keras_mtl.tasks import NamedTasks, StackedTasks
 from keras_mtl.tasks.loss_weights import as_floats
@@ -247,7 +247,7 @@ class TaskTrainer(TaskEvaluator):
     def test_step(self, data):
         """Returns losses and metrics, with the fixed weights only."""
         data = keras.utils.unpack_x_y_sample_weight(data)
-        batch = TaskGradients(self, data, training=False)
+        batch = ForwardPass(self, data, training=False)
         self._loss_tracker.update_state(batch)
         self._compile_metrics.update_batch(batch)
         return self.step_logs(training=False)
