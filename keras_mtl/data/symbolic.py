@@ -17,6 +17,22 @@ def symbolic(leaf):
     return keras.KerasTensor(shape, dtype, **kind)
 
 
+def form(inputs) -> str:
+    """Returns what is alike for all batches: structure, types, sizes of rows.
+
+    Args:
+        inputs: Structure of `keras.KerasTensor`.
+    """
+
+    def of(leaf):
+        if leaf is None:
+            return "None"
+        kind = "".join(k for k in ("ragged", "sparse") if getattr(leaf, k, 0))
+        return f"{kind}{leaf.dtype}{list(leaf.shape[1:])}"
+
+    return str(keras.tree.map_structure(of, inputs))
+
+
 def as_tensor(leaf):
     """Returns a tensor; ragged and sparse ones and `None` as they are."""
     if leaf is None or isinstance(leaf, tf.RaggedTensor | tf.SparseTensor):

@@ -14,7 +14,7 @@ from keras_mtl.checks import fitting
 from keras_mtl.data import feeding
 from keras_mtl.data.query import QueryArguments
 from keras_mtl.data.support_query import SupportQuery
-from keras_mtl.data.symbolic import symbolic
+from keras_mtl.data.symbolic import form, symbolic
 from keras_mtl.gradients import ForwardPass
 from keras_mtl.metrics import TaskMeans
 from keras_mtl.tasks import NamedTasks, StackedTasks
@@ -43,7 +43,7 @@ class TaskTrainer(TaskEvaluator):
     task_losses = None
     # In the latest `fit`, as has been told.
     absent_tasks: frozenset[str] = frozenset()
-    input_structure = output_structure = known_roles = None
+    input_structure = output_structure = outputs_of = known_roles = None
 
     @property
     def task_names(self) -> tuple[str, ...]:
@@ -263,11 +263,10 @@ class TaskTrainer(TaskEvaluator):
             batch = batch.support
         x, y, _ = self.arrangement.check_batch(batch)
         with self.distribute_strategy.scope():
-            metrics = self._compile_metrics
-            laid_out = self._loss_tracker.has_layout
-            if not (self.built and laid_out and metrics.covers(y)):
+            metrics, means = self._compile_metrics, self._loss_tracker
+            if not (self.built and means.has_layout and metrics.covers(y)):
                 outputs = self.build_from_inputs(x)
-                self._loss_tracker.lay_out(outputs)
+                means.lay_out(outputs)
                 metrics.build(self.arrangement.labels(x, y), outputs)
                 # Its logs would lack the new metrics.
                 self.train_function = self.test_function = None
@@ -282,13 +281,15 @@ class TaskTrainer(TaskEvaluator):
         Returns:
             Dict from task name to symbolic prediction, or all stacked.
         """
+        if self.outputs_of == (known := form(inputs)):
+            return self.output_structure
         if self.is_separate(inputs) and not self.has_task_encoder:
             # Alike for all tasks: heads of absent ones are built, too.
             like = next(iter(inputs.values()))
             inputs = {t: inputs.get(t, like) for t in self.output_names}
         self.remember_inputs(self.arrangement.take_ids(inputs)[0])
         outputs = compat.compute_output_spec(self, inputs, training=False)
-        self.built = True
+        self.built, self.outputs_of = True, known
         self.output_structure = outputs
         return outputs
 
