@@ -43,9 +43,7 @@ def check_declaration(trial):
 
 def check_owners(trial):
     """The graph says of each variable what single backward passes say."""
-    model = trial.model()
-    model(trial.inputs)
-    reached = trial.task_gradients(model)
+    model, reached = trial.model(), trial.task_gradients
     counts = {v.path: 0 for v in model.encoder.trainable_variables}
     for gradients in reached.values():
         for path in gradients:
@@ -66,9 +64,7 @@ def check_owners(trial):
 
 def check_cut(trial):
     """What several tasks share lies at or below the cut."""
-    model = trial.model()
-    model(trial.inputs)
-    encoder = model.encoder
+    encoder = trial.model().encoder
     if not encoder.has_cut:
         raise ConformanceError(
             "it overrides call(). Define shared(inputs) and own(task, cut, "
@@ -104,19 +100,21 @@ def check_gradients(trial):
 
     The passes are in float32, as the encoder is; products are in float64.
     """
+    by_task = trial.task_gradients
     model = trial.model(FixedShares(scope="shared"))
-    model(trial.inputs)
-    by_task = trial.task_gradients(model)
     batch = (trial.inputs, trial.labels(), None)
 
     def measure(batch):
         gradients = TaskGradients(model, batch, training=False, scope="all")
         return {scope: gradients.gramian(scope) for scope in SCOPES}
 
+    graph = tf.function(measure, autograph=False)
+    # The same graph: tracing takes longer than to compile it.
+    xla = tf.function(graph, autograph=False, jit_compile=True)
     for how, function in (
         ("eagerly", measure),
-        ("in a graph", tf.function(measure, autograph=False)),
-        ("with XLA", tf.function(measure, autograph=False, jit_compile=True)),
+        ("in a graph", graph),
+        ("with XLA", xla),
     ):
         for scope, received in function(batch).items():
             found = [roles.scope_variables(model, scope)]
@@ -132,9 +130,8 @@ def check_gradients(trial):
 
 def check_update(trial):
     """`Σ w_k g_k` moves shared variables, plain `g_k` a task's own."""
+    by_task = trial.task_gradients
     model = trial.model(FixedShares(scope="shared"))
-    model(trial.inputs)
-    by_task = trial.task_gradients(model)
     shared = {v.path for v in roles.shared_variables(model)}
     weights = dict(
         zip(
@@ -175,10 +172,8 @@ def check_inputs(trial):
 
 def check_absent(trial):
     """What is an absent task's own stays as it is."""
+    absent, reached = trial.task_names[0], trial.task_gradients
     model = trial.model(FixedShares(scope="shared"))
-    model(trial.inputs)
-    absent = trial.task_names[0]
-    reached = trial.task_gradients(model)
     others = {p for t in trial.task_names[1:] for p in reached[t]}
     own = [v for v in model.trainable_variables if v.path not in others]
     before = [np.array(v) for v in own]
@@ -191,8 +186,7 @@ def check_absent(trial):
 def check_start(trial):
     """Variables that are drawn start apart, experts as large as one alone."""
     check_variance(trial)
-    encoder = trial.encoder()
-    encoder(trial.inputs)
+    encoder = trial.model().encoder
     seen = {}
     for variable in encoder.trainable_variables:
         value = np.array(variable)

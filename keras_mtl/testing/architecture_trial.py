@@ -1,5 +1,7 @@
 """An architecture under test: models of it, and plain gradients to compare."""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -13,6 +15,9 @@ from keras_mtl.weighters import GradientWeighter, Weighter
 
 class ArchitectureTrial:
     """What the checks of an architecture make of it.
+
+    To make and to build a model takes longer than most checks: those that need
+    no other one share a model, and its gradients.
 
     Args:
         make: Function from a tuple of task names to a new `TaskEncoder`.
@@ -38,12 +43,18 @@ class ArchitectureTrial:
             )
         return encoder
 
-    def model(self, weighter=None, task_names=None, rate=1.0, **compiled):
-        """Returns a compiled model with a small head for each task.
+    def model(self, weighter=None, rate=1.0):
+        """Returns the built model of all checks, in its initial state.
 
-        It runs eagerly unless told otherwise: most checks take one step, which
+        It is compiled anew, and runs eagerly: most checks take one step, which
         is not worth a graph.
         """
+        model = self._restored()
+        _compile(model, weighter, rate)
+        return model
+
+    def another(self, weighter=None, task_names=None, rate=1.0, **compiled):
+        """Returns a new compiled model with a small head for each task."""
         encoder = self.encoder(task_names)
         heads = {
             task: keras.Sequential(
@@ -53,13 +64,21 @@ class ArchitectureTrial:
             for task in encoder.task_names
         }
         model = MultiTaskModel(encoder, heads)
-        compiled = {"jit_compile": False, "run_eagerly": True, **compiled}
-        model.compile(
-            keras.optimizers.SGD(rate),
-            loss="mse",
-            weighter=weighter,
-            **compiled,
-        )
+        _compile(model, weighter, rate, **compiled)
+        return model
+
+    @functools.cached_property
+    def _built(self):
+        model = self.another()
+        model(self.inputs)
+        parts = [model.encoder, *model.heads.values()]
+        variables = [v for part in parts for v in part.variables]
+        return model, [(v, np.array(v)) for v in variables]
+
+    def _restored(self):
+        model, initial = self._built
+        for variable, value in initial:
+            variable.assign(value)
         return model
 
     def labels(self, num_rows=None):
@@ -81,31 +100,46 @@ class ArchitectureTrial:
             for task in self.task_names
         }
 
-    def task_gradients(self, model, training=False):
-        """Returns each task's gradients by a pass of its own.
+    @functools.cached_property
+    def task_gradients(self):
+        """Each task's gradients in the initial state, by a pass of its own.
 
-        Returns:
-            Dict from task name to a dict from variable path to array; a
-            variable that a task does not reach is missing.
+        Dict from task name to a dict from variable path to array; a variable
+        that a task does not reach is missing.
         """
+        model = self._restored()
         x = keras.tree.map_structure(tf.convert_to_tensor, self.inputs)
         labels, found = self.labels(), {}
         variables = [*model.encoder.trainable_variables]
         variables += [
             v for head in model.heads.values() for v in head.trainable_variables
         ]
+        with tf.GradientTape(persistent=True) as tape:
+            outputs = model(x, training=False)
+            losses = {
+                task: tf.reduce_mean(
+                    (tf.cast(output, "float32") - labels[task]) ** 2
+                )
+                for task, output in outputs.items()
+            }
         for task in self.task_names:
-            with tf.GradientTape() as tape:
-                outputs = model(x, training=training)
-                error = tf.cast(outputs[task], "float32") - labels[task]
-                loss = tf.reduce_mean(error**2)
-            pulled = tape.gradient(loss, [v.value for v in variables])
+            pulled = tape.gradient(losses[task], [v.value for v in variables])
             found[task] = {
                 v.path: np.array(tf.convert_to_tensor(g), "float64")
                 for v, g in zip(variables, pulled, strict=True)
                 if g is not None
             }
         return found
+
+
+def _compile(model, weighter, rate, run_eagerly=True):
+    model.compile(
+        keras.optimizers.SGD(rate),
+        loss="mse",
+        weighter=weighter,
+        jit_compile=False,
+        run_eagerly=run_eagerly,
+    )
 
 
 class FromGramian(GradientWeighter):
