@@ -37,7 +37,6 @@ class CompiledWeighter:
     Args:
         make: Weighter class, or function that returns a new weighter.
         num_tasks: Integer, the number of tasks K.
-        **kwargs: Of `tf.function`.
 
     Attributes:
         weighter: `Weighter`.
@@ -45,13 +44,13 @@ class CompiledWeighter:
         num_traces: Integer.
     """
 
-    def __init__(self, make, num_tasks, **kwargs):
+    def __init__(self, make, num_tasks):
         self.weighter = fresh(make, num_tasks)
         self.failure, self.num_traces = None, 0
         self._initial = [(v, read(v)) for v in self.weighter.variables]
         # Without AutoGraph, as Keras traces a training step.
         self._graph = tf.function(
-            functools.partial(self._advance), autograph=False, **kwargs
+            functools.partial(self._advance), autograph=False
         )
 
     def _advance(self, signals):
@@ -74,9 +73,7 @@ class CompiledWeighter:
         Args:
             sequence: List of dicts of tensors by signal name.
         """
-        for variable, value in self._initial:
-            variable.assign(value)
-        return history(self.weighter, sequence, self._step)
+        return self._history(sequence, self._step)
 
     def history_in_graph(self, sequence):
         """Returns the same, or raises what the graph raised."""
@@ -84,3 +81,13 @@ class CompiledWeighter:
         if self.failure is not None:
             raise self.failure
         return rows
+
+    def history_with_xla(self, sequence):
+        """Returns the same of the same graph, compiled."""
+        step = tf.function(self._graph, autograph=False, jit_compile=True)
+        return self._history(sequence, step)
+
+    def _history(self, sequence, step):
+        for variable, value in self._initial:
+            variable.assign(value)
+        return history(self.weighter, sequence, step)

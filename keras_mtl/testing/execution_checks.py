@@ -6,7 +6,7 @@ import warnings
 import tensorflow as tf
 
 from keras_mtl.solvers.compiling import plain_kernels
-from keras_mtl.testing.compiled import CompiledWeighter, compiled, eager
+from keras_mtl.testing.compiled import compiled, eager
 from keras_mtl.testing.replicas import two_replicas
 from keras_mtl.testing.signal_families import signal_sequence
 from keras_mtl.testing.trial import (
@@ -46,8 +46,8 @@ def check_xla(make, num_tasks):
         "under XLA; whole numbers with `alg='philox'` do not."
     )
     _, sequence, expected = eager(make, num_tasks)
-    xla = CompiledWeighter(make, num_tasks, jit_compile=True)
-    expect_same(xla.history_in_graph(sequence), expected, remedy, 1e-5)
+    received = compiled(make, num_tasks).history_with_xla(sequence)
+    expect_same(received, expected, remedy, 1e-5)
 
 
 def check_no_retrace(make, num_tasks):
