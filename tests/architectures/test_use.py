@@ -97,7 +97,10 @@ def test_two_replicas_are_one_device_on_the_global_batch(strategy, threshold):
                 False, TaskDiscriminator(weight=0.7, threshold=threshold)
             )
             model.compile(
-                keras.optimizers.SGD(0.05), loss="mse", jit_compile=False
+                keras.optimizers.SGD(0.05),
+                loss="mse",
+                jit_compile=False,
+                run_eagerly=where is None,
             )
         fit = {"batch_size": 4, "shuffle": False, "verbose": 0}
         history = model.fit(x, y, **fit).history
@@ -117,7 +120,10 @@ def test_each_replica_adds_the_difference_of_its_own_rows(strategy):
         with where.scope() if where else contextlib.nullcontext():
             model = build()
             model.compile(
-                keras.optimizers.SGD(0.05), loss="mse", jit_compile=False
+                keras.optimizers.SGD(0.05),
+                loss="mse",
+                jit_compile=False,
+                run_eagerly=where is None,
             )
         fit = {"batch_size": 8 if where else 4, "shuffle": False}
         history = model.fit(*batch, **fit, verbose=0).history

@@ -77,11 +77,6 @@ def exact_gradients(model, data, training=True):
     return of_scope
 
 
-def exact_gramian(name, data, scope, model, **kwargs):
-    rows = exact_gradients(in_float64(name, model, **kwargs), data)(scope)
-    return rows @ rows.T
-
-
 def assert_same(actual, expected, tolerance=1e-4):
     gramian, norms = (np.asarray(value) for value in actual)
     scale = np.trace(expected) / len(expected)
@@ -91,17 +86,22 @@ def assert_same(actual, expected, tolerance=1e-4):
     np.testing.assert_allclose(norms**2, np.diag(expected), rtol=tolerance)
 
 
-def assert_exact(name, model, found, data, query):
+def assert_exact(name, model, data, query, *results):
     """Compares what `measuring` returns with float64 backward passes."""
-    gramians, products = found
     exact = in_float64(name, model)
     rows = exact_gradients(exact, data)
+    # A training pass moves the averages of batch-norm.
+    exact.set_weights([w.astype("float64") for w in model.get_weights()])
+    of_query = exact_gradients(exact, query, training=False)
+    for found in results:
+        assert_found(model, exact, found, rows, of_query)
+
+
+def assert_found(model, exact, found, rows, of_query):
+    gramians, products = found
     assert_layers(model, exact, gramians.pop("layers"), rows("shared"))
     for scope, values in gramians.items():
         assert_same(values, rows(scope) @ rows(scope).T)
-    # Anew: a training pass moves the averages of batch-norm.
-    exact = in_float64(name, model)
-    of_query = exact_gradients(exact, query, training=False)
     for scope, values in products.items():
         mine, theirs = of_query(scope), rows(scope)
         sizes = [np.linalg.norm(g, axis=1) for g in (mine, theirs)]
@@ -120,7 +120,7 @@ def test_all_agree_with_separate_backward_passes(name):
     """In every scope, and between two batches that differ in size."""
     model, data, query = build(name), batch(name), batch(name, 5, seed=2)
     across = measuring(model, data, query, layers=True)(data, query)
-    assert_exact(name, model, across, data, query)
+    assert_exact(name, model, data, query, across)
 
 
 @pytest.mark.parametrize("name", ["wide", "map"])
@@ -139,13 +139,13 @@ def test_xla_agrees_and_batches_of_unknown_size(name):
     model, data, query = build(name), batch(name), batch(name, 5, seed=2)
     scopes = ["shared"]
     compiled = measuring(model, data, query, scopes, True, jit_compile=True)
-    assert_exact(name, model, compiled(data, query), data, query)
     spec = keras.tree.map_structure(
         lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), data
     )
     signature = {"input_signature": [spec, spec]}
     unknown = measuring(model, data, query, scopes, True, **signature)
-    assert_exact(name, model, unknown(data, query), data, query)
+    found = compiled(data, query), unknown(data, query)
+    assert_exact(name, model, data, query, *found)
 
 
 @pytest.mark.parametrize("name", ["wide", "text", "experts"])
@@ -156,7 +156,7 @@ def test_chunks_of_tasks_and_slices_of_features(name, chunk_bytes, monkeypatch):
     model, data = build(name), batch(name, num_rows=40)
     query = batch(name, 33, seed=2)
     across = measuring(model, data, query, ["shared"], True)(data, query)
-    assert_exact(name, model, across, data, query)
+    assert_exact(name, model, data, query, across)
 
 
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
