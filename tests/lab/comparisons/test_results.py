@@ -63,7 +63,7 @@ def test_a_bilevel_run(tmp_path):
 
 
 def test_long_curves_are_thinned(tmp_path):
-    experiment = SmallExperiment(epochs=60, weighter="slaw", batch_size=8)
+    experiment = SmallExperiment(epochs=9, weighter="slaw", batch_size=2)
     train(experiment, tmp_path / "run")
     kept = summary(experiment, tmp_path / "run")
     assert len(kept["weights"]["steps"]) == NUM_POINTS

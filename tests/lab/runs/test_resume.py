@@ -17,12 +17,14 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-@pytest.mark.parametrize("epoch", [0, 3])
-def test_a_killed_run_ends_as_an_uninterrupted_one(whole, tmp_path, epoch):
+def test_a_killed_run_ends_as_an_uninterrupted_one(whole, tmp_path):
+    """Killed before there is a checkpoint, and after some."""
     out = tmp_path / "run"
-    killed = run_script(out, "kill", epoch)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert not (out / "metrics.json").exists()
+    for epoch in (0, 3):
+        killed = run_script(out, "kill", epoch)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        assert not (out / "metrics.json").exists()
+        assert (out / "checkpoints" / "epoch_00003").exists() == (epoch == 3)
     resumed = run_script(out)
     assert not resumed.returncode, resumed.stderr
     assert_same_results(out, whole)

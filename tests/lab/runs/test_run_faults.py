@@ -150,8 +150,15 @@ def test_checkpoints_that_are_kept(stopped):
     assert kept == {3, 4, *best}
 
 
-def test_a_disk_that_is_full(whole, tmp_path):
+def test_an_interrupt_by_the_user_then_a_full_disk(whole, tmp_path):
     out = tmp_path / "run"
+    interrupted = run_script(out, "interrupt", 2)
+    assert interrupted.returncode == 130
+    assert interrupted.stderr.endswith(
+        f"Interrupted. What was saved in '{out}' is whole. Pass --resume to "
+        "go on.\n"
+    )
+    assert (out / "checkpoints" / "epoch_00002").exists()
     full = run_script(out, "full", 3)
     assert full.returncode == 1
     assert full.stderr.endswith(
@@ -160,18 +167,6 @@ def test_a_disk_that_is_full(whole, tmp_path):
         "--resume; `compare` goes on by itself.\n"
     )
     assert not [*out.glob("**/*.partial")]
-    resume(out)
-    assert_same_results(out, whole)
-
-
-def test_an_interrupt_by_the_user(whole, tmp_path):
-    out = tmp_path / "run"
-    interrupted = run_script(out, "interrupt", 3)
-    assert interrupted.returncode == 130
-    assert interrupted.stderr.endswith(
-        f"Interrupted. What was saved in '{out}' is whole. Pass --resume to "
-        "go on.\n"
-    )
     resume(out)
     assert_same_results(out, whole)
 
