@@ -129,10 +129,12 @@ class BanditMTL(Weighter):
         # XLA would fuse unrolled rounds, and repeat each in the next ones.
         high = tf.math.log(tf.maximum(spread, 1e-9))
         low = tf.minimum(high, math.log(1e-8))
-        _, low, _ = tf.while_loop(
-            lambda rounds, low, high: rounds < ROUNDS, narrow, (0, low, high)
-        )
         free = inside(spread[None])[0]
+        _, low, _ = tf.while_loop(
+            lambda rounds, low, high: (rounds < ROUNDS) & ~free,
+            narrow,
+            (0, low, high),
+        )
         return log_probabilities(tf.where(free, spread, tf.exp(low)))
 
     def get_config(self):

@@ -83,11 +83,12 @@ def block_times(rows, steps, repetitions, clock, progress) -> np.ndarray:
         `(repetitions, len(rows))` seconds per step.
     """
     times = np.zeros((repetitions, len(rows)))
+    random = np.random.default_rng(0)
     for repetition in range(-1, repetitions):
         progress(f"repetition {repetition + 1} of {repetitions}")
-        order = list(range(len(rows)))
-        # Back and forth: no row always follows the same one.
-        for index in order if repetition % 2 else reversed(order):
+        # No row always follows the same one, which it might be faster after;
+        # nor, as one at the end of a list back and forth, itself.
+        for index in random.permutation(len(rows)):
             taken = _timed(rows[index], steps[index], clock) / steps[index]
             if repetition >= 0:  # The one before the first only warms up.
                 times[repetition, index] = taken
