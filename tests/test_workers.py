@@ -15,8 +15,8 @@ from tests.replica_trials import (
     run,
 )
 
+KILLED = Trial("slaw", rows=25, epochs=4, metrics=True)
 QUICK = [
-    Trial("slaw", metrics=True),
     Trial("meta_weighting", separate=True, rows=25, query_batch=3),
     # Without updates the means of an epoch have every row once.
     Trial("constant", missing=False, shuffle=True, learning_rate=0.0),
@@ -28,20 +28,19 @@ def check(num_workers, trials, folder, record=lambda *_: None):
         num_workers,
         {"folder": str(folder), "trials": [t._asdict() for t in trials]},
     )
+    compare(every, trials, record)
+
+
+def compare(every, trials, record=lambda *_: None):
     failures = []
     for number, trial in enumerate(trials):
         expected = run(trial)
         for k, of_worker in enumerate(every):
             worst, place = greatest_difference(of_worker[number], expected)
-            record(f"{trial}, worker {k} of {num_workers}", worst)
+            record(f"{trial}, worker {k} of {len(every)}", worst)
             if worst > 1e-5:
                 failures.append((trial, k, worst, place))
     assert not failures
-
-
-@pytest.mark.slow
-def test_two_workers_do_what_one_device_does(tmp_path):
-    check(2, QUICK, tmp_path)
 
 
 @pytest.mark.soak
@@ -53,10 +52,10 @@ def test_every_weighter(tmp_path, name, num_workers, record_property):
 
 
 @pytest.mark.slow
-def test_a_killed_worker_and_its_fellows_go_on(tmp_path):
-    """SIGKILL in the midst of an epoch; all workers start again."""
-    trial = Trial("slaw", rows=25, epochs=4, metrics=True)
-    killed_and_finished(tmp_path, trial, 2, [(1, 2, 1)])
+def test_two_workers_do_what_one_device_does_though_one_is_killed(tmp_path):
+    """SIGKILL in the midst of an epoch; all start again, and do the rest."""
+    every = killed_and_finished(tmp_path, KILLED, 2, [(1, 2, 1)], QUICK)
+    compare([of_worker[1:] for of_worker in every], QUICK)
 
 
 @pytest.mark.soak
@@ -66,11 +65,15 @@ def test_every_worker_is_killed(tmp_path):
     killed_and_finished(tmp_path, trial, 3, kills)
 
 
-def killed_and_finished(folder, trial, num_workers, kills):
-    """Kills workers at `(worker, epoch, batch)`, then lets them finish."""
+def killed_and_finished(folder, trial, num_workers, kills, others=()):
+    """Kills workers at `(worker, epoch, batch)`, then lets them finish.
+
+    Returns:
+        The results of all workers: of this trial, and of the others after it.
+    """
     backup = folder / "backup"
     job = {"folder": str(folder), "backup": str(backup)}
-    job["trials"] = [trial._asdict()]
+    job["trials"] = [t._asdict() for t in (trial, *others)]
     for worker, epoch, batch in kills:
         with workers.started(num_workers, job) as processes:
             lines = map(json.loads, processes[worker].stdout)
@@ -81,7 +84,7 @@ def killed_and_finished(folder, trial, num_workers, kills):
     every = workers.results(num_workers, job)
     assert not [*backup.glob("*")]
     expected = run(trial)
-    for (received,) in every:
+    for received, *_ in every:
         rest = trial.epochs - kills[-1][1]
         assert len(received["history/loss"]) == rest
         latest = {
@@ -90,3 +93,4 @@ def killed_and_finished(folder, trial, num_workers, kills):
         }
         worst, place = greatest_difference(received, latest)
         assert worst <= 1e-5, place
+    return every

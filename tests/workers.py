@@ -1,7 +1,7 @@
 """One of several workers that train in step: a process of its own.
 
 Its job is JSON, the only argument. It writes its results, a NumPy archive for
-each trial.
+each trial; a backup is of the first.
 """
 
 import contextlib
@@ -73,7 +73,7 @@ def main():
 
     for n, fields in enumerate(job["trials"]):
         callbacks = []
-        if job.get("backup"):
+        if job.get("backup") and n == 0:
             callbacks = [BackupAndRestore(job["backup"]), steps_told(number)]
         found = run(Trial(**fields), strategy, callbacks=callbacks)
         np.savez(folder / f"{number}_{n}.npz", **found)
