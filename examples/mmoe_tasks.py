@@ -19,8 +19,8 @@ Both models have the same number of parameters to within 1 %, the same data and
 the same seeds, so that their losses can be compared in pairs. Run this file
 with `--smoke` for a short version, with `--seeds 10 --results FILE` for the
 published one: each model has the learning rate that served it best on other
-seeds, unless `--learning-rate` gives one to both. Seeds that the file already
-has are not run again.
+seeds (`--first-seed 100`), unless `--learning-rate` gives one to both. Seeds
+that the file already has are not run again.
 """
 
 import argparse
@@ -37,6 +37,7 @@ from keras_mtl.lab.experiments import make_experiment
 parser = argparse.ArgumentParser(description="Losses against correlation.")
 parser.add_argument("--smoke", action="store_true", help="run for seconds only")
 parser.add_argument("--seeds", type=int, default=2, help="runs of each model")
+parser.add_argument("--first-seed", type=int, default=0)
 parser.add_argument("--results", default="mmoe_tasks.json", help="kept losses")
 parser.add_argument("--epochs", type=int)
 parser.add_argument("--learning-rate", type=float, help="of both models")
@@ -89,8 +90,7 @@ compiled model, which goes back to another start for each run.
 compiled = {}
 
 
-def test_loss(experiment):
-    parts = experiment.parts()
+def train(experiment, parts):
     fresh = start_of(experiment, parts)
     model = compiled.get(experiment.architecture)
     if model is None:
@@ -101,35 +101,61 @@ def test_loss(experiment):
     ):
         variable.assign(start)
     for variable in model.optimizer.variables:
-        if variable is not model.optimizer.learning_rate:
-            variable.assign(keras.ops.zeros_like(variable))
+        variable.assign(keras.ops.zeros_like(variable))
     model.fit(
         *parts.train,
         batch_size=experiment.batch_size,
         epochs=experiment.epochs,
         verbose=0,
     )
-    return experiment.evaluate(model, parts, None)["test_mse"]
+    return model
+
+
+"""
+## What the gates do
+
+Of a row, the gate of each task has a weight for each expert. Their distance is
+the share of the weight that one task puts elsewhere than the other: half the
+sum of the differences, 0 if both mix alike, 1 if no expert serves both.
+"""
+
+
+def gate_distance(encoder, x):
+    first, second = (
+        np.asarray(weights) for weights in encoder.gate_weights(x).values()
+    )
+    return float(np.mean(np.abs(first - second).sum(axis=1)) / 2.0)
 
 
 results = Path(arguments.results)
-losses = json.loads(results.read_text()) if results.exists() else {}
+found = json.loads(results.read_text()) if results.exists() else {}
+seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
 for correlation in CORRELATIONS:
-    for seed in range(arguments.seeds):
+    of_correlation = found.setdefault(str(correlation), {})
+    for number, seed in enumerate(seeds):
+        if len(of_correlation.get("gate_distance", [])) > number:
+            continue
+        parts, row = None, {}
         for architecture in models:
-            own = losses.setdefault(str(correlation), {})
-            own = own.setdefault(architecture, [])
-            if len(own) > seed:
-                continue
             experiment = experiment_of(correlation, architecture, seed)
-            own.append(test_loss(experiment))
-            results.write_text(json.dumps(losses, indent=1))
+            parts = parts or experiment.parts()
+            model = train(experiment, parts)
+            row[architecture] = experiment.evaluate(model, parts, None)[
+                "test_mse"
+            ]
+        x = parts.test[0]
+        row["gate_distance"] = gate_distance(model.encoder, x)
+        fresh = start_of(experiment, parts).encoder
+        row["gate_distance_at_start"] = gate_distance(fresh, x)
+        for name, value in row.items():
+            of_correlation.setdefault(name, []).append(value)
+        results.write_text(json.dumps(found, indent=1))
 
 """
 ## Differences, in pairs
 
-A seed decides the data as well as the start, and some data are harder than
-others. That cancels in the difference of two models with one seed.
+A seed decides the data as well as the start, and some are harder than others.
+That cancels in the difference of two models with one seed.
 """
 
 
@@ -140,43 +166,68 @@ def interval(values):
     return values.mean(), error * stats.t.ppf(0.975, len(values) - 1)
 
 
-for correlation, own in losses.items():
+for correlation, own in found.items():
     shared, mmoe = (np.array(own[name]) for name in models)
     mean, half = interval(mmoe - shared)
     relative, relative_half = interval(np.log(mmoe / shared))
+    start, end = own["gate_distance_at_start"], own["gate_distance"]
     print(
         f"p = {correlation}, {len(mmoe)} seeds: shared bottom "
         f"{shared.mean():.4f}, MMoE {mmoe.mean():.4f}, difference "
         f"{mean:+.4f} ± {half:.4f}; ratio {np.exp(relative):.2f} from "
         f"{np.exp(relative - relative_half):.2f} to "
         f"{np.exp(relative + relative_half):.2f}; MMoE better with "
-        f"{(mmoe < shared).sum()} seeds"
+        f"{(mmoe < shared).sum()} seeds; distance of its gates "
+        f"{np.mean(start):.2f} before and {np.mean(end):.2f} after"
     )
 
 """
 ## The picture
+
+Left, the loss of each seed and the means with their intervals; right, how far
+apart the gates of the two tasks are.
 """
 
-figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-for shift, (name, label) in zip(
-    (-0.005, 0.005),
-    {"shared_bottom": "shared bottom", "mmoe": "MMoE"}.items(),
-    strict=True,
-):
-    points = [interval(own[name]) for own in losses.values()]
-    axes.errorbar(
-        [float(correlation) + shift for correlation in losses],
+
+def draw(panel, shift, label, name):
+    places = [float(correlation) + shift for correlation in found]
+    points = [interval(own[name]) for own in found.values()]
+    (line, *_) = panel.errorbar(
+        places,
         [mean for mean, _ in points],
         [half for _, half in points],
         marker="o",
         capsize=3,
         label=label,
     )
-axes.set(
+    for place, own in zip(places, found.values(), strict=True):
+        panel.plot(
+            [place + shift / 2.0] * len(own[name]),
+            own[name],
+            ".",
+            color=line.get_color(),
+            alpha=0.4,
+        )
+
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+draw(left, -0.008, "shared bottom", "shared_bottom")
+draw(left, 0.008, "MMoE", "mmoe")
+left.set(
     xlabel="correlation p of the tasks",
     ylabel="test mean squared error",
-    title="Means over seeds, with 95 % intervals",
+    yscale="log",
+    title="Loss: seeds, means, 95 % intervals",
 )
-axes.legend()
+draw(right, -0.008, "before training", "gate_distance_at_start")
+draw(right, 0.008, "after", "gate_distance")
+right.set(
+    xlabel="correlation p of the tasks",
+    ylabel="weight that the tasks' gates put elsewhere",
+    ylim=(0.0, 1.0),
+    title="Distance of MMoE's gates",
+)
+for panel in (left, right):
+    panel.legend()
 figure.savefig(arguments.picture, dpi=150)
 print("saved", arguments.picture)

@@ -11,8 +11,7 @@ from keras_mtl.architectures.cloning import clones
 from keras_mtl.architectures.experts import Experts
 from keras_mtl.architectures.gates import gate_config
 from keras_mtl.architectures.restoring import restored
-from keras_mtl.architectures.softmax_gate import SoftmaxGate
-from keras_mtl.architectures.stacked_gates import StackedGates
+from keras_mtl.architectures.stacked_gates import STACKED
 from keras_mtl.architectures.task_encoder import TaskEncoder
 
 
@@ -72,20 +71,18 @@ class MMoE(TaskEncoder):
         self.gates = None
 
     def stack(self):
-        """Puts gates that are one product each into one for all tasks."""
+        """Puts gates of this package into one for all tasks."""
         super().stack()
         if self.built or self.gates is not None:
             return
         gates = [getattr(self, f"gate_{task}") for task in self.task_names]
-        alike = all(type(g) is SoftmaxGate and not g.hidden for g in gates)
-        if not alike:
+        kind = STACKED.get(type(gates[0]))
+        if kind is None:
             return
         for gate in gates:
             delattr(self, gate.name)
             compat.tracker_of(self).untrack(gate)
-        self.gates = StackedGates.from_config(
-            {**self._gate["config"], "name": "gates"}
-        )
+        self.gates = kind.from_config({**self._gate["config"], "name": "gates"})
         self.gates.bind(self.experts.num_experts, self.task_names)
 
     @property

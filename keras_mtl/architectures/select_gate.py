@@ -54,6 +54,9 @@ class SelectGate(keras.layers.Layer):
         - [Hazimeh et al., 2021](https://arxiv.org/abs/2106.03760)
     """
 
+    # Between rows and selectors, where gates are stacked: the tasks.
+    axes = ()
+
     def __init__(
         self,
         num_selected: int = 2,
@@ -83,8 +86,8 @@ class SelectGate(keras.layers.Layer):
 
     def build(self, input_shape):
         """Creates the logits of the bits and of the selectors."""
-        counts = {"z": self.num_selected * self.num_bits}
-        counts["w"] = self.num_selected
+        selectors = math.prod(self.axes) * self.num_selected
+        counts = {"z": selectors * self.num_bits, "w": selectors}
         starts = {"z": self.gamma / 100.0, "w": 0.05}
         for name, count in counts.items():
             start = keras.initializers.RandomUniform(
@@ -108,14 +111,15 @@ class SelectGate(keras.layers.Layer):
     def call(self, inputs, training=None):
         """Returns the weights of the experts."""
         selectors = self.selectors(inputs)
-        w = softmax(self._logits(inputs, "w"))
+        w = softmax(self._logits(inputs, "w", self.num_selected))
         if self.entropy and training:
             inner: Any = ops.sum(selectors * ops.log(selectors + 1e-6))
             self.add_loss(-self.entropy * inner)
         weights = ops.sum(w[..., None] * selectors, axis=-2)
         if not self.per_example:
-            shape: Any = ops.shape(inputs)
-            weights = ops.broadcast_to(weights, (shape[0], self.num_experts))
+            rows: Any = ops.shape(inputs)
+            shape = (rows[0], *self.axes, self.num_experts)
+            weights = ops.broadcast_to(weights, shape)
         return weights
 
     def selectors(self, inputs) -> Any:
@@ -125,10 +129,8 @@ class SelectGate(keras.layers.Layer):
             `(B, k, E)` float32, or `(1, k, E)` where all rows are alike; sums
             over the experts are 1.
         """
-        shape = (-1, self.num_selected, 1, self.num_bits)
-        bits = smooth_step(
-            ops.reshape(self._logits(inputs, "z"), shape), self.gamma
-        )
+        each = (self.num_selected, 1, self.num_bits)
+        bits = smooth_step(self._logits(inputs, "z", *each), self.gamma)
         table = [
             [(number >> bit) & 1 for bit in reversed(range(self.num_bits))]
             for number in range(self.num_experts)
@@ -136,13 +138,13 @@ class SelectGate(keras.layers.Layer):
         codes: Any = ops.convert_to_tensor(table, "float32")
         return ops.prod(codes * bits + (1.0 - codes) * (1.0 - bits), axis=-1)
 
-    def _logits(self, inputs, name):
+    def _logits(self, inputs, name, *shape):
         bias: Any = ops.cast(getattr(self, f"{name}_bias"), "float32")
         logits = bias[None]
         if self.per_example:
             kernel = getattr(self, f"{name}_kernel")
             logits = logits + ops.cast(ops.matmul(inputs, kernel), "float32")
-        return logits
+        return ops.reshape(logits, (-1, *self.axes, *shape))
 
     def get_config(self):
         """Returns the arguments to make this gate again."""

@@ -64,13 +64,6 @@ class SoftmaxGate(keras.layers.Layer):
         self.dropout = between("dropout", dropout, 0.0, 1.0)
         self.use_bias = bool(use_bias)
         self.num_experts: Any = None
-        self._layers_before = []
-        for number, units in enumerate(self.hidden):
-            layer = keras.layers.Dense(
-                units, activation="relu", dtype=self.dtype_policy
-            )
-            setattr(self, f"hidden_{number}", layer)
-            self._layers_before.append(layer)
         if self.dropout:
             self._draws = keras.random.SeedGenerator()
 
@@ -80,9 +73,15 @@ class SoftmaxGate(keras.layers.Layer):
 
     def build(self, input_shape):
         """Creates the kernel `(D, E)` and the bias."""
-        for layer in self._layers_before:
+        self._layers_before = []
+        for number, units in enumerate(self.hidden):
+            layer = keras.layers.Dense(
+                units, activation="relu", dtype=self.dtype_policy
+            )
             layer.build(input_shape)
-            input_shape = (*input_shape[:-1], layer.units)
+            setattr(self, f"hidden_{number}", layer)
+            self._layers_before.append(layer)
+            input_shape = (*input_shape[:-1], units)
         self.kernel = self.add_weight(
             name="kernel", shape=(input_shape[-1], self.num_experts)
         )

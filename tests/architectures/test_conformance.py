@@ -67,10 +67,7 @@ GOOD = {
 # Three of them are variants of one that is here with all checks.
 LIKE = dict.fromkeys(["replicas", "weighters"], "its gates alone differ")
 PAIRS = {"cost": "each pair of tasks has something of its own"}
-DEEP_GATES = {"cost": "gates of more than one product are not stacked"}
 SKIPPED = {
-    "mmoe of deep experts": DEEP_GATES,
-    "mmoe by selection": DEEP_GATES,
     "mtan": {"cut": "layers between blocks serve all tasks above the cut"},
     "adatt": LIKE,
     "stem": LIKE | PAIRS,

@@ -58,10 +58,34 @@ def test_mmoe(gate, formula):
     encoder = drawn(MMoE(T, dense(), 4, gate, bottom=dense(5)))
     x = np.tanh(product(encoder.bottom, X))
     bank, parts = bank_of(encoder.experts, x), encoder(X)
-    for task, weights in encoder.gate_weights(X).items():
+    weights = encoder.gate_weights(X)
+    for task in T:
         expected = formula(getattr(encoder, f"gate_{task}"), x)
-        close(weights, expected)
+        close(weights[task], expected)
         close(parts[task], mixed(expected, bank))
+    stacked = MMoE(T, dense(), 4, gate, bottom=dense(5))
+    stacked.stack()
+    stacked(X)
+    take_columns(encoder, stacked)
+    for number, value in enumerate(np.moveaxis(stacked(X), 1, 0)):
+        close(value, parts[T[number]])
+        close(stacked.gate_weights(X)[T[number]], weights[T[number]])
+
+
+def take_columns(encoder, stacked):
+    """Gives stacked gates the values of single ones, side by side."""
+    for name in ("bottom", "experts"):
+        values = getattr(encoder, name).get_weights()
+        getattr(stacked, name).set_weights(values)
+    for variable in stacked.gates.trainable_variables:
+        parts = []
+        for task in T:
+            layer, name = getattr(encoder, f"gate_{task}"), variable.name
+            if name.startswith("hidden"):
+                inner, name = name.rsplit("_", 1)
+                layer = getattr(layer, inner)
+            parts.append(np.array(getattr(layer, name)))
+        variable.assign(np.concatenate(parts, axis=-1))
 
 
 def test_dropped_experts_leave_a_mixture_of_the_others():

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from keras_mtl import MultiTaskModel
-from keras_mtl.architectures import MMoE, TaskEncoder
+from keras_mtl.architectures import MMoE, SelectGate, SoftmaxGate, TaskEncoder
 from keras_mtl.gradients import TaskGradients, roles
 from keras_mtl.layers import StackedHeads
 
@@ -51,11 +51,21 @@ class Stacked(TaskEncoder):
         return {**super().get_config(), **names, **own}
 
 
-def mmoe(names, learned=False):
+def mmoe(names, learned=False, gate="softmax"):
     """Returns the same, of gates in one variable."""
     expert = layers.Dense(UNITS, "tanh")
     bottom = layers.Dense(5, "tanh", name="bottom") if learned else None
-    return MMoE(names, expert, EXPERTS, bottom=bottom)
+    return MMoE(names, expert, EXPERTS, gate, bottom=bottom)
+
+
+def deep(names, **arguments):
+    """Returns it with gates of several layers."""
+    return mmoe(names, gate=SoftmaxGate([3, 2], 2.0), **arguments)
+
+
+def selecting(names, **arguments):
+    """Returns it with gates that pick experts."""
+    return mmoe(names, gate=SelectGate(2), **arguments)
 
 
 def build(dtype="float32", make=Stacked, units=2, **arguments):
@@ -109,6 +119,8 @@ def exact_rows(model, x, y, sources):
         {"learned": True, "units": 1},
         {"make": mmoe, "units": 1},
         {"make": mmoe, "learned": True},
+        {"make": deep, "learned": True},
+        {"make": selecting},
     ],
 )
 def test_gradients_are_those_of_a_tape_for_each_task(arguments):
@@ -165,7 +177,7 @@ def test_gradients_are_those_of_a_tape_for_each_task(arguments):
             )
 
 
-@pytest.mark.parametrize("make", [Stacked, mmoe])
+@pytest.mark.parametrize("make", [Stacked, mmoe, deep, selecting])
 def test_it_trains_and_is_saved_and_served(make, tmp_path):
     """The step of `mgda` is that of its weights, and all files predict it."""
     model, (x, y) = build(make=make), data()

@@ -16,15 +16,17 @@ def generate(
     num_inputs=100,
     num_sines=5,
     scale=1.0,
-    frequency=1.0,
+    frequency=None,
 ):
     """Draws two regression tasks whose weight vectors have a given cosine.
 
     `y_i = w_iᵀ x + Σ_j sin(α_j w_iᵀ x + β_j) + ε`, with standard normal `x`
-    and `β_j`, normal `α_j`, and `ε` of variance 0.01. The weight vectors are
-    `w_1 = c u_1` and `w_2 = c (p u_1 + sqrt(1 - p²) u_2)`, for random
-    orthogonal unit vectors `u_1` and `u_2`: `w_iᵀ x` correlate by exactly
-    `p`, and the labels, which are not linear in them, the more the larger `p`.
+    and `ε` of variance 0.01. The weight vectors are `w_1 = c u_1` and
+    `w_2 = c (p u_1 + sqrt(1 - p²) u_2)`, for random orthogonal unit vectors
+    `u_1` and `u_2`: `w_iᵀ x` correlate by exactly `p`, and the labels, which
+    are not linear in them, the more the larger `p`. The sines are the same for
+    every seed, `α_j = j / 2` and `β_j = j`, unless `frequency` is given: the
+    paper has them given, too, but does not say how.
 
     Example:
 
@@ -40,8 +42,10 @@ def generate(
         num_inputs: Integer, at least 2, D.
         num_sines: Integer, at least 0, sines of each label.
         scale: Float above 0, c, the norm of both weight vectors.
-        frequency: Float above 0, deviation of `α_j`, which the paper leaves
-            open: the larger, the harder are the labels to learn.
+        frequency: Float above 0, or `None`. With a number, each seed draws
+            sines of its own, `α_j` normal with this deviation and `β_j`
+            standard normal; some seeds' labels are then much harder to learn
+            than others'.
 
     Returns:
         `(x, y)`: `(n, D)` float32 and `{"task_1": (n, 1) float32, "task_2":
@@ -60,14 +64,17 @@ def generate(
     num_inputs = integer("num_inputs", num_inputs, 2)
     num_sines = integer("num_sines", num_sines, 0)
     scale = above("scale", scale, 0.0)
-    frequency = above("frequency", frequency, 0.0)
     # One stream for each draw, so that none shifts the others.
     shape_rng, x_rng, *noise_rngs = map(
         np.random.default_rng, np.random.SeedSequence(seed).spawn(4)
     )
     basis, _ = np.linalg.qr(shape_rng.normal(size=(num_inputs, 2)))
-    frequencies, phases = shape_rng.normal(size=(2, num_sines, 1))
-    frequencies = frequency * frequencies
+    phases = np.arange(1.0, num_sines + 1.0)[:, None]
+    frequencies = phases / 2.0
+    if frequency is not None:
+        frequency = above("frequency", frequency, 0.0)
+        frequencies, phases = shape_rng.normal(size=(2, num_sines, 1))
+        frequencies = frequency * frequencies
     second = p * basis[:, 0] + np.sqrt(1.0 - p**2) * basis[:, 1]
     weights = scale * np.stack([basis[:, 0], second])
     x = x_rng.normal(size=(num_samples, num_inputs))

@@ -49,6 +49,22 @@ def test_a_frequency_is_that_of_the_sines_alone():
     assert np.abs(t[0] - t[1]).max() > 0.1
 
 
+def test_sines_are_the_same_for_every_seed():
+    """`y = t + Σ_j sin(j t / 2 + j)`, `t = wᵀ x`, up to the noise."""
+    for seed in (1, 2):
+        _, y = generate(seed, num_samples=2_000, num_inputs=5)
+        _, linear = generate(seed, num_samples=2_000, num_inputs=5, num_sines=0)
+        for task, labels in y.items():
+            # The noise of a seed is the same, whatever the sines.
+            t = np.float64(linear[task])
+            j = np.arange(1, 6)
+            sines = np.sin(j * t / 2.0 + j).sum(axis=1, keepdims=True)
+            # `t` has the noise in it: slopes of up to 1 + 7.5 times 0.1.
+            error = labels - t - sines
+            assert np.abs(error).max() < 7.5 * 0.5
+            assert error.std() < 7.5 * 0.1
+
+
 def test_seed_decides_and_more_samples_only_add():
     x, y = generate(4, 0.5, 10, num_inputs=3)
     more_x, more_y = generate(4, 0.5, 20, num_inputs=3)
