@@ -45,7 +45,7 @@ class Experts(keras.layers.Layer):
         self._config = keras.saving.serialize_keras_object(expert)
         if self.num_experts > 1:
             check_starts_apart(self._config)
-        self._dense = _dense_layers(expert)
+        self._dense = dense_layers(expert)
         self._clones = []
 
     def build(self, input_shape):
@@ -146,7 +146,7 @@ class Experts(keras.layers.Layer):
         return restored(cls, config, ("expert",))
 
 
-def _dense_layers(expert):
+def dense_layers(expert):
     """Returns the `Dense` layers that an expert consists of, or none."""
     layers = [expert]
     if type(expert) is keras.Sequential:

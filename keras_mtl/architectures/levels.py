@@ -4,8 +4,13 @@ from collections.abc import Mapping
 
 import keras
 
+from keras_mtl.architectures.cloning import reseeded
+from keras_mtl.architectures.experts import Experts
 from keras_mtl.architectures.restoring import restored
 from keras_mtl.checks import did_you_mean, integer
+
+# More than a bank has experts, so that no seed occurs twice.
+BETWEEN_BANKS = 1_000
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -50,6 +55,10 @@ class Level:
             return self.num_own[task]
         return self.num_own
 
+    def own_counts(self, task_names) -> dict:
+        """Returns the tasks' own experts, by name: no order changes a thing."""
+        return {task: self.own_of(task) for task in sorted(task_names)}
+
     def get_config(self) -> dict:
         """Returns the arguments to make this level again."""
         return {
@@ -62,6 +71,13 @@ class Level:
     def from_config(cls, config):
         """Returns the level of `get_config()`."""
         return restored(cls, config, ("expert",))
+
+
+def bank_of(config, place, num_experts):
+    """Returns a bank whose experts start apart from those of other banks."""
+    own = reseeded(config, BETWEEN_BANKS * place)
+    expert = keras.saving.deserialize_keras_object(own)
+    return Experts(expert, num_experts)
 
 
 def check_levels(levels, task_names) -> list[Level]:

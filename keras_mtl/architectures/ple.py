@@ -6,16 +6,15 @@ import keras
 from keras import ops
 
 from keras_mtl.architectures.arguments import gate_features, layer_or_none
-from keras_mtl.architectures.cloning import check_starts_apart, clones, reseeded
-from keras_mtl.architectures.experts import Experts
+from keras_mtl.architectures.cloning import check_starts_apart, clones
+from keras_mtl.architectures.experts import dense_layers
 from keras_mtl.architectures.gates import gate_config
-from keras_mtl.architectures.levels import Level, check_levels
+from keras_mtl.architectures.joined_level import Columns, expert_names, mixtures
+from keras_mtl.architectures.levels import Level, bank_of, check_levels
 from keras_mtl.architectures.mmoe import mixture
+from keras_mtl.architectures.residual import Residual
 from keras_mtl.architectures.restoring import restored
 from keras_mtl.architectures.task_encoder import TaskEncoder
-
-# More than a bank has experts, so that no seed occurs twice.
-BETWEEN_BANKS = 1_000
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -91,27 +90,28 @@ class PLE(TaskEncoder):
 
     def _make_level(self, number, level):
         later = self.levels[number + 1 :]
-        counts = {task: level.own_of(task) for task in sorted(self.task_names)}
+        counts = level.own_counts(self.task_names)
         config = keras.saving.serialize_keras_object(level.expert)
         every = sum(counts.values()) + level.num_shared
-        gates = {}
-        for place, (task, count) in enumerate(counts.items()):
+        if self._joins(number):
+            banks = {"experts": every}
+        else:
+            banks = {f"own_{task}": count for task, count in counts.items()}
+            banks["shared"] = level.num_shared
+        for place, (role, count) in enumerate(banks.items()):
             if count:
-                bank = _bank(config, place, count)
-                self._keep(f"own_{task}", number, bank)
-            gates[task] = every if self.reads_all else count + level.num_shared
-        if level.num_shared:
-            bank = _bank(config, len(counts), level.num_shared)
-            self._keep("shared", number, bank)
+                setattr(
+                    self, _name(role, number), bank_of(config, place, count)
+                )
+        gates: dict = {
+            task: every if self.reads_all else count + level.num_shared
+            for task, count in counts.items()
+        }
         if later and later[0].num_shared:
             gates[None] = every
         if every > 1:
             check_starts_apart(config)
-        names = [
-            _name("shared_gate" if task is None else f"gate_{task}", number)
-            for task in gates
-        ]
-        copies = clones(self._gate, names)
+        copies = clones(self._gate, [_gate_name(t, number) for t in gates])
         for copy, (task, reads) in zip(copies, gates.items(), strict=True):
             try:
                 copy.bind(reads)
@@ -121,12 +121,19 @@ class PLE(TaskEncoder):
                     f"{whose} reads {reads} experts in level {number}. {error}"
                 ) from error
             setattr(self, copy.name, copy)
-        if self.residual:
-            for task, count in counts.items():
-                # A single expert is added as it is.
-                if count > 1:
-                    skip = Residual(dtype=self.dtype_policy)
-                    self._keep(f"skip_{task}", number, skip)
+        for task, count in counts.items():
+            if count and self.residual:
+                skip = Residual(Columns(counts).before(task), count)
+                setattr(self, _name(f"skip_{task}", number), skip)
+
+    def _joins(self, number):
+        """Whether a level's experts, which every task trains, are one bank."""
+        if number or len(self.levels) == 1:
+            return False
+        serves_all = self.levels[1].num_shared or (
+            self.residual and not self.stop_gradient_others
+        )
+        return bool(serves_all and dense_layers(self.levels[0].expert))
 
     def shared(self, inputs, training=None):
         """Returns the last level's streams, and what tasks read of others."""
@@ -135,6 +142,9 @@ class PLE(TaskEncoder):
             hidden = self.bottom(inputs, training=training)
         streams = dict.fromkeys([*self.task_names, None], hidden)
         for number in range(len(self.levels) - 1):
+            if self._has("experts", number):
+                streams = self._first_level(hidden, training)
+                continue
             outputs = self._experts(number, streams, training)
             mixed = {
                 task: self._mix(number, task, outputs, stream, training)
@@ -182,9 +192,21 @@ class PLE(TaskEncoder):
         for task, part in self.by_task(inputs).items():
             cut = self.shared(part)
             stream = cut["streams"][task] if "streams" in cut else part
-            gate = getattr(self, _name(f"gate_{task}", number))
+            gate = getattr(self, _gate_name(task, number))
             found[task] = gate(gate_features(stream))
         return found
+
+    def expert_names(self) -> dict:
+        """Returns a dict from task name to the names of `gate_weights`."""
+        level = self.levels[-1]
+        counts = level.own_counts(self.task_names)
+        return {
+            task: expert_names(
+                counts if self.reads_all else {"": counts[task]},
+                level.num_shared,
+            )
+            for task in self.task_names
+        }
 
     def _experts(self, number, streams, training):
         """Returns each stream's bank, `None` the shared one's."""
@@ -210,18 +232,30 @@ class PLE(TaskEncoder):
             else banks[t]
             for t in read
         ]
-        name = "shared_gate" if task is None else f"gate_{task}"
-        gate = getattr(self, _name(name, number))
-        weights = gate(gate_features(stream), training=training)
-        mixed = mixture(weights, ops.concatenate(parts, axis=1))
-        if self.residual and task in banks and task is not None:
-            skip = getattr(self, _name(f"skip_{task}", number), None)
-            own = banks[task]
-            mixed = mixed + (own[:, 0] if skip is None else skip(own))
-        return mixed
+        weights = self._weigh(number, task, stream, training)
+        return mixture(weights, ops.concatenate(parts, axis=1))
 
-    def _keep(self, role, number, layer):
-        setattr(self, _name(role, number), layer)
+    def _weigh(self, number, task, stream, training):
+        """Returns `(B, E)` weights of the experts that a gate reads."""
+        gate = getattr(self, _gate_name(task, number))
+        weights = gate(gate_features(stream), training=training)
+        skip = getattr(self, _name(f"skip_{task}", number), None)
+        return weights if skip is None else skip(weights)
+
+    def _first_level(self, inputs, training):
+        """Returns the streams above a level whose experts are one bank."""
+        bank = getattr(self, _name("experts", 0))(inputs, training=training)
+        columns = Columns(self.levels[0].own_counts(self.task_names))
+        streams = [*self.task_names, *[None] * self._has("shared_gate", 0)]
+        rows, trained = [], None
+        for task in streams:
+            row = self._weigh(0, task, inputs, training)
+            alone = task is not None and not self.reads_all
+            rows.append(columns.widened(task, row) if alone else row)
+        if self.stop_gradient_others:
+            trained = [columns.trained(t, bank.shape[1]) for t in streams]
+        mixed = mixtures(rows, bank, trained)
+        return {None: None, **dict(zip(streams, mixed, strict=True))}
 
     def _has(self, role, number):
         return hasattr(self, _name(role, number))
@@ -245,34 +279,12 @@ class PLE(TaskEncoder):
         return restored(cls, config, ("levels", "gate", "bottom"))
 
 
-@keras.saving.register_keras_serializable(package="keras_mtl")
-class Residual(keras.layers.Layer):
-    """A free combination of a task's own experts, AdaTT's residual."""
-
-    def build(self, input_shape):
-        """Creates a weight for each expert."""
-        bound = input_shape[1] ** -0.5
-        start = keras.initializers.RandomUniform(-bound, bound)
-        self.weights_of_experts = self.add_weight(
-            name="weights", shape=(input_shape[1],), initializer=start
-        )
-
-    def call(self, inputs):
-        """Returns `(B, ..., U)` of `(B, E, ..., U)`."""
-        weights = ops.cast(self.weights_of_experts, inputs.dtype)
-        rest = "uvwxyz"[: len(inputs.shape) - 2]
-        return ops.einsum(f"e,be{rest}->b{rest}", weights, inputs)
-
-
-def _bank(config, place, num_experts):
-    """Returns a bank whose experts start apart from those of other banks."""
-    own = reseeded(config, BETWEEN_BANKS * place)
-    expert = keras.saving.deserialize_keras_object(own)
-    return Experts(expert, num_experts)
-
-
 def _name(role, number):
     return f"{role}_level_{number}"
+
+
+def _gate_name(task, number):
+    return _name("shared_gate" if task is None else f"gate_{task}", number)
 
 
 def _key(task):

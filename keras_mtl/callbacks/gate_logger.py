@@ -17,9 +17,11 @@ class GateLogger(keras.callbacks.Callback):
     """Writes how much each expert counts for each task, and draws it.
 
     After each epoch it writes a row for each task to `gate_weights.csv`, with
-    the columns `epoch`, `task`, `expert_0`, ...: the means of the encoder's
-    `gate_weights` over a fixed batch. At the end it draws the latest ones as
-    `gate_weights.png`.
+    the columns `epoch`, `task` and the encoder's `expert_names`: `expert_0`,
+    ... of `MMoE`; `own_0`, ..., `shared_0`, ... of `PLE`, of its last level.
+    Values are the means of the encoder's `gate_weights` over a fixed batch; an
+    expert that a task's gate does not read has none. At the end it draws the
+    latest ones as `gate_weights.png`.
 
     Example:
 
@@ -53,18 +55,21 @@ class GateLogger(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes a row for each task."""
-        self._latest = mean_gates(self.model.encoder, self.inputs)
+        encoder = self.model.encoder
+        self._latest = mean_gates(encoder, self.inputs)
+        self._names = _names_of(encoder, self._latest)
+        columns = _columns(self._names)
         for task, weights in self._latest.items():
-            self._rows.append([epoch + 1, task, *map(float, weights)])
-        most = max(len(row) for row in self._rows) - 2
-        header = ["epoch", "task", *(f"expert_{e}" for e in range(most))]
+            of = dict(zip(self._names[task], map(float, weights), strict=True))
+            self._rows.append([epoch + 1, task, *map(of.get, columns)])
+        header = ["epoch", "task", *columns]
         with (self.log_dir / FILE).open("w", newline="") as file:
             csv.writer(file).writerows([header, *self._rows])
 
     def on_train_end(self, logs=None):
         """Draws the picture."""
         if self._latest:
-            figure = draw_gates(self._latest)
+            figure = draw_gates(self._latest, self._names)
             figure.savefig(self.log_dir / PICTURE, dpi=130)
 
 
@@ -82,19 +87,24 @@ def mean_gates(encoder, inputs) -> dict:
     }
 
 
-def draw_gates(gates):
+def draw_gates(gates, names=None):
     """Draws a row for each task and a column for each expert.
 
     Args:
         gates: Dict from task name to `(E,)` weights, each from 0 to 1.
+        names: Dict from task name to the names of its experts, each a word
+            and a number; by default, the same experts for all tasks.
 
     Returns:
         A matplotlib figure.
     """
-    most = max(len(weights) for weights in gates.values())
+    names = names or _names_of(None, gates)
+    columns = _columns(names)
+    most = len(columns)
     grid = np.full((len(gates), most), np.nan)
-    for row, weights in enumerate(gates.values()):
-        grid[row, : len(weights)] = weights
+    for row, (task, weights) in enumerate(gates.items()):
+        for name, weight in zip(names[task], weights, strict=True):
+            grid[row, columns.index(name)] = weight
     figure = style.new_figure(1.6 + 0.7 * most, 1.1 + 0.45 * len(gates))
     panel = figure.subplots()
     image = panel.imshow(grid, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
@@ -107,8 +117,32 @@ def draw_gates(gates):
                 fontsize=8,
                 color="white" if weight > 0.6 else "black",
             )
-    panel.set_xticks(range(most))
+    labels = [name.removeprefix("expert_") for name in columns]
+    labels = [label.replace("_", " ") for label in labels]
+    turned = 60 if max(map(len, labels)) > 9 else 0
+    panel.set_xticks(range(most), labels, rotation=turned)
     panel.set_yticks(range(len(gates)), list(gates))
     panel.set_xlabel("expert")
     figure.colorbar(image, label="mean weight")
     return figure
+
+
+def _names_of(encoder, gates):
+    """Returns the names of the experts that each task's gate reads."""
+    named = getattr(encoder, "expert_names", None)
+    if named is not None:
+        return named()
+    return {
+        task: [f"expert_{number}" for number in range(len(weights))]
+        for task, weights in gates.items()
+    }
+
+
+def _columns(names):
+    """Returns all names once, by word and number."""
+
+    def place(name):
+        word, number = name.rsplit("_", 1)
+        return word, int(number)
+
+    return sorted({n for of in names.values() for n in of}, key=place)

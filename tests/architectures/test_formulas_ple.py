@@ -35,12 +35,21 @@ def extracted(encoder, own, shared, everything=False, residual=False):
         def layer(role, number=number):
             return getattr(encoder, f"{role}_level_{number}")
 
-        banks = {}
-        for task in ORDER:
-            if own[number][task]:
-                banks[task] = bank_of(layer(f"own_{task}"), streams[task])
-        if shared[number]:
-            banks[None] = bank_of(layer("shared"), streams[None])
+        counts = {task: own[number][task] for task in ORDER}
+        counts = {**counts, None: shared[number]}
+        counts = {task: count for task, count in counts.items() if count}
+        if hasattr(encoder, f"experts_level_{number}"):
+            ends = np.cumsum([*counts.values()])[:-1]
+            parts = np.split(bank_of(layer("experts"), streams[None]), ends, 1)
+            banks = dict(zip(counts, parts, strict=True))
+        else:
+            banks = {
+                task: bank_of(
+                    layer("shared" if task is None else f"own_{task}"),
+                    streams[task],
+                )
+                for task in counts
+            }
         new = {}
         for task in T:
             read = [*banks] if everything else [t for t in (task, None)]

@@ -16,8 +16,8 @@ from keras_mtl.lab.experiments.parts import Parts, Score
 
 NUM_INPUTS = 100
 TOWER = 8
-# Best of 0.005, 0.01, 0.02 and 0.04 at a correlation of 0.5, on the seeds 100 to
-# 107 (of 0.04: to 102); the last two are MMoE's, not searched.
+# Best of 0.005, 0.01, 0.02 and 0.04 at a correlation of 0.5, on the seeds 100
+# to 107 (of 0.04: to 102); the last two are MMoE's, not searched.
 LEARNING_RATES = {
     "shared_bottom": 2e-2,
     "mmoe": 1e-2,

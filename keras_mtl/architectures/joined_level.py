@@ -1,0 +1,88 @@
+"""A level of experts that are one bank, which all gates mix in one product."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_mtl.architectures.mmoe import mixture
+
+
+class Columns:
+    """Whose experts a bank has, one task's after the other's, then shared ones.
+
+    Args:
+        counts: Dict from task name to the number of its own experts.
+    """
+
+    def __init__(self, counts: dict):
+        self.counts = counts
+        self.owners = [task for task, n in counts.items() for _ in range(n)]
+
+    def before(self, task) -> int:
+        """Returns how many experts there are before a task's own."""
+        tasks = [*self.counts]
+        return sum(self.counts[t] for t in tasks[: tasks.index(task)])
+
+    def widened(self, task, weights):
+        """Returns a task's weights, 0 for the experts of other tasks.
+
+        Args:
+            task: String.
+            weights: `(B, e)`, of its own experts and the shared ones.
+
+        Returns:
+            `(B, E)`.
+        """
+        before, own = self.before(task), self.counts[task]
+        after = len(self.owners) - before - own
+        mine = ops.pad(weights[:, :own], [[0, 0], [before, after]])
+        return ops.concatenate([mine, weights[:, own:]], axis=1)
+
+    def trained(self, task, num_experts) -> list:
+        """Returns 1.0 for each expert that a task's loss trains, else 0.0.
+
+        Args:
+            task: String, or `None` for the shared stream, which trains all.
+            num_experts: Integer, E.
+        """
+        shared = [None] * (num_experts - len(self.owners))
+        return [
+            float(task is None or owner in (task, None))
+            for owner in [*self.owners, *shared]
+        ]
+
+
+def mixtures(weights, bank, trained=None) -> list:
+    """Returns each stream's mixture, `(B, ..., U)`.
+
+    Args:
+        weights: List of `(B, E)` weights, one for each stream.
+        bank: `(B, E, ..., U)`.
+        trained: List of as many lists of 1.0 or 0.0, which experts a stream's
+            gradient goes on to; all of them by default.
+    """
+    stacked = ops.stack(weights, axis=1)
+    if trained is None:
+        mixed = mixture(stacked, bank)
+    else:
+        mask = ops.convert_to_tensor(trained, stacked.dtype)
+        others = mixture(stacked * (1.0 - mask), ops.stop_gradient(bank))
+        mixed = ops.add(mixture(stacked * mask, bank), others)
+    found: Any = ops.unstack(mixed, axis=1)
+    return found
+
+
+def expert_names(counts, num_shared) -> list:
+    """Returns a name for each expert of a bank, in its order.
+
+    Args:
+        counts: Dict from task name to the number of its own experts; the name
+            may be empty.
+        num_shared: Integer.
+    """
+    own = [
+        "_".join(filter(None, ("own", task, str(number))))
+        for task, count in counts.items()
+        for number in range(count)
+    ]
+    return [*own, *(f"shared_{number}" for number in range(num_shared))]
