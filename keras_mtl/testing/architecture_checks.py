@@ -46,9 +46,9 @@ def check_owners(trial):
     model, reached = trial.model(), trial.task_gradients
     counts = {v.path: 0 for v in model.encoder.trainable_variables}
     for gradients in reached.values():
-        for path in gradients:
+        for path in _moved(gradients):
             counts[path] = counts.get(path, 0) + 1
-    idle = [path for path, count in counts.items() if not count]
+    idle = sorted(counts.keys() - {p for of in reached.values() for p in of})
     if idle:
         raise ConformanceError(
             f"these variables reach no task, and would never train: {idle}"
@@ -174,7 +174,14 @@ def check_absent(trial):
     """What is an absent task's own stays as it is."""
     absent, reached = trial.task_names[0], trial.task_gradients
     model = trial.model(FixedShares(scope="shared"))
+<<<<<<< HEAD
     others = {p for t in trial.task_names[1:] for p in reached[t]}
+=======
+    model(trial.inputs)
+    absent = trial.task_names[0]
+    reached = trial.task_gradients(model)
+    others = {p for t in trial.task_names[1:] for p in _moved(reached[t])}
+>>>>>>> 8bdd39c (Conformance: a gradient of 0 reaches no variable; PLE's step measured)
     own = [v for v in model.trainable_variables if v.path not in others]
     before = [np.array(v) for v in own]
     weight = {absent: np.zeros(trial.num_rows, "float32")}
@@ -199,6 +206,14 @@ def check_start(trial):
                 "nearly equal. Clone initializers, or change their seeds"
             )
         seen[key] = variable.path
+
+
+def _moved(gradients):
+    """Returns the paths of variables with a gradient other than 0.
+
+    Where tasks are slices of one tensor, the others' variables have one of 0.
+    """
+    return [path for path, gradient in gradients.items() if np.any(gradient)]
 
 
 def _gramian_at_cut(trial, model):
