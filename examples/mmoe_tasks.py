@@ -184,18 +184,20 @@ for correlation, own in found.items():
 """
 ## The picture
 
-Left, the loss of each seed and the means with their intervals; right, how far
-apart the gates of the two tasks are.
+Left, the loss of each seed and geometric means with their intervals, those of
+the logarithms; right, how far apart the gates of the two tasks are.
 """
 
 
-def draw(panel, shift, label, name):
+def draw(panel, shift, label, name, to=np.asarray, back=np.asarray):
     places = [float(correlation) + shift for correlation in found]
-    points = [interval(own[name]) for own in found.values()]
+    points = [interval(to(own[name])) for own in found.values()]
+    ends = [back([m - half, m, m + half]) for m, half in points]
+    low, middle, high = np.transpose(ends)
     (line, *_) = panel.errorbar(
         places,
-        [mean for mean, _ in points],
-        [half for _, half in points],
+        middle,
+        [middle - low, high - middle],
         marker="o",
         capsize=3,
         label=label,
@@ -211,13 +213,13 @@ def draw(panel, shift, label, name):
 
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
-draw(left, -0.008, "shared bottom", "shared_bottom")
-draw(left, 0.008, "MMoE", "mmoe")
+draw(left, -0.008, "shared bottom", "shared_bottom", np.log, np.exp)
+draw(left, 0.008, "MMoE", "mmoe", np.log, np.exp)
 left.set(
     xlabel="correlation p of the tasks",
     ylabel="test mean squared error",
     yscale="log",
-    title="Loss: seeds, means, 95 % intervals",
+    title="Loss: seeds, geometric means, 95 % intervals",
 )
 draw(right, -0.008, "before training", "gate_distance_at_start")
 draw(right, 0.008, "after", "gate_distance")

@@ -61,11 +61,11 @@ def mixtures(weights, bank, trained=None) -> list:
         trained: List of as many lists of 1.0 or 0.0, which experts a stream's
             gradient goes on to; all of them by default.
     """
-    stacked = ops.stack(weights, axis=1)
+    stacked: Any = ops.stack(weights, axis=1)
     if trained is None:
         mixed = mixture(stacked, bank)
     else:
-        mask = ops.convert_to_tensor(trained, stacked.dtype)
+        mask: Any = ops.convert_to_tensor(trained, stacked.dtype)
         others = mixture(stacked * (1.0 - mask), ops.stop_gradient(bank))
         mixed = ops.add(mixture(stacked * mask, bank), others)
     found: Any = ops.unstack(mixed, axis=1)

@@ -174,14 +174,7 @@ def check_absent(trial):
     """What is an absent task's own stays as it is."""
     absent, reached = trial.task_names[0], trial.task_gradients
     model = trial.model(FixedShares(scope="shared"))
-<<<<<<< HEAD
-    others = {p for t in trial.task_names[1:] for p in reached[t]}
-=======
-    model(trial.inputs)
-    absent = trial.task_names[0]
-    reached = trial.task_gradients(model)
     others = {p for t in trial.task_names[1:] for p in _moved(reached[t])}
->>>>>>> 8bdd39c (Conformance: a gradient of 0 reaches no variable; PLE's step measured)
     own = [v for v in model.trainable_variables if v.path not in others]
     before = [np.array(v) for v in own]
     weight = {absent: np.zeros(trial.num_rows, "float32")}
