@@ -176,12 +176,19 @@ class Doubled(MultiTaskModel):
     def train_step(self, data):
         return {**super().train_step(data), "own": keras.ops.ones(())}
 
+    def test_step(self, data):
+        super().test_step(data)
+        logs = self.get_metrics_result()
+        return {**logs, "half": logs["a_loss"] / 2.0}
+
 
 class OwnStep(MultiTaskModel):
-    """Trains by itself, and reports what it likes."""
+    """Trains by itself, by Keras' loss, and reports what it likes."""
 
     def train_step(self, data):
-        return {"loss": keras.ops.mean(self(data[0])["a"])}
+        x, y = data
+        loss = self.compute_loss(x, y, self(x))
+        return {"loss": keras.ops.mean(self(x)["a"]), "of_all": loss}
 
 
 def test_hooks_of_a_subclass_work():
@@ -195,6 +202,13 @@ def test_hooks_of_a_subclass_work():
         history = model.fit(inputs, labels, verbose=0).history
         assert history["loss"] == [pytest.approx(expected)]
         assert ("own" in history) == (kind is Doubled)
+        squared = (expected - 1.0) ** 2
+        if kind is OwnStep:
+            assert history["of_all"] == [pytest.approx(squared)]
+        else:
+            logs = model.evaluate(inputs, labels, verbose=0, return_dict=True)
+            assert logs["loss"] == pytest.approx(expected)
+            assert logs["half"] == pytest.approx(expected / 2.0)
 
 
 @pytest.mark.parametrize(
