@@ -20,6 +20,22 @@ def _kind(weighter):
     )
 
 
+# A step knows these for any weighter.
+ALWAYS_THERE = {"losses", "present", "epoch", "learning_rate"}
+
+
+def measured_alike(name):
+    """Returns what is the same for weighters that differ in their formula."""
+    weighter = weighters.get(name)
+    weighter.bind(3, ("a", "b", "c"))
+    return (
+        frozenset({*weighter.needs, *weighter.observes} - ALWAYS_THERE),
+        getattr(weighter, "scope", None),
+        weighter.scales_heads,
+        bool(weighter.trainable_variables),
+    )
+
+
 def _first_of_each():
     kinds = {}
     for name in weighters.CATALOGUE:

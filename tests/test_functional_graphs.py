@@ -14,7 +14,7 @@ from keras_mtl.gradients import TaskGradients, roles
 from keras_mtl.signals import SIGNALS, reads_query, resolve_scope
 from tests.graph_twin import Twin
 from tests.graphs import GRAPHS, data, layer_of, separate_data
-from tests.kinds import KINDS
+from tests.kinds import measured_alike
 from tests.training import seeded
 
 RATE = 0.1
@@ -112,10 +112,12 @@ def test_gradients_and_gramians(name):
 
 
 def chosen():
-    """Yields a graph and a weighter: every kind, and a share of the rest."""
-    for number, name in enumerate(GRAPHS):
-        rest = [*weighters.CATALOGUE][number :: len(GRAPHS)]
-        yield name, list(dict.fromkeys([*KINDS, *rest]))
+    """Yields a graph and weighters: one of all measured alike, and a share."""
+    names = [*weighters.CATALOGUE]
+    firsts = {measured_alike(name): name for name in reversed(names)}
+    for number, graph in enumerate(GRAPHS):
+        share = names[number :: len(GRAPHS)]
+        yield graph, list(dict.fromkeys([*firsts.values(), *share]))
 
 
 def signals(model, twin, batch, weighter):

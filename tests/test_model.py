@@ -6,7 +6,7 @@ import pytest
 
 from keras_mtl import MultiTaskModel, weighters
 from keras_mtl.data import task_batches
-from tests.kinds import KINDS
+from tests.kinds import KINDS, measured_alike
 from tests.reference import make_data, make_model
 from tests.training import query_for
 
@@ -187,10 +187,6 @@ def test_from_functional_shares_layers_and_finds_roles(representation):
     assert len(roles.head_variables(model)) == 4
 
 
-# Not measured: what a weighter knows of a step in any case.
-ALWAYS_THERE = {"losses", "present", "epoch", "learning_rate"}
-
-
 def test_one_task_works_and_none_does_not():
     """Every kind; what is measured for it is traced once."""
     model = make_model(1)
@@ -198,9 +194,7 @@ def test_one_task_works_and_none_does_not():
     traced = set()
     for name in KINDS:
         query = {"query_split": 0.3} if query_for(name) else {}
-        weighter = weighters.get(name)
-        signals = {*weighter.needs, *weighter.observes} - ALWAYS_THERE
-        asked = frozenset(signals), getattr(weighter, "scope", None)
+        asked = measured_alike(name)
         model.compile(
             "sgd",
             "mse",
