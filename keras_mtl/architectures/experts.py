@@ -102,6 +102,13 @@ class Experts(keras.layers.Layer):
                     "An expert must return one tensor, (B, ..., U). Received: "
                     f"{len(outputs[0])} outputs of {self._clones[0].name!r}."
                 )
+            shapes = [tuple(output.shape) for output in outputs]
+            if len(set(shapes)) > 1:
+                raise ValueError(
+                    "Experts must return one shape, so that gates can mix "
+                    f"them. Received: {shapes}. Pass an expert whose copies "
+                    "all have the same units."
+                )
             return ops.stack(outputs, axis=1)
         hidden = None
         for layer, kernel, bias in zip(

@@ -52,6 +52,14 @@ def split():
     return keras.Model(inputs, [inputs, inputs])
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class Uneven(keras.layers.Layer):
+    """Copy n of it has n + 1 units."""
+
+    def call(self, inputs):
+        return inputs[:, : 1 + int(self.name.rsplit("_", 1)[1])]
+
+
 def heads(tasks):
     return {task: dense(1) for task in tasks}
 
@@ -159,6 +167,10 @@ def test_names_that_begin_alike_are_other_tasks(make):
         (
             lambda: MMoE(T, of_two(2), 2, bottom=split())(X),
             r"An expert must return one tensor.*Received: 2 outputs",
+        ),
+        (
+            lambda: MMoE(T, Uneven(), 2)(X),
+            r"one shape.*Received: \[\(2, 1\), \(2, 2\)\]\. Pass an expert",
         ),
         (lambda: MMoE(T, dense(), bottom="x"), "`bottom` must be a Keras"),
         (
