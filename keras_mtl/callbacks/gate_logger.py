@@ -105,7 +105,11 @@ def draw_gates(gates, names=None):
     for row, (task, weights) in enumerate(gates.items()):
         for name, weight in zip(names[task], weights, strict=True):
             grid[row, columns.index(name)] = weight
-    figure = style.new_figure(1.6 + 0.7 * most, 1.1 + 0.45 * len(gates))
+    labels = [name.removeprefix("expert_") for name in columns]
+    labels = [label.replace("_", " ") for label in labels]
+    long = max(map(len, labels)) > 9
+    height = 1.1 + 0.45 * len(gates) + 0.8 * long
+    figure = style.new_figure(1.6 + 0.7 * most, height)
     panel = figure.subplots()
     image = panel.imshow(grid, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
     for (row, column), weight in np.ndenumerate(grid):
@@ -117,10 +121,7 @@ def draw_gates(gates, names=None):
                 fontsize=8,
                 color="white" if weight > 0.6 else "black",
             )
-    labels = [name.removeprefix("expert_") for name in columns]
-    labels = [label.replace("_", " ") for label in labels]
-    turned = 60 if max(map(len, labels)) > 9 else 0
-    panel.set_xticks(range(most), labels, rotation=turned)
+    panel.set_xticks(range(most), labels, rotation=60 * long)
     panel.set_yticks(range(len(gates)), list(gates))
     panel.set_xlabel("expert")
     figure.colorbar(image, label="mean weight")
