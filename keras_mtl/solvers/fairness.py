@@ -7,9 +7,8 @@ from keras_mtl.solvers.linear import cg_solve
 MAX_STEPS = 60
 # Up to this relative change a Newton step needs no line search.
 SAFE_CHANGE = 0.25
-# Powers of ten between the shortest and the longest step of a line search.
-SEARCHED_DECADES = 4.0
-SEARCHED_STEPS = 24
+# Steps of a line search, as shares of the longest.
+SEARCHED_LENGTHS = [10.0 ** (step / 23 * 4.0 - 4.0) for step in range(24)]
 
 
 def fair_weights(gradients, fairness):
@@ -44,7 +43,8 @@ def fair_weights(gradients, fairness):
     def reached(z):
         # What the barrier and the quadratic term ask of z; both sum to the
         # same at the solution.
-        return share * z ** (1.0 - p), z * tf.linalg.matvec(matrix, z)
+        wanted = share if p == 1.0 else share * z ** (1.0 - p)
+        return wanted, z * tf.linalg.matvec(matrix, z)
 
     def newton(count, z, _):
         wanted, given = reached(z)
@@ -88,10 +88,7 @@ def fair_weights(gradients, fairness):
 def _step_length(matrix, share, z, change, given, p):
     """The longest of some steps at whose end the objective still falls."""
     longest = tf.maximum(-tf.reduce_min(change), 0.06)
-    points = 10.0 ** tf.linspace(
-        tf.constant(-SEARCHED_DECADES, tf.float64), 0.0, SEARCHED_STEPS
-    )
-    points *= 0.99 / longest
+    points = tf.constant(SEARCHED_LENGTHS, tf.float64) * 0.99 / longest
     ahead = z * change
     straight = tf.reduce_sum(given * change)
     curvature = tf.reduce_sum(ahead * tf.linalg.matvec(matrix, ahead))
