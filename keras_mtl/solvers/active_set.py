@@ -63,14 +63,15 @@ def minimum_and_inverse(matrix, vector, allowed, threshold, max_steps):
         `(x, inverse)`: `(K,)` and `(K, K)` float64, the inverse of the rows
         and columns of the positive coordinates, 0 elsewhere.
     """
+    # Called in a loop, where the steps in turn cost more than they save.
     x, _, tableau, active = _solve(
-        matrix, vector, allowed, threshold, max_steps
+        matrix, vector, allowed, threshold, max_steps, in_turn=False
     )
     both = active[:, None] & active
     return x, tf.where(both, tableau[:, :-1], 0.0)
 
 
-def _solve(matrix, vector, allowed, threshold, max_steps):
+def _solve(matrix, vector, allowed, threshold, max_steps, in_turn=True):
     index = tf.range(vector.shape[0])
     never = tf.constant(float("-inf"), tf.float64)
     nothing = tf.zeros_like(vector)
@@ -116,10 +117,10 @@ def _solve(matrix, vector, allowed, threshold, max_steps):
 
     tableau = tf.concat([matrix, vector[:, None]], 1)
     state = (-1, tableau, nothing, tf.zeros_like(tableau[0]), nothing > 0)
-    if vector.shape[0] <= LARGEST_START:
-        in_turn = tf.minimum(max_steps, vector.shape[0])
+    if in_turn and vector.shape[0] <= LARGEST_START:
+        last = tf.minimum(max_steps, vector.shape[0]) - 1
         state = tf.while_loop(
-            lambda steps, *_: steps < in_turn - 1, take_in_turn, state
+            lambda steps, *_: steps < last, take_in_turn, state
         )
     *state, active = state
     # The first pass ends the last of these steps, and finds the next pivot.
