@@ -128,7 +128,7 @@ def test_a_frozen_table_is_no_state_of_a_step():
     x, y = np.ones((8, 3), "int32"), {"a": np.zeros((8, 1), "float32")}
     model.train_on_batch(x, y)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step():
         return model.train_step((tf.constant(x), y, None))
 
