@@ -168,9 +168,10 @@ def check_inputs(trial):
     logs = model.train_on_batch(trial.separate(rows), labels, return_dict=True)
     if not np.isfinite(logs["loss"]):
         raise ConformanceError("with inputs of other lengths the loss is lost")
+    _check_absent(trial)
 
 
-def check_absent(trial):
+def _check_absent(trial):
     """What is an absent task's own stays as it is."""
     absent, reached = trial.task_names[0], trial.task_gradients
     model = trial.model(FixedShares(scope="shared"))
