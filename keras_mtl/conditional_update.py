@@ -5,6 +5,7 @@ from collections import Counter
 import keras
 import tensorflow as tf
 
+from keras_mtl import compat
 from keras_mtl.precision import assigned_since, captured, keep_if, parts_of
 
 
@@ -37,7 +38,9 @@ def _applied(optimizer, gradients, variables):
 
 
 def _apply_selecting(finite, optimizer, gradients, variables):
-    state = [*variables, *optimizer.variables]
+    # Averages are written to variables without a gradient, too.
+    moved = [*variables, *compat.optimized_variables(optimizer)]
+    state = [*{id(v): v for v in (*moved, *optimizer.variables)}.values()]
     before = [tf.convert_to_tensor(variable) for variable in state]
     handles = captured(state)
     assignments = Assignments(finite)
@@ -81,7 +84,8 @@ class Assignments:
     def fit(self, optimizer) -> bool:
         """Whether an optimizer assigns as Keras' own do."""
         return all(
-            getattr(type(optimizer), name)
+            name not in vars(optimizer)
+            and getattr(type(optimizer), name)
             is getattr(keras.optimizers.Optimizer, name)
             for name in self.METHODS
         )

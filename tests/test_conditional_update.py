@@ -1,5 +1,7 @@
 """An update under XLA that leaves no trace of a step that is not finite."""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -32,8 +34,9 @@ OPTIMIZERS = {
     "lion": lambda: OPT.Lion(0.1),
     "nadam": lambda: OPT.Nadam(0.1),
 }
-if hasattr(OPT, "Muon"):  # Not in the lowest Keras.
-    OPTIMIZERS["muon"] = lambda: OPT.Muon(0.1)
+for _name in ("Muon", "ScheduleFreeAdamW"):  # Not in the lowest Keras.
+    if hasattr(OPT, _name):
+        OPTIMIZERS[_name] = functools.partial(getattr(OPT, _name), 0.1)
 
 
 def test_all_of_keras_optimizers_under_xla():
@@ -83,20 +86,41 @@ def test_all_of_keras_optimizers_under_xla():
                 )
 
 
-def test_an_optimizer_that_assigns_in_its_own_way_is_put_back():
+def test_optimizers_that_assign_in_their_own_way_are_put_back():
+    """A variable without a gradient is overwritten with its average."""
+
+    def twice(variable, value):
+        variable.assign(variable - 2.0 * value)
+
     class Own(OPT.SGD):
         def assign_sub(self, variable, value):
-            variable.assign(variable - value)
+            twice(variable, value)
 
-    optimizer, variable = Own(1.0), keras.Variable([1.0, 2.0])
-    optimizer.build([variable])
+    settings = {"use_ema": True, "ema_overwrite_frequency": 1}
+    optimizers = Own(1.0), OPT.SGD(1.0), OPT.SGD(1.0, **settings)
+    optimizers[1].assign_sub = twice
+    pairs = [[keras.Variable([1.0, 2.0]) for _ in "ab"] for _ in optimizers]
+    for optimizer, pair in zip(optimizers, pairs, strict=True):
+        optimizer.build(pair)
 
     @tf.function(jit_compile=True)
     def step(finite):
-        apply_if(finite, optimizer, [tf.ones(2)], [variable], compiled=True)
+        for optimizer, (variable, _) in zip(optimizers, pairs, strict=True):
+            given = [tf.ones(2)], [variable]
+            apply_if(finite, optimizer, *given, compiled=True)
+
+    def check(firsts, second):
+        for first, pair in zip(firsts, pairs, strict=True):
+            received = [np.array(tf.convert_to_tensor(v)) for v in pair]
+            np.testing.assert_array_equal(received, [first, second])
 
     step(tf.constant(False))
-    np.testing.assert_array_equal(variable, [1.0, 2.0])
-    assert int(optimizer.iterations) == 0
+    check([[1.0, 2.0]] * 3, [1.0, 2.0])
     step(tf.constant(True))
-    np.testing.assert_array_equal(variable, [0.0, 1.0])
+    moved = [-1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]
+    check(moved, [1.0, 2.0])
+    for _, unreached in pairs:
+        unreached.assign([30.0, 40.0])  # The average lags behind.
+    step(tf.constant(False))
+    check(moved, [30.0, 40.0])
+    assert [int(o.iterations) for o in optimizers] == [1, 1, 1]

@@ -46,7 +46,7 @@ def _sign(value, compiled):
     bounds its entries: for that of a large kernel, a few rows are read.
     """
     factors = [] if compiled else _factors(value)
-    if 2 * sum(map(_size, factors)) < _size(value) and factors:
+    if factors and 2 * sum(map(_size, factors)) < _size(value):
         left, right = map(tf.nn.l2_loss, factors)
         return left * right
     if value.dtype == tf.float16:  # Whose sums would leave its range.

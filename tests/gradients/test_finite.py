@@ -17,6 +17,13 @@ def test_the_first_one_is_found():
     rows = tf.IndexedSlices(tf.constant([[NAN]]), tf.constant([5]))
     assert first_not_finite([half, rows]) == 1
 
+    @tf.function(input_signature=[tf.TensorSpec(None)])
+    def of_any_rank(value):
+        return first_not_finite([value])
+
+    assert of_any_rank(huge) == -1
+    assert of_any_rank(both) == 0
+
 
 @pytest.mark.parametrize("batch", [2, None])
 def test_a_product_is_judged_by_its_factors(batch):
