@@ -230,3 +230,16 @@ def test_regularisation_belongs_to_no_task():
     np.testing.assert_allclose(
         trunk.kernel.value.numpy(), 0.9 * kernel, rtol=1e-5
     )
+
+
+def test_outputs_are_traced_again_once_layers_have_changed():
+    head = keras.Sequential([keras.layers.Dense(1)])
+    model = MultiTaskModel(keras.layers.Dense(3), {"a": head})
+    inputs = keras.KerasTensor((None, 4))
+    first = model.build_from_inputs(inputs)
+    model.compile("sgd", "mse", weighter="slaw")
+    assert model.build_from_inputs(inputs)["a"] is first["a"]
+    head.pop()
+    head.add(keras.layers.Dense(2))
+    assert model.build_from_inputs(inputs)["a"].shape == (None, 2)
+    assert len(model.trainable_variables) == 4

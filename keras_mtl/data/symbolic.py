@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from keras_mtl import compat
+
 
 def symbolic(leaf):
     """Returns the `KerasTensor` of a tensor, array or specification."""
@@ -17,10 +19,14 @@ def symbolic(leaf):
     return keras.KerasTensor(shape, dtype, **kind)
 
 
-def form(inputs) -> str:
-    """Returns what is alike for all batches: structure, types, sizes of rows.
+def form(model, inputs) -> str:
+    """Returns what a model's outputs are alike for, whatever the batch.
+
+    Structure, types and sizes of rows of the inputs, and which layers there
+    are, built or not; but the weighter's, which comes and goes.
 
     Args:
+        model: A `MultiTaskModel`.
         inputs: Structure of `keras.KerasTensor`.
     """
 
@@ -30,7 +36,15 @@ def form(inputs) -> str:
         kind = "".join(k for k in ("ragged", "sparse") if getattr(leaf, k, 0))
         return f"{kind}{leaf.dtype}{list(leaf.shape[1:])}"
 
-    return str(keras.tree.map_structure(of, inputs))
+    weighter = model.weighter
+    own = [] if weighter is None else compat.layers_within(weighter)
+    passed = {id(layer) for layer in [model, *own]}
+    layers = [
+        (id(layer), layer.built)
+        for layer in compat.layers_within(model)
+        if id(layer) not in passed
+    ]
+    return f"{keras.tree.map_structure(of, inputs)} {layers}"
 
 
 def as_tensor(leaf):

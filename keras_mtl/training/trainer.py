@@ -281,7 +281,7 @@ class TaskTrainer(TaskEvaluator):
         Returns:
             Dict from task name to symbolic prediction, or all stacked.
         """
-        if self.outputs_of == (known := form(inputs)):
+        if self.outputs_of == form(self, given := inputs):
             return self.output_structure
         if self.is_separate(inputs) and not self.has_task_encoder:
             # Alike for all tasks: heads of absent ones are built, too.
@@ -289,7 +289,7 @@ class TaskTrainer(TaskEvaluator):
             inputs = {t: inputs.get(t, like) for t in self.output_names}
         self.remember_inputs(self.arrangement.take_ids(inputs)[0])
         outputs = compat.compute_output_spec(self, inputs, training=False)
-        self.built, self.outputs_of = True, known
+        self.built, self.outputs_of = True, form(self, given)
         self.output_structure = outputs
         return outputs
 
