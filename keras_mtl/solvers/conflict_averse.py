@@ -77,8 +77,11 @@ def conflict_averse_weights(gradients, radius):
         rest = tf.reduce_sum(inner * change) - tf.reduce_sum(change) * mean
         return weights, rest
 
-    def search(count, k, low, high, *_):
+    def search(count, k, low, high, before, *_):
         weights, rest = shortest(k)
+        # What float32 leaves of a mean that all but cancels may be no length.
+        sound = tf.reduce_all(tf.math.is_finite(weights))
+        weights = tf.where(sound, weights, before)
         length = length_of(weights)
         excess = length - s * k
         # The combination's length does not fall with k: it bounds the root.
@@ -86,7 +89,7 @@ def conflict_averse_weights(gradients, radius):
         high = tf.where(excess < 0.0, tf.minimum(high, length / s), high)
         root = tf.sqrt((length * length - k * k * rest) / (s * s - rest))
         inside = (root >= low) & (root <= high)
-        more = tf.abs(excess) > TOLERANCE * s * k
+        more = sound & (tf.abs(excess) > TOLERANCE * s * k)
         following = tf.where(inside, root, tf.sqrt(low * high))
         return count + 1, following, low, high, weights, length, more
 
