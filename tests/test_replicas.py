@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_mtl import MultiTaskModel
 from tests.training import (
     TASKS,
     differing,
@@ -237,3 +238,26 @@ def test_a_strategy_of_a_single_replica():
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     received, other = train(strategy, "mgda", data)
     assert_alike(received, expected, history, other)
+
+
+def test_shares_of_compute_loss_add_up(strategy):
+    """Of 4 and 2 rows, and a regulariser: by hand."""
+    rows = np.arange(1.0, 7.0, dtype="float32")[:, None]
+    with strategy.scope():
+        ones = {"kernel_initializer": "ones", "use_bias": False}
+        half = keras.regularizers.L2(0.5)
+        encoder = keras.layers.Dense(1, kernel_regularizer=half, **ones)
+        model = MultiTaskModel(encoder, {"a": keras.layers.Dense(1, **ones)})
+        model.compile("sgd", "mse", jit_compile=False)
+        model.build_from_inputs(keras.KerasTensor((None, 1)))
+    parts = [rows[:4], rows[4:]]
+    given = strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(parts[context.replica_id_in_sync_group])
+    )
+
+    def share(x):
+        return model.compute_loss(x, {"a": tf.zeros_like(x)}, model(x))
+
+    shares = tf.function(lambda: strategy.run(share, (given,)))()
+    total = strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None)
+    np.testing.assert_allclose(total, np.mean(rows**2) + 0.5, rtol=1e-6)

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_mtl import compat
+from keras_mtl import compat, distribution
 from keras_mtl.callbacks.progress_line import with_line
 from keras_mtl.data import feeding
 from keras_mtl.data.symbolic import as_tensor
@@ -73,8 +73,9 @@ class TaskEvaluator(LoggingModel):
         """Returns the loss of a batch that `evaluate` reports.
 
         That is the sum of the tasks' losses times `loss_weights`, without the
-        learned weights, and what layers add. `fit` does not call it; a
-        `train_step` of your own may.
+        learned weights, and what layers add. Of several replicas, each has
+        its share of the sum. `fit` does not call it; a `train_step` of your
+        own may.
 
         Args:
             x: Inputs.
@@ -94,7 +95,9 @@ class TaskEvaluator(LoggingModel):
         values = divided(local, packed(local, 0, 0.0))
         values = tf.concat([tf.reshape(v, [-1]) for v in values], axis=0)
         total = tf.reduce_sum(self.task_losses.loss_weights * values)
-        return tf.add_n([total, *(tf.cast(v, "float32") for v in self.losses)])
+        share = 1.0 / distribution.num_replicas()
+        own = [tf.cast(loss, "float32") * share for loss in self.losses]
+        return tf.add_n([total, *own])
 
     @compat.builds_by_call
     def build(self, input_shape):
