@@ -243,3 +243,19 @@ def test_outputs_are_traced_again_once_layers_have_changed():
     head.add(keras.layers.Dense(2))
     assert model.build_from_inputs(inputs)["a"].shape == (None, 2)
     assert len(model.trainable_variables) == 4
+
+
+def test_heads_are_those_that_the_model_was_made_with():
+    """One set later would be computed and never trained."""
+    model = MultiTaskModel(keras.layers.Dense(3), {"a": keras.layers.Dense(1)})
+    for change in (
+        lambda: model.heads.update(b=keras.layers.Dense(1)),
+        lambda: model.heads.pop("a"),
+        lambda: model.heads.__setitem__("a", keras.layers.Dense(1)),
+    ):
+        with pytest.raises(TypeError, match=r"\{\*\*model.heads, 'task'"):
+            change()
+    more = MultiTaskModel(
+        model.encoder, {**model.heads, "b": keras.layers.Dense(1)}
+    )
+    assert [*more.heads] == ["a", "b"]

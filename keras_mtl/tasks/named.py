@@ -26,6 +26,27 @@ from keras_mtl.tasks.loss_parts import (
 from keras_mtl.tasks.task_losses import TaskLosses, check_nested
 
 
+class Heads(dict):
+    """Heads by task name, as the model was made: others would not be trained.
+
+    Raises:
+        TypeError: If a head is to be set or taken away.
+    """
+
+    def _refuse(self, *args, **kwargs):
+        raise TypeError(
+            "The heads of a model cannot be changed. Make another one with the "
+            "same encoder: MultiTaskModel(model.encoder, {**model.heads, "
+            "'task': head})"
+        )
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self):
+        return dict, (dict(self),)
+
+
 class NamedTasks:
     """Dicts by task name.
 
@@ -49,7 +70,7 @@ class NamedTasks:
     def __init__(self, heads):
         _check_heads(heads)
         self.output_names = self.signatures = tuple(heads)
-        self.heads = self.head_layers = dict(heads)
+        self.heads = self.head_layers = Heads(heads)
 
     def losses(self, loss, loss_weights):
         """Returns the `TaskLosses` of `compile`'s arguments."""
