@@ -33,15 +33,24 @@ class Heads(dict):
         TypeError: If a head is to be set or taken away.
     """
 
-    def _refuse(self, *args, **kwargs):
+    def __setitem__(self, task, head):
         raise TypeError(
             "The heads of a model cannot be changed. Make another one with the "
             "same encoder: MultiTaskModel(model.encoder, {**model.heads, "
-            "'task': head})"
+            f"{task!r}: head}})"
         )
 
-    __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse
+    def __delitem__(self, task):
+        self[task] = None
+
+    def pop(self, task, *default):
+        """Refuses, as setting one does."""
+        self[task] = default
+
+    def update(self, *heads, **named):
+        """Refuses, as setting one does."""
+        for task, head in dict(*heads, **named).items():
+            self[task] = head
 
     def __reduce__(self):
         return dict, (dict(self),)
