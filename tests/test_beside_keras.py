@@ -246,7 +246,7 @@ def test_another_type_of_numbers():
         for each in (plain, model):
             plain.set_weights(before)
             each.compile(
-                *("adam", kinds), metrics={"b": ["acc"]}, run_eagerly=True
+                "adam", kinds, metrics={"b": ["acc"]}, run_eagerly=True
             )
             logs = each.train_on_batch(X, labels, return_dict=True)
             found.append((logs, plain.get_weights()))

@@ -51,7 +51,7 @@ def test_bad_labels_end_before_training(labels, message):
         lambda: model.train_on_batch(X, bad),
         lambda: model.test_on_batch(X, bad),
         lambda: model.fit(
-            *(X, good), query_data=(X, bad), weighter="auto_lambda", verbose=0
+            X, good, query_data=(X, bad), weighter="auto_lambda", verbose=0
         ),
     ):
         with pytest.raises(ValueError, match=message) as caught:

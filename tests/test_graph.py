@@ -121,7 +121,8 @@ def plain():
             query = query_for(name, rows=8)
             kwargs = {"query_data": query} if query else {}
             history = model.fit(
-                *(x, y),
+                x,
+                y,
                 batch_size=8,
                 epochs=2,
                 shuffle=False,

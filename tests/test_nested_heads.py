@@ -59,7 +59,11 @@ def test_replicas_xla_and_mixed_precision(weighter, as_tuple, ways, strategy):
     def trained(**kwargs):
         model = new_model(weighter, as_tuple, **kwargs)
         logs = model.fit(
-            *(X, y, ROWS, 3, 0),
+            X,
+            y,
+            ROWS,
+            3,
+            0,
             sample_weight={"det": masks},
             shuffle=False,
         ).history
@@ -80,7 +84,7 @@ def test_replicas_xla_and_mixed_precision(weighter, as_tuple, ways, strategy):
         assert logs.keys() == expected.keys()
         for name, column in expected.items():
             np.testing.assert_allclose(
-                *(logs[name], column), rtol=tolerance, err_msg=name
+                logs[name], column, rtol=tolerance, err_msg=name
             )
         for value, wanted in zip(values, parameters, strict=True):
             assert value.dtype == np.float32

@@ -42,7 +42,8 @@ def fit(model, epochs=EPOCHS, callbacks=(), **kwargs):
     if query:  # A data set: arrays would be shuffled.
         kwargs["query_data"] = tf.data.Dataset.from_tensors(query)
     return model.fit(
-        *(x, y),
+        x,
+        y,
         batch_size=BATCH,
         epochs=epochs,
         shuffle=False,

@@ -32,7 +32,9 @@ def check_encoder(model):
         model.encoder.stack()
         return
     check_tasks(
-        *("representation", model.encoder.task_names, model.output_names),
+        "representation",
+        model.encoder.task_names,
+        model.output_names,
         complete=True,
     )
 

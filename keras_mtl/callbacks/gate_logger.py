@@ -115,7 +115,9 @@ def draw_gates(gates, names=None):
     for (row, column), weight in np.ndenumerate(grid):
         if np.isfinite(weight):
             panel.text(
-                *(column, row, f"{weight:.2f}"),
+                column,
+                row,
+                f"{weight:.2f}",
                 ha="center",
                 va="center",
                 fontsize=8,

@@ -138,8 +138,11 @@ class Completion:
             return x, complete
         weights = {
             task: _weights_like(
-                *(complete[task], y.get(task), (weights or {}).get(task)),
-                *(self._weights.get(task), sizes[task]),
+                complete[task],
+                y.get(task),
+                (weights or {}).get(task),
+                self._weights.get(task),
+                sizes[task],
             )
             for task in complete
             if task in self._weighted
@@ -274,7 +277,8 @@ def _weights_like(complete, label, weight, like, rows):
         pairs = complete.items() if is_dict(complete) else enumerate(complete)
         parts = {
             key: _weights_like(
-                *(part, *(at_path(t, (key,)) for t in (label, weight, like))),
+                part,
+                *(at_path(t, (key,)) for t in (label, weight, like)),
                 rows,
             )
             for key, part in pairs

@@ -56,7 +56,9 @@ def training_arguments(model, weighter, fit, query) -> dict:
     kind = _kind(x)
     x, y, weights = labels.for_training(
         model,
-        *(x, fit["y"], fit["sample_weight"]),
+        x,
+        fit["y"],
+        fit["sample_weight"],
         fit.pop("class_weight"),
         shuffle=fit["shuffle"],
     )

@@ -157,7 +157,8 @@ def _lookup(variable, uses, num_tasks, batch):
             flat = [
                 _side(
                     tf.reshape(tf.cast(g, tf.float32), [-1, width]),
-                    *(parity, batch),
+                    parity,
+                    batch,
                 )
                 for g in pulled
             ]
@@ -183,7 +184,8 @@ def _sum(variable, uses, num_tasks, batch):
             of_rows = [
                 _side(
                     tf.cast(use.per_row[1](gradient), tf.float32),
-                    *(parity, batch),
+                    parity,
+                    batch,
                 )
                 for use, gradient in zip(uses, pulled, strict=True)
                 if gradient is not None

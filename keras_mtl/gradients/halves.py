@@ -35,7 +35,11 @@ class HalfLosses:
             zero = tf.constant(0.0)
             values, totals = global_totals(local, zero, zero)
             self.losses = LocalLosses(
-                *(tape, values, len(model.task_names), zero, scale),
+                tape,
+                values,
+                len(model.task_names),
+                zero,
+                scale,
                 distribution.num_replicas(),
             )
         self.present = totals.present

@@ -41,7 +41,11 @@ def of_stacked(leaves, own, variables, losses):
     delta, *pulled = losses.of_sum([start, *variables])
     of_heads = dict(zip(map(id, variables), pulled, strict=True))
     return OwnCutGradients(
-        *(leaves, mixtures, [start], [delta], Cotangents(delta, matrix)),
+        leaves,
+        mixtures,
+        [start],
+        [delta],
+        Cotangents(delta, matrix),
         HeadGradients([of_heads], losses.num_tasks),
         losses,
     )
@@ -67,7 +71,10 @@ def of_each(leaves, own, heads, losses):
     if any(delta is None for delta in deltas):
         return None
     return OwnCutGradients(
-        *(leaves, mixtures, own, deltas),
+        leaves,
+        mixtures,
+        own,
+        deltas,
         Cotangents(tf.stack(deltas, axis=1), None),
         HeadGradients(of_heads, losses.num_tasks),
         losses,

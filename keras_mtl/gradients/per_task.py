@@ -65,8 +65,12 @@ class TaskGradients(
         with tape:
             super().__init__(model, batch, training, scope is not None, late)
         self._local = LocalLosses(
-            *(tape, self._values, len(model.task_names), self._own_losses),
-            *(scale, distribution.num_replicas()),
+            tape,
+            self._values,
+            len(model.task_names),
+            self._own_losses,
+            scale,
+            distribution.num_replicas(),
             None
             if model.has_task_encoder
             else model.arrangement.owners(self._inputs),

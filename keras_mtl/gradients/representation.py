@@ -49,7 +49,10 @@ def representation_pass(losses, leaves, heads, uses, own=None):
         if all(delta is not None for delta in deltas):
             of_heads = [{id(v): next(rest) for v in vs} for vs in heads]
             return LinearHeadGradients(
-                *(leaves, deltas, matrices, losses.num_tasks),
+                leaves,
+                deltas,
+                matrices,
+                losses.num_tasks,
                 HeadGradients(of_heads, losses.num_tasks),
             )
     at_leaves, of_heads = [], []
@@ -131,7 +134,10 @@ class RepresentationGradients:
             if len(readers) == self._num_tasks
             else tf.stack([tf.zeros_like(leaf) if g is None else g for g in c])
             for leaf, readers, given, c in zip(
-                *(self.leaves, self._readers, self._given, self._columns),
+                self.leaves,
+                self._readers,
+                self._given,
+                self._columns,
                 strict=True,
             )
         ]

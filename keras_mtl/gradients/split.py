@@ -94,7 +94,10 @@ def split_gradients(
     layerwise = None
     if parts:
         layerwise = LayerwiseGradients(
-            *(losses.tape, leaves, parts, at_leaves.stacked),
+            losses.tape,
+            leaves,
+            parts,
+            at_leaves.stacked,
             losses.of_each(over),
         )
     return Split(layerwise, heads, rest)

@@ -156,7 +156,8 @@ def _uses_of_view(op, view, read):
         units = int(op.inputs[1].shape[3])
         return [
             Use(
-                *("product", op.outputs[0]),
+                "product",
+                op.outputs[0],
                 functools.partial(_patches, op, fan_in),
                 lambda gradient: tf.reshape(gradient, [-1, units]),
                 (None, fan_in, units),
@@ -170,8 +171,11 @@ def _uses_of_view(op, view, read):
     if found is not None:
         return [
             Use(
-                *("product", op.outputs[0]),
-                *(found.rows, found.matrix, found.sizes),
+                "product",
+                op.outputs[0],
+                found.rows,
+                found.matrix,
+                found.sizes,
                 (*view.shape, *found.layout),
                 read=read,
             )

@@ -182,7 +182,7 @@ def figure(
 
     with interruptible(out, "The same command goes on."):
         found = run_trials(
-            *(out, trials, steps, console.print), **with_settings({}, settings)
+            out, trials, steps, console.print, **with_settings({}, settings)
         )
     draw(found, out / PICTURE)
     console.print(caption(found), markup=False)

@@ -47,8 +47,10 @@ class TaskMetrics(compat.CompileMetrics):
         super().__init__(
             _by_task("metrics", metrics, output_names, losses.task_names),
             _by_task(
-                *("weighted_metrics", weighted_metrics),
-                *(output_names, losses.task_names),
+                "weighted_metrics",
+                weighted_metrics,
+                output_names,
+                losses.task_names,
             ),
             output_names=list(output_names),
         )

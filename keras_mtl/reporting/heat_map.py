@@ -40,7 +40,9 @@ def _number(axis, row, column, value):
         return
     colour = "white" if abs(value) > 0.6 else "black"
     axis.text(
-        *(column, row, f"{value:.2f}"),
+        column,
+        row,
+        f"{value:.2f}",
         ha="center",
         va="center",
         color=colour,

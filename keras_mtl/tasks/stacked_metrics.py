@@ -137,7 +137,11 @@ class StackedMetrics(keras.metrics.Metric):
             by = present if weight is None or not weighted else weight
             total.assign_add(
                 histogram_of(
-                    *(counts, labels, label, output, by),
+                    counts,
+                    labels,
+                    label,
+                    output,
+                    by,
                     len(self._task_names),
                 )
             )

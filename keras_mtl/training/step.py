@@ -112,7 +112,7 @@ class Step:
         if late:  # Of sums, not means: they would leave the range of float16.
             scale /= tf.maximum(support.totals.rows, 1.0)
         return TaskGradients(
-            *(self._model, batch, training, scale, self._scope, late)
+            self._model, batch, training, scale, self._scope, late
         )
 
     def _choose_signals(self):

@@ -100,7 +100,9 @@ def test_extraction(own, shared, arguments):
     ]
     encoder = drawn(PLE(T, levels, **arguments))
     expected = extracted(
-        *(encoder, own, shared),
+        encoder,
+        own,
+        shared,
         everything=bool(arguments),
         residual="residual" in arguments,
     )

@@ -221,7 +221,7 @@ CASES = [
     ),
     (
         lambda: MultiTaskModel(
-            *(Dense(5), StackedHeads(TASKS)), discriminator=TaskDiscriminator()
+            Dense(5), StackedHeads(TASKS), discriminator=TaskDiscriminator()
         ),
         "Stacked heads take the same inputs for every task, whose rows no task "
         "discriminator can tell apart. Give MultiTaskModel a dict of heads and "
@@ -229,7 +229,7 @@ CASES = [
     ),
     (
         lambda: MultiTaskModel(
-            *(Plain(TASKS), heads()), discriminator=TaskDiscriminator()
+            Plain(TASKS), heads(), discriminator=TaskDiscriminator()
         ),
         "Plain has no shared features for a task discriminator. Set its "
         "`shares_features` if shared() returns them, or drop the "

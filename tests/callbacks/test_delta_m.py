@@ -20,7 +20,8 @@ def test_chooses_the_epoch():
     change = DeltaM(BASE, BETTER)
     stop = keras.callbacks.EarlyStopping("val_delta_m", mode="max", patience=9)
     logs = model.fit(
-        *(x, y),
+        x,
+        y,
         validation_data=(x, y),
         epochs=4,
         callbacks=[stop, change],
@@ -41,7 +42,8 @@ def test_chooses_the_epoch():
     }
     with pytest.raises(ValueError, match=r"no column 'val_tone_auc'"):
         model.fit(
-            *(x, y),
+            x,
+            y,
             validation_data=(x, y),
             callbacks=[DeltaM({"tone": {"auc": 0.5}})],
             verbose=0,

@@ -50,7 +50,7 @@ def test_a_line_of_many_tasks_fits_a_screen(capsys, verbose):
     assert list(numbers(line)) == list(expected)
     assert len(history) > 5 * len(NAMES)
     logs = model.evaluate(
-        *(X, Y, 4, verbose), sample_weight=WEIGHT, return_dict=True
+        X, Y, 4, verbose, sample_weight=WEIGHT, return_dict=True
     )
     *_, line = re.split(r"[\n\r\b]+", capsys.readouterr().out.strip())
     found = numbers(line)

@@ -56,7 +56,7 @@ def test_class_weights_are_those_of_plain_keras(one_hot, source):
     values = -np.log(outputs[np.arange(ROWS), KINDS])
     expected = np.mean(values * np.vectorize(weights.get)(KINDS))
     logs = history(
-        *(model, x, y), class_weight={"kind": weights}, steps_per_epoch=1
+        model, x, y, class_weight={"kind": weights}, steps_per_epoch=1
     )
     assert logs["kind_loss"][0] == pytest.approx(expected, rel=1e-5)
 

@@ -81,7 +81,7 @@ def new_model():
     heads = {"a": keras.layers.Dense(1), "b": keras.layers.Dense(2)}
     model = MultiTaskModel(keras.layers.Dense(5, "tanh"), heads)
     model.compile(
-        *("sgd", "mse"), metrics=["mae"], weighter="slaw", jit_compile=False
+        "sgd", "mse", metrics=["mae"], weighter="slaw", jit_compile=False
     )
     return model
 
@@ -105,7 +105,8 @@ def test_trains_as_batch_by_batch(separate):
         model = new_model()
         validation = generator(separate) if more else IterDataset(separate)
         history = model.fit(
-            *(source, None),
+            source,
+            None,
             **{**more, "epochs": 2, "shuffle": False, "verbose": 0},
             validation_data=validation,
             validation_steps=4,

@@ -42,7 +42,9 @@ def assert_layers(model, exact, found, rows):
     )
     names = iter(combined.items())
     for share, weights, layer in zip(
-        *(shares, layer_weights(model), scope_layers(exact, "shared")),
+        shares,
+        layer_weights(model),
+        scope_layers(exact, "shared"),
         strict=True,
     ):
         mine = np.concatenate([pieces[id(v)] for v in layer], axis=1)

@@ -86,7 +86,8 @@ def test_fit_evaluate_and_predict(tmp_path):
     names = np.array(NAMES)[x["task"]]
     fit = {"verbose": 0, "batch_size": 16, "shuffle": False}
     model.fit(
-        *(x["inputs"], y),
+        x["inputs"],
+        y,
         **{**fit, "sample_weight": weight, "task": names},
         validation_data=(x, y, weight),
     )
@@ -135,12 +136,12 @@ def test_class_weights_and_a_task_without_a_row():
     losses = -np.log(np.where(y == 1.0, p, 1.0 - p)) * given
     received = [
         model.train_on_batch(
-            *(x, y, weight), class_weight=class_weight, return_dict=True
+            x, y, weight, class_weight=class_weight, return_dict=True
         )
     ]
     model = compiled(stacked_model(), metrics=None, weighted_metrics=None)
     with pytest.warns(UserWarning, match=r"tasks \['class'\] have no labels"):
-        model.fit(*(x, y), sample_weight=weight, verbose=0, epochs=2)
+        model.fit(x, y, sample_weight=weight, verbose=0, epochs=2)
     data = tf.data.Dataset.from_tensors((x, y, weight))
     model = compiled(stacked_model(), metrics=None, weighted_metrics=None)
     with pytest.warns(UserWarning, match=r"tasks \['class'\] had no label"):

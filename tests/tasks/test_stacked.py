@@ -86,7 +86,8 @@ def test_trains_as_named_heads_do(name, units):
         x, y, sample_weight=weight, epochs=2, **FIT, **mine
     ).history
     expected = twin.fit(
-        *(x, by_name(y)),
+        x,
+        by_name(y),
         sample_weight=by_name(weight),
         epochs=2,
         **FIT,

@@ -105,20 +105,24 @@ CASES = [
     (
         lambda: Fixed(Smoothed(OfLogLosses("mgda")), {"task_0": 1.0}),
         OF_HEADS.format(
-            *("Fixed", "OfLogLosses", "Fixed"),
+            "Fixed",
+            "OfLogLosses",
+            "Fixed",
             "Put it inside: OfLogLosses(Fixed(...)).",
         ),
     ),
     (
         lambda: Clipped(Smoothed("db_mtl"), highest=2.0),
         OF_HEADS.format(
-            *("Clipped", "DBMTL", "Clipped"), "Choose another weighter."
+            "Clipped", "DBMTL", "Clipped", "Choose another weighter."
         ),
     ),
     (
         lambda: OfLogLosses(OfLogLosses("mgda")),
         OF_HEADS.format(
-            *("OfLogLosses", "OfLogLosses", "OfLogLosses"),
+            "OfLogLosses",
+            "OfLogLosses",
+            "OfLogLosses",
             "Use one OfLogLosses only.",
         ),
     ),

@@ -40,7 +40,8 @@ QUICK = ("slaw", "mgda", "meta_weighting")
     ("name", "check"),
     [
         pytest.param(
-            *(name, check),
+            name,
+            check,
             id=f"{name}-{check}",
             marks=[] if name in QUICK else pytest.mark.slow,
         )

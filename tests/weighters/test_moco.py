@@ -16,7 +16,7 @@ def test_golden():
     found = entry("MoCo", "LibMTL", "sequences")
     moco = MoCo(projection="softmax")
     for jacobian, losses, shares, update in zip(
-        *(JACOBIANS, LOSSES, found["weights"], found["gradient"]), strict=True
+        JACOBIANS, LOSSES, found["weights"], found["gradient"], strict=True
     ):
         weights = moco.weigh(losses=losses, gradients=jacobian)
         np.testing.assert_allclose(moco.shares, shares, atol=1e-5)

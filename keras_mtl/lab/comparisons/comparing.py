@@ -130,9 +130,7 @@ def compare(
             )
             if not folder.finished(cell):
                 pending.append(
-                    ExperimentJob(
-                        *(folder, cell, kind, own, threads, jobs, test)
-                    )
+                    ExperimentJob(folder, cell, kind, own, threads, jobs, test)
                 )
         with ComparisonProgress(console, len(pending)) as progress:
             for job in run_jobs(pending, jobs, progress):

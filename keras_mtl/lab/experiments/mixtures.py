@@ -45,7 +45,7 @@ def encoder(
         level = Level(expert, own, num_experts - own * len(tasks))
         return PLE(tasks, [level], bottom=bottom)
     width = equal_width(
-        *(architecture, len(tasks), num_inputs, num_experts, units, tower)
+        architecture, len(tasks), num_inputs, num_experts, units, tower
     )
     if architecture == "cross_stitch":
         block = keras.layers.Dense(width, activation="relu")

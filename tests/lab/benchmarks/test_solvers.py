@@ -43,8 +43,15 @@ def test_a_method_without_residual():
 def test_the_command_times_solvers(tmp_path):
     out = tmp_path / "solvers.json"
     ran = run(
-        *("--solvers", "--tasks", 2, "--weighters", "mgda", "--out", out),
-        *("--repetitions", 1),
+        "--solvers",
+        "--tasks",
+        2,
+        "--weighters",
+        "mgda",
+        "--out",
+        out,
+        "--repetitions",
+        1,
     )
     assert ran.exit_code == 0, ran.output
     assert "K = 2" in ran.output

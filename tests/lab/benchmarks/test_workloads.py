@@ -64,7 +64,9 @@ def test_numbers_of_tasks_make_a_workload_each():
 def test_plain_keras_does_the_same(name):
     work = getattr(workloads, name)(batch_size=4, **TINY[name])
     result = keras_mtl.benchmark(
-        *(work.model, work.x, work.y),
+        work.model,
+        work.x,
+        work.y,
         weighters=["slaw"],
         batch_size=4,
         repetitions=1,

@@ -55,7 +55,8 @@ def trained(table):
     y["marital"][::3] = np.nan
     labels, weights = mask_missing(y)
     history = model.fit(
-        *(x, labels),
+        x,
+        labels,
         sample_weight=weights,
         batch_size=64,
         validation_data=(x, labels, weights),

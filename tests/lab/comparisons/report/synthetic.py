@@ -149,7 +149,10 @@ def write_comparison(folder, methods=METHODS, tasks=TASKS, seeds=3, **given):
         for place, value in enumerate(values):
             for seed in range(seeds):
                 content = cell(
-                    *("meta_weighting", seed, tasks, {parameter: value}),
+                    "meta_weighting",
+                    seed,
+                    tasks,
+                    {parameter: value},
                     gain=0.01 * np.sin(place),
                 )
                 name = f"meta_weighting@{parameter}={value:g}"
