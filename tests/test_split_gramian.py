@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_mtl import MultiTaskModel
-from keras_mtl.gradients import TaskGradients, in_full
+from keras_mtl.gradients import TaskGradients, split_gramian
 from keras_mtl.layers import StackedHeads
 from keras_mtl.weighters import GradientWeighter
 from tests.reference import (
@@ -119,13 +119,13 @@ def new_encoder(meets):
 @pytest.mark.parametrize("meets", [False, True])
 def test_one_pass_for_both_halves_is_as_good_as_two(meets, monkeypatch):
     """Traced, by layer; eagerly, by a pass for each task and half."""
-    taken, of_layers = [], in_full.halved_products
+    taken, of_layers = [], split_gramian.halved_products
 
     def spy(*args):
         taken.append(of_layers(*args) is not None)
         return of_layers(*args)
 
-    monkeypatch.setattr(in_full, "halved_products", spy)
+    monkeypatch.setattr(split_gramian, "halved_products", spy)
     keras.utils.set_random_seed(0)
     heads = {"a": keras.layers.Dense(1), "b": keras.layers.Dense(9)}
     losses = {"a": "mse", "b": "sparse_categorical_crossentropy"}

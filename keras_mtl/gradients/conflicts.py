@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mtl.data.labels import of_batch
-from keras_mtl.gradients.per_task import TaskGradients
+from keras_mtl.gradients.task_gradients import TaskGradients
 from keras_mtl.precision import loss_scale
 
 

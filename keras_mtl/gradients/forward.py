@@ -43,6 +43,13 @@ class ForwardPass:
         regularisation: Float scalar, the layers' own losses, the mean over
             replicas, and the discriminator's, weighted.
         sums: `ReplicaSums` of the batch.
+        model, inputs: The model, and the inputs as tensors.
+        is_separate: Boolean, whether each task has inputs of its own.
+        cut: `Cut`, what the encoder made of these inputs.
+        values: List of the K losses of this replica, or of one `(K,)` tensor;
+            not divided yet where the sum over replicas waits.
+        own_losses: Float scalar, this replica's losses of layers and of a
+            discriminator.
     """
 
     def __init__(self, model, batch, training, apart=False, late=False):
@@ -50,22 +57,22 @@ class ForwardPass:
             keras.tree.map_structure(as_tensor, part) for part in batch
         )
         self.labels = model.arrangement.labels(x, y)
-        self._model, self._inputs = model, x
-        self.outputs, self._cut, shared = model(
+        self.model, self.inputs = model, x
+        self.outputs, self.cut, shared = model(
             x, training=training, return_representation=True, apart=apart
         )
         # At once: where replicas meet, another's layers take their turn.
         own = [tf.cast(loss, tf.float32) for loss in model.losses]
         own = tf.add_n([tf.constant(0.0), *own])
         local = model.task_losses(self.labels, self.outputs, self.sample_weight)
-        self._separate = model.is_separate(x)
-        parts = x.values() if self._separate else [x]
+        self.is_separate = model.is_separate(x)
+        parts = x.values() if self.is_separate else [x]
         rows = sum(num_rows(keras.tree.flatten(p)[0]) for p in parts)
         self._local_sums, self.sums = local, packed(local, rows, own)
         # Sums, and not yet divided, where the sum over replicas waits.
         values = undivided(local) if late else None
         self._is_late = values is not None
-        self._values = values if self._is_late else divided(local, self.sums)
+        self.values = values if self._is_late else divided(local, self.sums)
         self.discriminator_loss, self._adversarial = tf.constant(0.0), 0.0
         if training and model.discriminator is not None:
             check_separate(model, x)
@@ -73,7 +80,7 @@ class ForwardPass:
             self.discriminator_loss, adversarial = found
             self._adversarial = tf.stop_gradient(adversarial)
             own += adversarial
-        self._own_losses = own
+        self.own_losses = own
 
     @functools.cached_property
     def totals(self):

@@ -19,7 +19,7 @@ class HalfLosses:
     Args:
         model: A built and compiled `MultiTaskModel`.
         tape: Persistent `tf.GradientTape` of the forward pass.
-        batch: `TaskGradients`, for its labels, outputs and sample weights.
+        batch: `ForwardPass`, for its labels, outputs and sample weights.
         parity: `EVEN` or `ODD`.
         scale: Float scalar, the optimizer's loss scale.
 

@@ -139,7 +139,7 @@ def test_they_share_its_gradients_and_its_weight(cls, stacks):
     def measured():
         batch = TaskGradients(model, (x, labels, None), False, scope="shared")
         if not tf.executing_eagerly():  # No pass for each task.
-            assert not batch._split("all").rest
+            assert not batch.over("all").rest.variables
         gramians = [
             batch.gramian(s) for s in scopes if s != "both" or not stacks
         ]

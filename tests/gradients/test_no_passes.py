@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_mtl import MultiTaskModel
 from keras_mtl.gradients import TaskGradients
+from keras_mtl.gradients.task_by_task import TaskByTask
 from tests.graph_twin import Twin
 from tests.graphs import GRAPHS, data
 
@@ -29,8 +30,8 @@ def test_a_table_that_is_looked_up_and_multiplied():
         )
         support.keep("shared")
         found = query.gramian("shared", support), query.gramian("all")
-        for batch in (support, query):
-            assert not any(split.rest for split in batch._splits.values())
+        for batch, scope in ((support, "shared"), (query, "all")):
+            assert not batch.over(scope).rest.variables
         return found
 
     twin, variables = Twin(graph, source), model.trainable_variables
@@ -67,7 +68,7 @@ def test_rows_that_batch_norm_joins(missing):
     def measured():
         batch = TaskGradients(model, (x, y, None), True, scope="shared")
         found = [(batch.gramian(s), batch.norms(s)) for s in SCOPES]
-        plain = [split.is_plain for split in batch._splits.values()]
+        plain = [isinstance(batch.over(s), TaskByTask) for s in SCOPES]
         assert plain == [tf.executing_eagerly()] * len(SCOPES)
         return found, batch.combined(weights, variables, tf.ones(3))
 

@@ -113,7 +113,7 @@ def test_gramians_are_those_of_separate_backward_passes(
             first.keep(scope)
             between = second.gramian(scope, first)
             if not tf.executing_eagerly():
-                split = second._split(scope).layerwise
+                split = second.over(scope).shared
                 found = isinstance(split, rowwise.RowwiseGradients)
                 assert found == one_pass
             by_layer = []
@@ -150,9 +150,9 @@ def test_a_representation_for_each_task(ids):
     def measure():
         batch = (x, y, weight)
         found = TaskGradients(model, batch, training=True, scope="shared")
-        at = found._representation_pass
+        at = found._backward.over_heads
         return (
-            *(at.gramian(), at.stacked[0], found._leaves[0]),
+            *(at.gramian(), at.stacked[0], found._backward.leaves[0]),
             *(found.gramian("shared"), at.combined(tf.constant([1.0, 2, 3]))),
         )
 
