@@ -3,6 +3,7 @@
 from keras_mtl.architectures.adapters import TaskFiLM as TaskFiLM
 from keras_mtl.architectures.adapters import TaskLoRA as TaskLoRA
 from keras_mtl.architectures.catalogue import CATALOGUE as CATALOGUE
+from keras_mtl.architectures.catalogue import deserialize as deserialize
 from keras_mtl.architectures.catalogue import get as get
 from keras_mtl.architectures.catalogue import serialize as serialize
 from keras_mtl.architectures.cross_stitch import CrossStitch as CrossStitch

@@ -8,11 +8,20 @@ def restored(cls, config, layers):
 
     Args:
         cls: Class.
-        config: Dict of `get_config()`; these entries are taken out.
+        config: Dict of `get_config()`, or of some of its entries.
         layers: Tuple of the names of the entries that are layers, or lists of
             them.
     """
-    own = keras.saving.deserialize_keras_object(
-        {name: config.pop(name) for name in layers}
-    )
-    return cls(**own, **config)
+    own = {name: _read(config[name]) for name in layers if name in config}
+    return cls(**{**config, **own})
+
+
+def _read(value):
+    """Returns what is serialized, and the rest as it is."""
+    if isinstance(value, list):
+        return [_read(part) for part in value]
+    if isinstance(value, dict):
+        if "class_name" in value:
+            return keras.saving.deserialize_keras_object(value)
+        return {name: _read(part) for name, part in value.items()}
+    return value

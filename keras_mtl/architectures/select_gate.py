@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_mtl.architectures.softmax_gate import softmax
+from keras_mtl.architectures.softmax_gate import precision, softmax
 from keras_mtl.checks import above, at_least, integer
 
 
@@ -135,15 +135,16 @@ class SelectGate(keras.layers.Layer):
             [(number >> bit) & 1 for bit in reversed(range(self.num_bits))]
             for number in range(self.num_experts)
         ]
-        codes: Any = ops.convert_to_tensor(table, "float32")
+        codes: Any = ops.convert_to_tensor(table, precision(self))
         return ops.prod(codes * bits + (1.0 - codes) * (1.0 - bits), axis=-1)
 
     def _logits(self, inputs, name, *shape):
-        bias: Any = ops.cast(getattr(self, f"{name}_bias"), "float32")
+        dtype = precision(self)
+        bias: Any = ops.cast(getattr(self, f"{name}_bias"), dtype)
         logits = bias[None]
         if self.per_example:
             kernel = getattr(self, f"{name}_kernel")
-            logits = logits + ops.cast(ops.matmul(inputs, kernel), "float32")
+            logits = logits + ops.cast(ops.matmul(inputs, kernel), dtype)
         return ops.reshape(logits, (-1, *self.axes, *shape))
 
     def get_config(self):

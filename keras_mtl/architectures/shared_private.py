@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
+from keras_mtl.architectures.restoring import restored
 from keras_mtl.architectures.task_encoder import TaskEncoder
 from keras_mtl.checks import at_least, task_name
 
@@ -96,12 +97,7 @@ class SharedPrivate(TaskEncoder):
     @classmethod
     def from_config(cls, config):
         """Returns the encoder of `get_config()`."""
-        deserialize = keras.saving.deserialize_keras_object
-        parts = {name: deserialize(config.pop(name)) for name in PARTS}
-        return cls(**parts, **config)
-
-
-PARTS = ("shared", "private")
+        return restored(cls, config, ("shared", "private"))
 
 
 def difference(shared, private):

@@ -12,7 +12,7 @@ from keras_mtl.checks import above, between, integer
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
 class SoftmaxGate(keras.layers.Layer):
-    """Weights of experts by a softmax of the features, in float32.
+    """Weights of experts by a softmax of the features, at least in float32.
 
     Example:
 
@@ -102,7 +102,8 @@ class SoftmaxGate(keras.layers.Layer):
 
     def normalised(self, logits, training=None):
         """Returns `(..., E)` weights of `(..., E)` logits."""
-        logits = ops.divide(ops.cast(logits, "float32"), self.temperature)
+        logits = ops.cast(logits, precision(self))
+        logits = ops.divide(logits, self.temperature)
         if self.dropout and training:
             kept = keras.random.uniform(
                 ops.shape(logits), dtype="float32", seed=self._draws
@@ -122,6 +123,11 @@ class SoftmaxGate(keras.layers.Layer):
             "dropout": self.dropout,
             "use_bias": self.use_bias,
         }
+
+
+def precision(gate) -> str:
+    """Returns the type of a gate's weights, which are few and decide much."""
+    return "float64" if gate.compute_dtype == "float64" else "float32"
 
 
 def softmax(logits) -> Any:

@@ -214,6 +214,8 @@ class TaskEncoder(keras.layers.Layer):
             self.stack()
         inputs = keras.saving.deserialize_keras_object(config["inputs"])
         self._remember(inputs)
+        if type(self).build is not TaskEncoder.build:
+            self.build(keras.tree.map_structure(lambda x: x.shape, inputs))
         self._build_for(inputs)
         self.built = True
 

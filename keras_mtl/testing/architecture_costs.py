@@ -82,6 +82,17 @@ def check_variance(trial):
                 "variance of one alone. Draw each kernel for itself: a stack "
                 "has another fan"
             )
+        _expect_apart(np.moveaxis(np.asarray(leaf), 1, 0))
+
+
+def _expect_apart(experts):
+    for number, expert in enumerate(experts):
+        for other in range(number):
+            if np.ptp(expert) and np.allclose(expert, experts[other]):
+                raise ConformanceError(
+                    f"experts {other} and {number} start equal, and stay "
+                    "nearly equal. Draw each kernel for itself"
+                )
 
 
 def _operations(encoder, trial):

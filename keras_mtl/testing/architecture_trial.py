@@ -91,13 +91,19 @@ class ArchitectureTrial:
         }
 
     def separate(self, num_rows=None):
-        """Returns the inputs for each task, of so many rows by task."""
+        """Returns inputs for each task, of so many rows by task.
+
+        Each task's begin with another row.
+        """
         rows = num_rows or {}
         return {
             task: keras.tree.map_structure(
-                lambda a, task=task: a[: rows.get(task)], self.inputs
+                lambda a, task=task, number=number: np.roll(a, number, axis=0)[
+                    : rows.get(task)
+                ],
+                self.inputs,
             )
-            for task in self.task_names
+            for number, task in enumerate(self.task_names)
         }
 
     @functools.cached_property

@@ -8,6 +8,7 @@ from keras_mtl.testing import architecture_checks as checks
 from keras_mtl.testing import architecture_runs as runs
 from keras_mtl.testing.architecture_costs import check_cost
 from keras_mtl.testing.architecture_trial import ArchitectureTrial
+from keras_mtl.testing.replicas import two_replicas
 from keras_mtl.testing.trial import ConformanceError
 
 ARCHITECTURE_CHECKS = {
@@ -45,7 +46,8 @@ def check_architecture(
     update, inputs shared and separate, absent tasks, the order of tasks,
     initial values, saving, precision, replicas, each kind of signal, and how
     the graph grows with the tasks. The error lists every check that fails.
-    Global random seeds are set.
+    Global random seeds are set. Replicas need TensorFlow as `two_replicas`
+    does: they are left out where it has run before with one CPU device.
 
     Example:
 
@@ -74,6 +76,8 @@ def check_architecture(
                 "Argument `skip` must give the reason for leaving out "
                 f"{name!r}. Received: skip={skip!r}"
             )
+    if "replicas" not in skip:
+        two_replicas()  # Which splits the CPU, before TensorFlow runs.
     trial = ArchitectureTrial(make, inputs, task_names, expert)
     failures = {}
     for name, check in ARCHITECTURE_CHECKS.items():

@@ -33,6 +33,25 @@ def test_architectures_by_name():
         architectures.get("mmoo")
     with pytest.raises(ValueError, match=r"'mmoe' does not take these"):
         architectures.get("mmoe", task_names=T)
+    with pytest.raises(ValueError, match="has its own"):
+        architectures.get(encoder, num_experts=2)
+    for nothing in (None, dense(), MMoE):
+        with pytest.raises(ValueError, match="a name, a config dict or"):
+            architectures.get(nothing)
+
+
+@pytest.mark.parametrize("name", ["mmoe", "MMoE"])
+def test_architectures_of_short_configs(name):
+    """As weighters; the dict is as it was, and can be read once more."""
+    arguments = {"task_names": list(T), "expert": dense(), "num_experts": 2}
+    config = {"class_name": name, "config": arguments}
+    for _ in range(2):
+        found = architectures.get(config).get_config()
+        assert found["num_experts"] == len(arguments) - 1
+    whole = architectures.serialize(architectures.get(config))
+    for _ in range(2):
+        again = architectures.deserialize(whole)
+        assert again.get_config() == whole["config"]
 
 
 X = np.ones((2, 4), "float32")
@@ -207,7 +226,7 @@ def test_names_that_begin_alike_are_other_tasks(make):
         (lambda: MMoE(["a/b"], dense()), "without '/'"),
         (
             lambda: architectures.get({"class_name": "MMoE", "config": {}}),
-            "The config does not fit an architecture",
+            "The config does not fit the architecture 'MMoE'",
         ),
         (
             lambda: MultiTaskModel(MMoE(T, dense()), heads(T[:2])),

@@ -111,7 +111,14 @@ class Bottom(TaskEncoder):
 
 @keras.saving.register_keras_serializable(package="tests")
 class Sound(Bottom):
-    """Nothing wrong with it."""
+    """Nothing wrong with it; one weight is the encoder's own."""
+
+    def build(self, input_shape):
+        self.scale = self.add_weight(name="scale", initializer="ones")
+        super().build(input_shape)
+
+    def shared(self, inputs):
+        return self.scale * self.bottom(inputs)
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -148,6 +155,36 @@ class EqualStart(Bottom):
             start = keras.initializers.GlorotUniform(seed=3)
             tower = keras.layers.Dense(3, kernel_initializer=start)
             setattr(self, f"tower_{task}", tower)
+
+
+def one_for_all(shape, dtype=None):
+    """Draws one expert's kernel, for all of them."""
+    first = keras.initializers.GlorotUniform()((1, *shape[1:]), dtype)
+    return keras.ops.tile(first, (shape[0], 1, 1))
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class EqualSlices(Bottom):
+    """Every expert, a slice of one variable, starts the same."""
+
+    def build(self, input_shape):
+        shape = (2, input_shape[-1], 3)
+        self.kernel = self.add_weight(shape=shape, initializer=one_for_all)
+        super().build(input_shape)
+
+    def shared(self, inputs):
+        return keras.ops.einsum("bd,edu->beu", inputs, self.kernel)
+
+    def own(self, task, cut, inputs):
+        return super().own(task, self.bottom(keras.ops.mean(cut, 1)), inputs)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class LastFirst(Bottom):
+    """Rows change places, and so reach other tasks where they are joined."""
+
+    def shared(self, inputs):
+        return keras.ops.flip(super().shared(inputs), axis=0)
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -225,6 +262,8 @@ BAD = {
     OneByOne: "cost",
     Positional: "permutation",
     EqualStart: "start",
+    EqualSlices: "start",
+    LastFirst: "inputs",
     Idle: "owners",
     OwnCall: "cut",
     Forgetful: "saving",
