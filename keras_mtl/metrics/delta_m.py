@@ -25,7 +25,7 @@ def delta_m(
 
     Args:
         scores: Dict from task name to a number, or to a dict from metric to
-            number.
+            number, or to a list of the numbers of a task's metrics.
         base: The same of the baseline, usually of single-task models.
         higher_is_better: Boolean for all; or a dict from task name, or from
             metric, to boolean; or nested as `scores` are.
@@ -34,13 +34,21 @@ def delta_m(
         Float, positive where the tasks gain; NaN where a base is 0 or NaN.
 
     Raises:
-        ValueError: If tasks or metrics differ, or a direction is missing.
+        ValueError: If tasks or metrics differ, a direction is missing, or the
+            scores are no dicts of numbers.
 
     Reference:
         - [Maninis et al., 2019](https://arxiv.org/abs/1904.08918)
         - [Lin and Zhang, 2023](https://arxiv.org/abs/2203.14338), for several
             metrics per task
     """
+    for name, given in (("scores", scores), ("base", base)):
+        if not isinstance(given, Mapping):
+            raise ValueError(
+                f"Argument `{name}` must be a dict from task name to a number, "
+                "a list of numbers, or a dict from metric to number. "
+                f"Received: {name}={given!r}"
+            )
     _check_names("task", scores, base)
     by_task = []
     for task, score in scores.items():
@@ -59,7 +67,12 @@ def delta_m(
 
 
 def _metrics(score):
-    return score if isinstance(score, Mapping) else {None: score}
+    """Returns a task's scores by metric, or by position, or the only one."""
+    if isinstance(score, Mapping):
+        return score
+    if isinstance(score, list | tuple):
+        return dict(enumerate(score))
+    return {None: score}
 
 
 def _change(value, base, higher):
@@ -73,8 +86,8 @@ def _better(given, task, metric):
     if not isinstance(given, Mapping):
         return bool(given)
     found = given.get(task, given.get(metric))
-    if isinstance(found, Mapping):
-        found = found.get(metric)
+    if isinstance(found, Mapping | list | tuple):
+        found = _metrics(found).get(metric)
     if found is None:
         named = repr(task) if metric is None else f"{metric!r} of {task!r}"
         raise ValueError(

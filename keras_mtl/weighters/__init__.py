@@ -31,6 +31,7 @@ from keras_mtl.weighters.gradient_similarity import GradientSimilarity
 from keras_mtl.weighters.gradient_weighter import GradientWeighter
 from keras_mtl.weighters.gradnorm import GradNorm
 from keras_mtl.weighters.gradvac import GradVac
+from keras_mtl.weighters.group_dro import GroupDRO
 from keras_mtl.weighters.igb import IGB
 from keras_mtl.weighters.imtl import IMTL
 from keras_mtl.weighters.imtl_g import IMTLG
@@ -115,6 +116,7 @@ ALIASES = {
 }
 # The settings that make a class another method of the literature.
 PRESETS = {"group_dro": {"radius": None, "step_size": 0.01}}
+PRESET_CLASSES = {GroupDRO.__name__: "group_dro"}  # Their classes' names.
 
 # Weighters around other weighters.
 WRAPPERS = {
@@ -184,6 +186,7 @@ def make(name: str, **arguments) -> Weighter:
             out of range.
         TypeError: If the class takes no argument of that name.
     """
+    name = PRESET_CLASSES.get(name, name)
     cls = _named(name)
     if issubclass(cls, Wrapper) and "weighter" not in arguments:
         raise ValueError(
@@ -236,6 +239,7 @@ def deserialize(config: dict, custom_objects: dict | None = None) -> Weighter:
             "A weighter's config must have a `class_name`. "
             f"Received: config={reprlib.repr(config)}"
         )
+    name = PRESET_CLASSES.get(name, name)
     preset = {}
     if "module" not in config and name not in (custom_objects or {}):
         cls = _named(name)
@@ -281,6 +285,7 @@ __all__ = [
     "PRESETS",
     "WRAPPERS",
     "GradientWeighter",
+    "GroupDRO",
     "Weighter",
     "Wrapper",
     "deserialize",

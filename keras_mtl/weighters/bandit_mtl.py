@@ -24,8 +24,8 @@ class BanditMTL(Weighter):
     of the tasks' losses. New weights are used in the same step.
 
     A radius of 0 gives uniform weights; one of `log(K)` or more does not bind:
-    without a radius this is GroupDRO (Sagawa et al., 2020), by the name
-    `group_dro`, whose step size is 0.01 by default.
+    without a radius this is GroupDRO (Sagawa et al., 2020): `GroupDRO()`, by
+    name `group_dro`, whose step size is 0.01 by default.
     At K = 4 the default already lets one task take 96 % of the weight: search
     the radius on validation data.
 

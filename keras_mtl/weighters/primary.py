@@ -1,5 +1,7 @@
 """The main task of methods whose other tasks are there to help it."""
 
+from collections.abc import Iterable
+
 from keras_mtl.checks import did_you_mean, integer
 
 
@@ -11,11 +13,18 @@ def checked_primary(primary):
     """
     if primary is None or isinstance(primary, str):
         return primary
+    if isinstance(primary, Iterable):
+        raise ValueError(
+            "Argument `primary` must be one task: its name, its position, from "
+            f"0, or None. Received: primary={primary!r}"
+        )
     return integer("primary", primary, 0)
 
 
 def _check_others(weighter, num_tasks):
-    if num_tasks > 1:
+    # A weighter tried on plain arrays may have one task, as any other.
+    alone = num_tasks == 1
+    if not alone or (weighter.primary is None and weighter.task_names is None):
         return
     name = type(weighter).__name__
     raise ValueError(
@@ -39,6 +48,7 @@ def primary_position(weighter, num_tasks):
     """
     primary, names = weighter.primary, weighter.task_names
     if primary is None:
+        _check_others(weighter, num_tasks)
         return 0
     if isinstance(primary, str):
         if names is None:

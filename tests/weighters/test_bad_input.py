@@ -142,9 +142,13 @@ def test_refused_when_made_or_compiled(weighter, message):
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize("primary", ["task_0", 0])
-@pytest.mark.parametrize("name", ["pcd", "meta_balance", "auto_lambda"])
+@pytest.mark.parametrize("primary", ["task_0", 0, None])
+@pytest.mark.parametrize(
+    "name", ["pcd", "gradient_similarity", "meta_balance", "auto_lambda"]
+)
 def test_a_main_task_without_others(name, primary):
+    if name == "auto_lambda" and primary is None:
+        return  # All tasks are main ones.
     model, weighter = small_model(1), weighters.make(name, primary=primary)
     with pytest.raises(ValueError) as error:
         model.compile("sgd", "mse", weighter=weighter)

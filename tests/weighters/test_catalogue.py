@@ -72,8 +72,17 @@ def test_a_preset_is_another_methods_name_with_its_settings():
         weighters.get(
             {"class_name": "group_dro", "config": {"step_size": 0.5}}
         ),
+        weighters.GroupDRO(0.5),
     ):
         assert (weighter.radius, weighter.step_size) == (None, 0.5)
+    for method, name in weighters.PRESET_CLASSES.items():
+        expected = weighters.get(name).get_config()
+        for other in (
+            weighters.get(method),
+            weighters.get({"class_name": method}),
+            getattr(weighters, method)(),
+        ):
+            assert {**other.get_config(), "name": expected["name"]} == expected
 
 
 def test_uniform_and_none_are_constant():

@@ -32,3 +32,5 @@ def test_no_such_task(cls):
         cls(primary=-1)
     with pytest.raises(ValueError, match="`primary` must be an integer"):
         cls(primary=0.5)
+    with pytest.raises(ValueError, match="`primary` must be one task: its na"):
+        cls(primary=["tone", "stars"])

@@ -20,6 +20,7 @@ from keras_mtl.lab.comparisons.trial import (
     Trial,
     check_made,
     check_metrics,
+    check_weighter,
     optimizer_of,
 )
 from keras_mtl.lab.comparisons.trial_jobs import TrialJob, check_sendable
@@ -154,6 +155,8 @@ def compare(
         optimizer=optimizer_of(first),
         architecture=next(iter(kinds)),
     )
+    for name, (kind, config) in methods.items():
+        check_weighter(name, config, models[kind], trial)
     trials = {
         kind: dataclasses.replace(
             trial, architecture=kind, optimizer=optimizer_of(model)

@@ -13,7 +13,12 @@ import numpy as np
 from keras_mtl import weighters
 from keras_mtl.compat import layers_within
 from keras_mtl.lab.comparisons.best_epoch import BestEpoch
-from keras_mtl.lab.comparisons.own_data import first_batch, num_rows, of_task
+from keras_mtl.lab.comparisons.own_data import (
+    first_batch,
+    is_set,
+    num_rows,
+    of_task,
+)
 from keras_mtl.lab.comparisons.scores import SCORE_KEY, Metrics
 from keras_mtl.lab.runs.folder import versions
 from keras_mtl.model import MultiTaskModel
@@ -198,6 +203,26 @@ def check_metrics(model, metrics, part):
     if (batch := first_batch(part)) is not None:
         model.run_eagerly = True  # One batch is not worth compiling for.
         metrics.read(model.test_on_batch(*batch, return_dict=True))
+
+
+def check_weighter(name, config, model, trial):
+    """Raises if a weighter cannot serve the model's tasks and the data.
+
+    Args:
+        name: String, the method's.
+        config: Config dict of the weighter.
+        model: `MultiTaskModel`.
+        trial: `Trial`.
+    """
+    weighter = weighters.deserialize(config)
+    weighter.bind(len(model.task_names), model.task_names)
+    splits = is_set(trial.train) and "query_data" not in trial.query
+    if splits and reads_query(weighter):
+        raise ValueError(
+            f"The method {name!r} learns from query rows, and a data set "
+            "cannot be split into training and query rows. Pass data['query'], "
+            "arrays or a data set of their own."
+        )
 
 
 def optimizer_of(model) -> dict:

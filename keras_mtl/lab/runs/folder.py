@@ -146,11 +146,21 @@ class RunFolder:
 def difference(there, here) -> str:
     """Returns in words how two configurations differ, or ""."""
     names = [*there, *(name for name in here if name not in there)]
+    pairs = {name: (there.get(name), here.get(name)) for name in names}
     return "; ".join(
-        f"{name} is {there.get(name)!r} there and {here.get(name)!r} here"
-        for name in names
-        if there.get(name) != here.get(name)
+        f"{'.'.join([name, *path])} is {old!r} there and {new!r} here"
+        for name, pair in pairs.items()
+        for path, old, new in _differing(*pair)
     )
+
+
+def _differing(old, new, path=()):
+    """Yields the innermost entries of two values that differ, with paths."""
+    if isinstance(old, dict) and isinstance(new, dict) and {*old} == {*new}:
+        for name in old:
+            yield from _differing(old[name], new[name], (*path, name))
+    elif old != new:
+        yield path, old, new
 
 
 def versions(packages=()):

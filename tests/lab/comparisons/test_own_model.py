@@ -12,7 +12,6 @@ from keras_mtl import weighters
 from keras_mtl.data.completion import completed
 from keras_mtl.lab.comparisons.own_data import first_batch, of_task, parts_of
 from keras_mtl.lab.comparisons.trial import check_made
-from keras_mtl.metrics.delta_m import delta_m
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(48, 3)).astype("float32")
@@ -123,6 +122,10 @@ def test_a_comparison_of_weighters_on_own_data(tmp_path):
     assert config["epochs"] == 2
     assert config["optimizer"]["config"]["momentum"] == 0.0
     refused("epochs is 2 there and 3 here", **{**arguments, "epochs": 3})
+    arguments["weighters"] = ["uniform", weighters.SLAW(momentum=0.6)]
+    # No more than what differs of a long config.
+    differs = "settings: weighter.config.momentum is 0.5 there and 0.6 here. R"
+    refused(differs, **arguments)
 
 
 def test_data_sets_and_a_baseline_of_ones_own(tmp_path):
@@ -223,6 +226,11 @@ def test_bad_input_ends_before_anything_is_trained(tmp_path):
     refused("Labels must be a dict", data=[(X, [X, X])] * 2, **out)
     refused(r"no metric for the tasks \['tone'\]", metric={"age": "mae"}, **out)
     refused("baseline 'mgda' is none of", baseline="mgda", **out)
+    upgrad = weighters.UPGrad(preference={"agee": 1.0})
+    refused("must name the model's", weighters=["uniform", upgrad], **out)
+    sets = [tf.data.Dataset.from_tensors(DATA["train"])] * 2
+    learns = {"data": sets, "weighters": ["uniform", "moml"]}
+    refused("'moml' learns from query rows.*Pass data..qu", **learns, **out)
     refused("called 'slaw'. Pass a dict", weighters=["slaw", "slaw"], **out)
     refused("Unknown weighter 'slav'", weighters=["uniform", "slav"], **out)
     refused("Missing: .'validation'", data={"train": DATA["train"]}, **out)
@@ -242,20 +250,6 @@ class Own(weighters.Weighter):
 def not_compiled(seed):
     head = {"age": keras.layers.Dense(1)}
     return keras_mtl.MultiTaskModel(keras.layers.Dense(2), head)
-
-
-def test_delta_m_is_the_mean_relative_change():
-    base = {"seg": {"iou": 0.5, "acc": 0.8}, "depth": 0.5}
-    scores = {"seg": {"iou": 0.55, "acc": 0.72}, "depth": 0.6}
-    up = {"iou": True, "acc": True, "depth": False}
-    # Segmentation: +10 % and -10 %; depth: -20 %.
-    assert delta_m(scores, base, up) == pytest.approx(-10.0)
-    assert delta_m(base, base, up) == 0.0
-    assert np.isnan(delta_m({"a": 1.0}, {"a": 0.0}))
-    with pytest.raises(ValueError, match="'depth' is missing in `scores`"):
-        delta_m({"seg": scores["seg"]}, base, up)
-    with pytest.raises(ValueError, match="which way 'depth' is better"):
-        delta_m(scores, base, {"iou": True, "acc": True})
 
 
 def test_weighters_times_architectures(tmp_path):
