@@ -6,15 +6,14 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.checks import integer
-from keras_mtl.combination import Combination
 from keras_mtl.precision import keep_if
 from keras_mtl.weighters.base import Weighter
-from keras_mtl.weighters.presence import seen_tasks
+from keras_mtl.weighters.periodic import Periodic
 from keras_mtl.weighters.wrapper import Wrapper
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
-class Every(Wrapper):
+class Every(Periodic, Wrapper):
     """Another weighter that measures and learns in every n-th step only.
 
     Between these steps the last weights hold, and a step costs what one with
@@ -57,12 +56,15 @@ class Every(Wrapper):
         self, weighter: Weighter | str | dict, steps: int = 10, **kwargs
     ):
         super().__init__(weighter, **kwargs)
-        self.steps = integer("steps", steps, 1)
+        self.steps = self.period = integer("steps", steps, 1)
         for inner in self.inside():
-            if isinstance(inner, Every):
+            if isinstance(inner, Periodic) and inner.period > 1:
+                other = isinstance(inner, Every)
                 raise ValueError(
-                    "Every cannot go around another Every. Multiply the two "
-                    f"numbers of steps. Received: {steps} and {inner.steps}"
+                    "Every cannot go around "
+                    f"{'another Every' if other else inner.described}. "
+                    "Multiply the two numbers of steps. Received: "
+                    f"{steps} and {inner.period}"
                 )
 
     def build(self):
@@ -74,37 +76,13 @@ class Every(Wrapper):
                 "optimizer trains in each step. Use it alone: it measures "
                 "nothing but the losses."
             )
-        self.count = self.add_state("count", (), dtype="int64")
-        self.head_weights = self.add_state(
-            "head_weights", self.task_weights.shape, "ones"
-        )
-
-    @property
-    def due(self):
-        """Whether the next step is to measure signals."""
-        return self._is_due()
-
-    def hold(self):
-        """Returns the weights of a step that measures nothing."""
-        self._count_step()
-        return Combination(
-            tf.convert_to_tensor(self.task_weights),
-            tf.convert_to_tensor(self.head_weights),
-        )
+        self.start_period()
 
     def call(self, **signals):
         """Returns the inner weighter's weights, or the latest ones."""
-        due = self._is_due()
-        with _keeping(self.weighter, unless=due):
+        with _keeping(self.weighter, unless=self.is_due()):
             shared, heads = self.inner_weights(signals)[:2]
-        # A weight of 0 for want of a label must not hold where there is one.
-        taken = due & seen_tasks(shared, signals.get("present"))
-        shared = tf.where(taken, shared, self.task_weights)
-        of_heads = shared if heads is None else heads
-        of_heads = tf.where(taken, of_heads, self.head_weights)
-        self.head_weights.assign(of_heads)
-        self._count_step()
-        return shared if heads is None else (shared, of_heads)
+        return self.held(shared, heads, signals.get("present"))
 
     def observe(self, **signals):
         """Lets the inner weighter learn from a step that measured."""
@@ -112,13 +90,6 @@ class Every(Wrapper):
         with _keeping(self.weighter, unless=measured):
             self.weighter.observe(**signals)
         return tf.convert_to_tensor(self.task_weights)
-
-    def _is_due(self):
-        return tf.equal(tf.convert_to_tensor(self.count), 0)
-
-    def _count_step(self):
-        count = tf.convert_to_tensor(self.count)
-        self.count.assign(tf.math.floormod(count + 1, self.steps))
 
     def get_config(self):
         """Returns the arguments to make this weighter again."""

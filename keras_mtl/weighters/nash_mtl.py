@@ -3,14 +3,15 @@
 import keras
 import tensorflow as tf
 
-from keras_mtl.checks import at_least
+from keras_mtl.checks import at_least, integer
 from keras_mtl.solvers.fairness import fair_weights
 from keras_mtl.weighters.gramian import GramianWeighter
+from keras_mtl.weighters.periodic import Periodic
 from keras_mtl.weighters.scopes import Scope
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
-class NashMTL(GramianWeighter):
+class NashMTL(Periodic, GramianWeighter):
     """Weights of the update that tasks would agree on by bargaining.
 
     The weights `a` solve `gramian @ a = 1 / a`: a task's gain is the inverse
@@ -22,7 +23,8 @@ class NashMTL(GramianWeighter):
 
     The solution is unique and is found by Newton's method; the authors' code
     stops early where norms differ by orders of magnitude, and says nothing.
-    Its weights that hold for n steps are `Every(NashMTL(), steps=n)`.
+    With `every=n`, as published, weights hold for n steps, as in
+    `Every(NashMTL(), steps=n)`.
 
     Example:
 
@@ -31,6 +33,8 @@ class NashMTL(GramianWeighter):
     Args:
         max_norm: Float, at least 0. Longer updates are shortened to it; 0
             leaves them as they are.
+        every: Integer, at least 1, the steps from one measurement to the
+            next.
         scope: String, whose gradients; see `GradientWeighter`. By default
             `"shared"`.
 
@@ -38,7 +42,9 @@ class NashMTL(GramianWeighter):
         gramian: `(K, K)` float32, `gramian[i, j] = <g[i], g[j]>`, in squared
             loss per squared parameter. Positive semi-definite.
         present: `(K,)` float32, 1 for a task with a label in the batch. An
-            absent task has weight 0, and so has one without gradient.
+            absent task has weight 0, and so has one without gradient. With
+            `every`, a task absent from a step that measures keeps its weight,
+            at first 1.
 
     Returns:
         `(K,)` float32 weights, non-negative, without a fixed sum.
@@ -53,11 +59,25 @@ class NashMTL(GramianWeighter):
     def __init__(
         self,
         max_norm: float = 1.0,
+        every: int = 1,
         scope: Scope | None = None,
         **kwargs,
     ):
         super().__init__(scope=scope, **kwargs)
         self.max_norm = at_least("max_norm", max_norm, 0.0)
+        self.every = self.period = integer("every", every, 1)
+
+    def build(self):
+        """Creates the count of steps, where weights hold."""
+        if self.every > 1:
+            self.start_period()
+
+    def call(self, gramian, present=None):
+        """Returns the weights, or the latest ones."""
+        weights = super().call(gramian, present)
+        if self.every == 1:
+            return weights
+        return self.held(weights, tf.ones_like(weights), present)
 
     def combine(self, gradients):
         """Returns the `(K,)` float64 weights."""
@@ -71,4 +91,5 @@ class NashMTL(GramianWeighter):
 
     def get_config(self):
         """Returns the arguments to make this weighter again."""
-        return {**super().get_config(), "max_norm": self.max_norm}
+        own = {"max_norm": self.max_norm, "every": self.every}
+        return {**super().get_config(), **own}

@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras_mtl.combination import Combination
 from keras_mtl.weighters.base import Weighter
 from keras_mtl.weighters.every import Every
+from keras_mtl.weighters.periodic import Periodic
 from keras_mtl.weighters.presence import seen_tasks
 from keras_mtl.weighters.wrapper import Wrapper, same_heads
 
@@ -58,12 +59,14 @@ class OfLogLosses(Wrapper):
     def __init__(self, weighter: Weighter | str | dict, **kwargs):
         super().__init__(weighter, **kwargs)
         same_heads(self)
-        if any(isinstance(inner, Every) for inner in self.inside()):
-            raise ValueError(
-                "OfLogLosses cannot go around Every: the losses of a step that "
-                "measures nothing are not known. Use "
-                "Every(OfLogLosses(...))."
-            )
+        for inner in self.inside():
+            if isinstance(inner, Periodic) and inner.period > 1:
+                name = "Every" if isinstance(inner, Every) else inner.described
+                raise ValueError(
+                    f"OfLogLosses cannot go around {name}: the losses of a "
+                    "step that measures nothing are not known. Use "
+                    "Every(OfLogLosses(...))."
+                )
         needs = {*self.weighter.needs, *self.weighter.observes}
         if not needs & set(_OF_LOGS) or needs - {*_OF_LOGS, "present", "epoch"}:
             raise ValueError(

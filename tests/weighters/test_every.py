@@ -13,6 +13,8 @@ from keras_mtl.weighters import (
     SLAW,
     Every,
     MetaWeighting,
+    NashMTL,
+    OfLogLosses,
     PCGrad,
     Smoothed,
     Wrapper,
@@ -117,7 +119,10 @@ def test_two_replicas_do_what_one_does(strategy):
             np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5)
 
 
-def test_gradients_are_measured_in_every_nth_step_only(monkeypatch):
+@pytest.mark.parametrize(
+    "weighter", [lambda: Every("pcgrad", 3), lambda: NashMTL(every=3)]
+)
+def test_gradients_are_measured_in_every_nth_step_only(monkeypatch, weighter):
     measured, gramian = [], TaskGradients.gramian
 
     def counted(self, *args, **kwargs):
@@ -125,7 +130,7 @@ def test_gradients_are_measured_in_every_nth_step_only(monkeypatch):
         return gramian(self, *args, **kwargs)
 
     monkeypatch.setattr(TaskGradients, "gramian", counted)
-    model = new_model(Every("pcgrad", steps=3), run_eagerly=True)
+    model = new_model(weighter(), run_eagerly=True)
     for number in range(STEPS):
         step(model, number)
     assert measured == [0, 3, 6]
@@ -151,6 +156,17 @@ def test_around_another_wrapper_and_inside_one():
             lambda: Every(Smoothed(Every("slaw", 2)), 5),
             "Every cannot go around another Every. Multiply the two numbers "
             "of steps. Received: 5 and 2",
+        ),
+        (
+            lambda: Every(NashMTL(every=2), 5),
+            "Every cannot go around NashMTL(every=2). Multiply the two numbers "
+            "of steps. Received: 5 and 2",
+        ),
+        (
+            lambda: OfLogLosses(NashMTL(every=2)),
+            "OfLogLosses cannot go around NashMTL(every=2): the losses of a "
+            "step that measures nothing are not known. Use "
+            "Every(OfLogLosses(...)).",
         ),
         (
             lambda: Every(IMTLL(), 5)(losses=[1.0, 2.0]),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_mtl.weighters import NashMTL
+from keras_mtl.weighters import Every, NashMTL
 from tests.weighters.gramians import (
     expect_golden,
     family,
@@ -96,9 +96,27 @@ def test_absent_tasks_and_tasks_without_gradient_take_no_part():
     np.testing.assert_allclose(weights, [two[0], 0.0, two[1]], rtol=1e-6)
 
 
+def test_weights_that_hold_are_those_of_every():
+    """Also where a task is absent from a step that measures."""
+    own, around = NashMTL(0.0, every=3), Every(NashMTL(0.0), steps=3)
+    for number, row in enumerate(random_jacobians()[:7]):
+        present = np.ones(5)
+        present[number % 5] = number != 3
+        seen = {"gramian": row @ row.T, "present": present}
+        received = own(**seen)
+        np.testing.assert_array_equal(received, around(**seen))
+        if number % 3 == 0:
+            alone = NashMTL(0.0)(**seen)
+            here = present > 0.0
+            np.testing.assert_array_equal(received[here], alone[here])
+    assert NashMTL().due is None
+
+
 def test_errors():
     with pytest.raises(ValueError) as error:
         NashMTL(max_norm=-1.0)
     assert str(error.value) == (
         "Argument `max_norm` must be at least 0. Received: max_norm=-1.0"
     )
+    with pytest.raises(ValueError, match="`every` must be at least 1"):
+        NashMTL(every=0)
