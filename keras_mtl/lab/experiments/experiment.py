@@ -76,6 +76,8 @@ class Experiment:
     own_weighters: ClassVar[tuple] = ()
     # Metric whose mean over the tasks' validation rows chooses the epoch.
     monitor: ClassVar[str | None] = None
+    # Whether validation rows are held out, with the settings at hand.
+    has_validation: ClassVar[bool] = True
     # Values of its setting `architecture`, where it has one.
     architectures: ClassVar[tuple] = ()
     # Rows of a batch that is not trained on, and those of which conflicts of
@@ -106,6 +108,11 @@ class Experiment:
             query_split=fraction("query_split", self.query_split),
         )
         one_of("query", self.query, QUERIES)
+        if self.query == "validation" and not self.has_validation:
+            raise ValueError(
+                f"The experiment {self.name!r} has no validation rows. Pass "
+                "query='split' or query='rotation'."
+            )
         self._check_tasks(self.all_tasks)
         classes = {c.__name__: n for n, c in weighters.CATALOGUE.items()}
         self._set(weighter=classes.get(self.weighter, self.weighter))

@@ -90,6 +90,11 @@ class PCBAExperiment(Experiment):
                 "Leave out `tasks` and the method 'stl', and set `num_tasks`."
             )
 
+    @property
+    def has_validation(self):
+        """Whether training rows are held out."""
+        return self.validation is not None
+
     def load(self):
         """Reads the table; a tenth of the molecules is for the test."""
         if self.data is None:

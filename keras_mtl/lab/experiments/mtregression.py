@@ -42,6 +42,7 @@ class MTRegressionExperiment(Experiment):
     name = "mtregression"
     score = Score("normalised_loss", "normalised loss", higher_is_better=False)
     own_weighters = (IDEAL,)
+    has_validation = False
     architectures: ClassVar[tuple] = ARCHITECTURES
 
     epochs: int = 300

@@ -142,7 +142,12 @@ class NYUv2Experiment(Experiment):
     @property
     def monitor(self):
         """Name of the metric that chooses the epoch, where one does."""
-        return None if self.validation is None else "accuracy"
+        return "accuracy" if self.has_validation else None
+
+    @property
+    def has_validation(self):
+        """Whether training pictures are held out."""
+        return self.validation is not None
 
     def load(self):
         """Reads the data set; says how constant predictions score."""

@@ -29,7 +29,8 @@ def test_methods_that_the_settings_exclude_are_left_out(worker, tmp_path):
     _, cells, failed = compare(*arguments, settings=given)
     known = methods_for(experiment_class("nyuv2"))
     left_out = {*known} - {cell.method for cell in cells}
-    assert left_out == {"cross_stitch"}
+    meta = {f"meta_weighting_{way}" for way in ("validation", "optimizer")}
+    assert left_out == {"cross_stitch", *meta}
     assert {*failed} == {"mgda/seed_0"}  # The worker has it so.
     said = console.file.getvalue()
     assert "Left out: cross_stitch: The towers of 'cross_stitch'" in said
