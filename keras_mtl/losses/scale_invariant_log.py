@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_mtl import compat
 from keras_mtl.checks import probability
 
 # Metres; less is taken for that.
@@ -34,7 +35,8 @@ class ScaleInvariantLog(keras.losses.Loss):
         y_pred: `(B, ..., 1)` depths, above 0.
 
     Returns:
-        `(B, ...)` values, before the reduction; 0 where there is no label.
+        `(B, ...)` values, before the reduction; 0 where there is no label,
+        which a mean leaves out.
 
     Reference:
         - [Eigen et al., 2014](https://arxiv.org/abs/1406.2283)
@@ -53,13 +55,17 @@ class ScaleInvariantLog(keras.losses.Loss):
     def call(self, y_true, y_pred):
         """Returns the values."""
         y_true = tf.cast(y_true, y_pred.dtype)
-        there = tf.cast(y_true > 0.0, y_pred.dtype)
+        known = y_true > 0.0
+        there = tf.cast(known, y_pred.dtype)
         errors = there * (_log(y_pred) - _log(y_true))
         axes = [*range(1, errors.shape.rank)]
         number = tf.reduce_sum(there, axes, keepdims=True)
         total = tf.reduce_sum(errors, axes, keepdims=True)
         mean = total / tf.maximum(number, 1.0)
-        return (errors * (errors - self.invariance * mean))[..., 0]
+        values = (errors * (errors - self.invariance * mean))[..., 0]
+        # As of Keras' `ignore_class`: a mean is over the others.
+        compat.set_mask(values, known[..., 0])
+        return values
 
     def get_config(self):
         """Returns the arguments to make this loss again."""

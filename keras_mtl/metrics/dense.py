@@ -30,7 +30,8 @@ class WithinRatio(_PixelMean):
     0.5
 
     Args:
-        ratio: Float above 1; `max(p / t, t / p)` must be below it.
+        ratio: Float above 1; `max(p / t, t / p)` must be below it, and p
+            above 0.
         name: String.
         dtype: As of any Keras metric.
 
@@ -179,11 +180,12 @@ class MedianAngle(keras.metrics.Metric):
         self._counts.assign_add(counts)
 
     def result(self):
-        """Returns the middle of the bin that the median is in."""
+        """Returns the middle of the bin that the median is in, or 0."""
         counts = tf.convert_to_tensor(self._counts)
         below = tf.cumsum(tf.cast(counts, tf.int64))
         bins = tf.reduce_sum(tf.cast(2 * below < below[-1], tf.float32))
-        return (bins + 0.5) * (180.0 / self.num_bins)
+        middle = (bins + 0.5) * (180.0 / self.num_bins)
+        return tf.where(below[-1] > 0, middle, 0.0)
 
     def get_config(self):
         """Returns the arguments to make this metric again."""
@@ -219,7 +221,8 @@ def _within_ratio(y_true, y_pred, ratio):
     y_pred = tf.convert_to_tensor(y_pred)
     y_true = _positive(y_true, y_pred.dtype)
     worse = tf.maximum(y_pred / y_true, y_true / y_pred)
-    return tf.cast(worse < ratio, tf.float32)[..., 0]
+    within = (worse < ratio) & (y_pred > 0.0)
+    return tf.cast(within, tf.float32)[..., 0]
 
 
 def _relative_error(y_true, y_pred):

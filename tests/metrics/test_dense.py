@@ -174,6 +174,21 @@ def test_scores_of_numpy(data):
     assert DenseScores(2).result() == {}
 
 
+def test_without_any_labels_and_below_zero():
+    """Nothing counts in the first; a distance below 0 is within no ratio."""
+    scores = DenseScores(NUM_CLASSES)
+    for task, size in {"segmentation": NUM_CLASSES, "normals": 3}.items():
+        nothing = np.zeros((1, 2, 2), bool)
+        labels = np.zeros((1, 2, 2, 3)[: 3 if size > 3 else 4])
+        scores.add(task, labels, np.ones((1, 2, 2, size)), nothing)
+    assert scores.result() == {}
+    assert float(MedianAngle().result()) == 0.0
+    label, found = np.full((1, 2, 1, 1), 3.0), np.array([[[[-2.9]], [[3.1]]]])
+    scores.add("depth", label, found, np.ones((1, 2, 1), bool))
+    assert scores.result()["depth"]["within_1.25"] == 0.5
+    assert float(WithinRatio()(label, found)) == 0.5
+
+
 def test_the_median_of_an_odd_number_is_within_a_bin():
     rng = np.random.default_rng(1)
     turn = rng.uniform(0.0, 180.0, (3, 67))
@@ -198,6 +213,8 @@ def test_scale_invariance():
             values[there], value * np.log(1.5) ** 2, atol=1e-6
         )
         assert (values[~there] == 0.0).all()
+        mean = ScaleInvariantLog(invariance)(label, 1.5 * label)
+        assert float(mean) == pytest.approx(value * np.log(1.5) ** 2, abs=1e-6)
     again = keras.losses.deserialize(keras.losses.serialize(loss))
     assert again.invariance == 0.0
 

@@ -60,7 +60,8 @@ class DenseScores:
         errors = np.abs(depths - labels)
         with np.errstate(divide="ignore", invalid="ignore"):
             worse = np.maximum(depths / labels, labels / depths)
-        sums = (worse < 1.25).sum(), errors.sum(), (errors / labels).sum()
+        within = (worse < 1.25) & (depths > 0.0)
+        sums = within.sum(), errors.sum(), (errors / labels).sum()
         self._depth += [*sums, labels.size]
 
     def _add_normals(self, labels, normals):
@@ -69,7 +70,8 @@ class DenseScores:
         lengths *= np.linalg.norm(labels, axis=-1)
         cosines = np.sum(labels * normals, axis=-1) / np.maximum(lengths, 1e-12)
         angles = np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))
-        self._angles.append(angles.astype("float32"))
+        if angles.size:
+            self._angles.append(angles.astype("float32"))
 
     def result(self) -> dict:
         """Returns `{task: {metric: value}}`, of the tasks that were added.
