@@ -132,10 +132,13 @@ def _curves(labels, scores, weights, start):
     if present is not None:
         positive &= present
         scores = np.where(present, scores, -np.inf)
+    alike = present is None or np.array_equal(weights, present)
     if scores.dtype != np.float32:
+        if alike:
+            return _by_rank(positive, scores, present)
         return _by_order(positive, scores, weights)
     keys = _descending_keys(scores)
-    if present is not None and not np.array_equal(weights, present):
+    if not alike:
         keys |= np.arange(keys.shape[1], dtype="uint64")
         keys.sort(axis=1)
         order = (keys & _LOW).astype("int64")
@@ -153,10 +156,22 @@ def _curves(labels, scores, weights, start):
     return _Curves(positive, (sums & _LOW).astype("float64"), starts)
 
 
+def _by_rank(positive, scores, present):
+    """Returns the curves of weights of 1, or 0 for scores of minus infinity."""
+    negative = -scores
+    order = np.argsort(negative, axis=1)
+    ends, starts = _ends(np.take_along_axis(negative, order, axis=1))
+    positive = np.cumsum(np.take_along_axis(positive, order, axis=1), axis=1)
+    counted = np.arange(1.0, scores.shape[1] + 1.0)
+    counted = np.broadcast_to(counted, scores.shape)
+    if present is not None:
+        counted = np.minimum(counted, present.sum(axis=1, keepdims=True))
+    return _Curves(positive[ends].astype("float64"), counted[ends], starts)
+
+
 def _by_order(positive, scores, weights):
     negative = -scores
     order = np.argsort(negative, axis=1)
-    weights = np.ones((1, 1)) if weights is None else weights
     scores = np.take_along_axis(negative, order, axis=1)
     return _summed(positive, weights, order, scores)
 
