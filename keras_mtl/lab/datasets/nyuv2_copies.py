@@ -1,5 +1,6 @@
 """The copies of NYUv2 that are in use, read into one form."""
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -10,6 +11,12 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_mtl.lab.datasets.array_files import (
+    UNREADABLE,
+    read_array,
+    read_arrays,
+    reading,
+)
 from keras_mtl.lab.datasets.depth_normals import Camera, derive_normals
 
 # Of the labelled pictures, 640 x 480.
@@ -19,6 +26,8 @@ PER_METRE = 25.5
 # White frame of the pictures there.
 RIM = 2
 CEILING = 2
+NUM_CLASSES = 13
+NAMES = ("rgb", "depth", "label13", "train_idx", "test_idx")
 # Of the derived normals that are kept; another way needs another number.
 DERIVATION = 1
 
@@ -41,15 +50,9 @@ class Pictures(NamedTuple):
 
 def from_npz(path):
     """Returns the `Pictures` to train and to test on."""
-    names = ("rgb", "depth", "label13", "train_idx", "test_idx")
-    with np.load(path, allow_pickle=False) as file:
-        missing = [name for name in names if name not in file.files]
-        if missing:
-            raise ValueError(
-                f"'{path}' is no copy of NYUv2: it has no {missing}. "
-                f"Arrays: {file.files}"
-            )
-        images, steps, classes, *rows = (file[name] for name in names)
+    arrays = read_arrays(path, NAMES)
+    _check_arrays(path, arrays)
+    images, steps, classes, *rows = (arrays[name] for name in NAMES)
     depth = steps.astype("float32") / PER_METRE
     segmentation = classes.astype("int32") - 1
     normals = _kept_normals(steps)
@@ -62,13 +65,51 @@ def from_npz(path):
     return [Pictures(*(part[taken] for part in every)) for taken in rows]
 
 
+def _check_arrays(path, arrays):
+    """Raises if arrays of a `.npz` copy do not go together."""
+    shape, size = arrays["rgb"].shape, arrays["rgb"].shape[:3]
+    found = {name: array.shape for name, array in arrays.items()}
+    if (len(shape), shape[-1:]) != (4, (3,)) or not (
+        found["depth"] == found["label13"] == size
+    ):
+        raise ValueError(
+            f"The arrays of '{path}' do not go together. Expected: rgb (n, H, "
+            f"W, 3), depth and label13 (n, H, W). Received: {found}"
+        )
+    train, test = arrays["train_idx"], arrays["test_idx"]
+    rows = np.concatenate([np.ravel(train), np.ravel(test)])
+    whole = np.issubdtype(rows.dtype, np.integer) and train.size and test.size
+    if not whole or rows.min() < 0 or rows.max() >= len(arrays["rgb"]):
+        raise ValueError(
+            f"The rows train_idx and test_idx of '{path}' must be numbers of "
+            f"some of its {len(arrays['rgb'])} pictures. Received: {train} and "
+            f"{test}"
+        )
+    both = np.intersect1d(train, test)
+    if both.size:
+        raise ValueError(
+            f"Pictures of '{path}' are to train and to test on: {both}"
+        )
+    classes = arrays["label13"]
+    if classes.min() < 0 or classes.max() > NUM_CLASSES:
+        raise ValueError(
+            f"Labels of '{path}' must be from 0, void, to {NUM_CLASSES}. "
+            f"Received: from {classes.min()} to {classes.max()}"
+        )
+
+
 def from_arrays(folder):
     """Returns the `Pictures` of a folder of MTAN's and LibMTL's copy."""
-    files = sorted((folder / "image").glob("*.npy"), key=lambda f: int(f.stem))
+    files = sorted((folder / "image").glob("*.npy"), key=_number)
     parts = ("image", "label", "depth", "normal")
     rows = [[_array(folder / part / f.name) for part in parts] for f in files]
     if not rows:
         raise ValueError(f"'{folder / 'image'}' has no .npy files.")
+    shapes = {tuple(array.shape for array in row) for row in rows}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"The pictures in '{folder}' differ in shape. Received: {shapes}"
+        )
     images, labels, depth, normals = map(np.stack, zip(*rows, strict=True))
     return Pictures(
         np.rint(255.0 * images).astype("uint8"),
@@ -92,8 +133,10 @@ def from_pictures(folder, name, size):
 
     def read(part, file, dtype, method):
         path = folder / f"{name}_{part}" / file.name
-        content = tf.io.read_file(_existing(path))
-        picture = tf.io.decode_png(content, dtype=dtype)
+        existing = _existing(path)
+        with reading(path):
+            content = tf.io.read_file(existing)
+            picture = tf.io.decode_png(content, dtype=dtype)
         smooth = {"antialias": True} if method == "bilinear" else {}
         return tf.image.resize(picture, size, method, **smooth).numpy()
 
@@ -129,9 +172,12 @@ def _kept_normals(steps):
     digest = hashlib.sha256(steps.tobytes()).hexdigest()[:16]
     name = f"derived_normals_{digest}_{DERIVATION}.npy"
     kept = Path(home) / "keras_mtl" / "nyuv2" / name
+    rounded = None
     if kept.exists():
-        rounded = np.load(kept, allow_pickle=False)
-    else:
+        # Else they are derived anew.
+        with contextlib.suppress(*UNREADABLE):
+            rounded = np.load(kept, allow_pickle=False)
+    if rounded is None:
         print(
             f"Deriving the normals of {len(steps):,} pictures from their "
             f"depth, once; then they are in '{kept}'.",
@@ -165,8 +211,17 @@ def _keep(path, array):
         )
 
 
+def _number(path):
+    if not path.stem.isdigit():
+        raise ValueError(
+            f"The files of a copy of NYUv2 are 0.npy, 1.npy, ... Received: "
+            f"'{path}'"
+        )
+    return int(path.stem)
+
+
 def _array(path):
-    return np.load(_existing(path), allow_pickle=False)
+    return read_array(_existing(path))
 
 
 def _existing(path):

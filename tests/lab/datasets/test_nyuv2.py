@@ -116,6 +116,11 @@ def test_npz(copy, monkeypatch, capsys):
         lengths = np.linalg.norm(y["normals"], axis=-1)
         np.testing.assert_allclose(lengths, seen, atol=1e-6)
         assert seen.mean() > 0.2
+    (kept,) = path.parent.rglob("derived_normals_*.npy")
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:200])
+    load_nyuv2(path)
+    assert kept.read_bytes() == whole
     monkeypatch.delattr(nyuv2_copies, "derive_normals")
     again = load_nyuv2(path)
     np.testing.assert_array_equal(
@@ -156,6 +161,15 @@ def test_folder_of_arrays(tmp_path):
     (tmp_path / "val" / "depth" / "1.npy").unlink()
     with pytest.raises(ValueError, match=r"not whole: '.*1\.npy' is missing"):
         load_nyuv2(tmp_path)
+    (tmp_path / "val" / "depth" / "1.npy").write_bytes(b"text")
+    with pytest.raises(ValueError, match=r"depth/1\.npy' is damaged"):
+        load_nyuv2(tmp_path)
+    np.save(tmp_path / "val" / "depth" / "1.npy", np.ones((3, 6, 1)))
+    with pytest.raises(ValueError, match="differ in shape"):
+        load_nyuv2(tmp_path)
+    (tmp_path / "val" / "image" / "x.npy").touch()
+    with pytest.raises(ValueError, match=r"0\.npy, 1\.npy.*x\.npy"):
+        load_nyuv2(tmp_path)
 
 
 def test_folder_of_pictures(tmp_path):
@@ -181,6 +195,9 @@ def test_folder_of_pictures(tmp_path):
     np.testing.assert_allclose(y["depth"], 2.5, 1e-6)
     np.testing.assert_allclose(y["normals"][0, 0, 0], normal, atol=1 / 127)
     assert all(part.all() for part in present.values())
+    (tmp_path / "test_sn" / "0001.png").write_bytes(b"text")
+    with pytest.raises(ValueError, match=r"sn/0001\.png' is damaged"):
+        load_nyuv2(tmp_path)
 
 
 def test_no_copy(tmp_path, copy):
@@ -190,5 +207,30 @@ def test_no_copy(tmp_path, copy):
     with pytest.raises(ValueError, match="Leave it out"):
         load_nyuv2(path, size=(2, 2))
     np.savez(path, rgb=arrays["rgb"])
-    with pytest.raises(ValueError, match=r"it has no .*'label13'"):
+    with pytest.raises(ValueError, match=r"has no .*'label13'"):
+        load_nyuv2(path)
+    whole = path.read_bytes()
+    for content in (b"", b"text", whole[:200], whole[:-40]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"nyuv2\.npz' is damaged"):
+            load_nyuv2(path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"depth": np.full((5, 3, 16), 50)}, "do not go together"),
+        ({"rgb": np.zeros((5, 12, 16), "uint8")}, "do not go together"),
+        ({"test_idx": np.array([1, 5])}, "of some of its 5 pictures"),
+        ({"test_idx": np.array([1, -1])}, "of some of its 5 pictures"),
+        ({"train_idx": np.array([], int)}, "of some of its 5 pictures"),
+        ({"test_idx": np.array([1, 2])}, r"to train and to test on: \[2\]"),
+        ({"label13": np.full((5, 12, 16), 14)}, "from 14 to 14"),
+        ({"rgb": np.array([{}], object)}, "not hold arrays of numbers"),
+    ],
+)
+def test_copies_that_do_not_fit(copy, changed, message):
+    path, arrays = copy
+    np.savez(path, **{**arrays, **changed})
+    with pytest.raises(ValueError, match=message):
         load_nyuv2(path)

