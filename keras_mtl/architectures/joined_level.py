@@ -72,6 +72,24 @@ def mixtures(weights, bank, trained=None) -> list:
     return found
 
 
+def mixture_of_parts(weights, banks):
+    """Returns a mixture of several banks, as the sum of one of each.
+
+    Each bank is then read by a product alone, which tells gradients at the cut.
+
+    Args:
+        weights: `(B, E)`, or `(B, K, E)`, of all experts.
+        banks: List of `(B, e, ..., U)`, E experts together.
+    """
+    total, start = None, 0
+    for bank in banks:
+        stop = start + bank.shape[1]
+        mixed = mixture(weights[..., start:stop], bank)
+        total = mixed if total is None else ops.add(total, mixed)
+        start = stop
+    return total
+
+
 def expert_names(counts, num_shared) -> list:
     """Returns a name for each expert of a bank, in its order.
 

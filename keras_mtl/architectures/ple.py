@@ -9,7 +9,12 @@ from keras_mtl.architectures.arguments import gate_features, layer_or_none
 from keras_mtl.architectures.cloning import check_starts_apart, clones
 from keras_mtl.architectures.experts import dense_layers
 from keras_mtl.architectures.gates import gate_config
-from keras_mtl.architectures.joined_level import Columns, expert_names, mixtures
+from keras_mtl.architectures.joined_level import (
+    Columns,
+    expert_names,
+    mixture_of_parts,
+    mixtures,
+)
 from keras_mtl.architectures.levels import Level, bank_of, check_levels
 from keras_mtl.architectures.mmoe import mixture
 from keras_mtl.architectures.residual import Residual
@@ -233,7 +238,9 @@ class PLE(TaskEncoder):
             for t in read
         ]
         weights = self._weigh(number, task, stream, training)
-        return mixture(weights, ops.concatenate(parts, axis=1))
+        if number < len(self.levels) - 1 or self.reads_all:
+            return mixture(weights, ops.concatenate(parts, axis=1))
+        return mixture_of_parts(weights, parts)
 
     def _weigh(self, number, task, stream, training):
         """Returns `(B, E)` weights of the experts that a gate reads."""

@@ -18,12 +18,13 @@ class Found(NamedTuple):
 
     Args:
         variables: Set of variables, by `id`.
-        stopped: Set of names of the tensors at which it stopped.
+        stopped: Dict from the name of a tensor at which it stopped to the set
+            of the parts that were met.
         parts: Dict from variable to the set of the parts that were met.
     """
 
     variables: set
-    stopped: set
+    stopped: dict
     parts: dict = {}
 
 
@@ -63,7 +64,7 @@ class Ancestry:
             stops: Names of tensors to stop at.
             part: `Part` of the tensors, all of them by default.
         """
-        parts, stopped, seen = {}, set(), set()
+        parts, stopped, seen = {}, {}, set()
         left = [(tensor, part) for tensor in tensors]
         while left:
             tensor, part = left.pop()
@@ -72,7 +73,7 @@ class Ancestry:
                 continue
             seen.add((name, part))
             if name in stops:
-                stopped.add(name)
+                stopped.setdefault(name, set()).add(part)
             elif name in self._variables:
                 parts.setdefault(self._variables[name], set()).add(part)
             else:

@@ -85,9 +85,14 @@ class BackwardPasses:
     @functools.cached_property
     def over_heads(self):
         """The tasks' gradients at the leaves, and of the heads."""
-        units = roles.of(self.model).by_unit
+        found = roles.of(self.model)
         return representation_pass(
-            self.losses, self.leaves, units, self.uses, self.own
+            self.losses,
+            self.leaves,
+            found.by_unit,
+            self.uses,
+            self.own,
+            found.reach.alone,
         )
 
     @functools.cached_property
@@ -165,7 +170,7 @@ class BackwardPasses:
         at_leaves = self.over_heads
         starts, pull = self.leaves, at_leaves.combined
         if isinstance(at_leaves, OwnCutGradients) and not (
-            at_leaves.are_mixtures and len(trunk) == len(variables)
+            at_leaves.takes_no_pass and len(trunk) == len(variables)
         ):  # Through what the heads read goes everything.
             trunk, starts = variables, at_leaves.starts
             pull = at_leaves.at_starts

@@ -75,12 +75,21 @@ def mixture_of(leaf, own):
 
 
 def _is(own, product):
-    """Whether a product arrives as `own`, unchanged."""
-    while own is not product:
-        if own.op.type not in ("Cast", "Identity"):
-            return False
-        (own,) = own.op.inputs
-    return True
+    """Whether a product arrives as `own`, unchanged or in a sum."""
+    if own is product:
+        return True
+    if own.op.type in ("Cast", "Identity"):
+        return _is(own.op.inputs[0], product)
+    if own.op.type not in ("AddV2", "Add", "AddN"):
+        return False
+    # Read by the sum alone, once, and not stretched.
+    return any(
+        len(addend.consumers()) == 1
+        and sum(other is addend for other in own.op.inputs) == 1
+        and addend.shape.as_list() == own.shape.as_list()
+        and _is(addend, product)
+        for addend in own.op.inputs
+    )
 
 
 def mixture_of_each(leaf, own):

@@ -10,7 +10,8 @@ f[b, e]` of experts at the cut takes `g[b, k, e] δ[b, k]` to expert e, and
 
 without the `(K, B, E, U)` tensor of all gradients. Heads of one unit start with
 a product by `w_k (U,)`, whose cotangent is a number `s[b, k]`: then
-`δ[b, k] = s[b, k] w_k`, and that is `<s_i g_i, s_j g_j> <w_i, w_j>`.
+`δ[b, k] = s[b, k] w_k`, and that is `<s_i g_i, s_j g_j> <w_i, w_j>`. A leaf of
+which each part serves one task has the sum's gradient, part by part.
 """
 
 import functools
@@ -23,9 +24,10 @@ from keras_mtl.gradients.mixtures import (
     mixture_of_each,
     unit_products,
 )
+from keras_mtl.gradients.owned import OwnedLeaf
 
 
-def of_stacked(leaves, own, variables, losses):
+def of_stacked(leaves, own, variables, losses, alone):
     """Returns the `OwnCutGradients` of stacked heads.
 
     Args:
@@ -33,25 +35,33 @@ def of_stacked(leaves, own, variables, losses):
         own: `(B, K, U)`, the tasks' representations.
         variables: List of the variables of the stacked heads.
         losses: `LocalLosses`.
+        alone: List of the `Owners` of the leaves, or `None` where tasks share
+            them.
     """
     # Before a backward pass, whose operations read the leaves, too.
     mixtures = [mixture_of(leaf, own) for leaf in leaves]
     products = unit_products(own)
     start, matrix = (own, None) if products is None else products
-    delta, *pulled = losses.of_sum([start, *variables])
-    of_heads = dict(zip(map(id, variables), pulled, strict=True))
+    mine = _owned_places(mixtures, alone)
+    sources = [leaves[number] for number in mine]
+    delta, *pulled = losses.of_sum([start, *sources, *variables])
+    parts = _parts(mixtures, Cotangents(delta, matrix))
+    for number, gradient in zip(mine, pulled, strict=False):
+        parts[number] = OwnedLeaf(
+            leaves[number], gradient, alone[number], losses.num_tasks
+        )
+    of_heads = zip(map(id, variables), pulled[len(mine) :], strict=True)
     return OwnCutGradients(
         leaves,
-        mixtures,
+        parts,
         [start],
         [delta],
-        Cotangents(delta, matrix),
-        HeadGradients([of_heads], losses.num_tasks),
+        HeadGradients([dict(of_heads)], losses.num_tasks),
         losses,
     )
 
 
-def of_each(leaves, own, heads, losses):
+def of_each(leaves, own, heads, losses, alone):
     """Returns those of a head for each task, `None` if none reads a mixture.
 
     Args:
@@ -59,26 +69,47 @@ def of_each(leaves, own, heads, losses):
         own: List of K tensors, the tasks' representations.
         heads: List of K lists of variables.
         losses: `LocalLosses`.
+        alone: As of `of_stacked`.
     """
     mixtures = [mixture_of_each(leaf, own) for leaf in leaves]
     if not any(mixtures):
         return None
-    deltas, of_heads = [], []
-    for task, (start, mine) in enumerate(zip(own, heads, strict=True)):
-        delta, *pulled = losses.of_task(task, [start, *mine])
+    mine = _owned_places(mixtures, alone)
+    deltas, of_heads, owned = [], [], {}
+    for task, (start, variables) in enumerate(zip(own, heads, strict=True)):
+        places = [n for n in mine if task in alone[n].tasks]
+        sources = [leaves[number] for number in places]
+        delta, *pulled = losses.of_task(task, [start, *sources, *variables])
         deltas.append(delta)
-        of_heads.append(dict(zip(map(id, mine), pulled, strict=True)))
+        owned |= zip(places, pulled, strict=False)
+        of_heads.append(
+            dict(zip(map(id, variables), pulled[len(places) :], strict=True))
+        )
     if any(delta is None for delta in deltas):
         return None
+    parts = _parts(mixtures, Cotangents(tf.stack(deltas, axis=1), None))
+    for number, gradient in owned.items():
+        parts[number] = OwnedLeaf(
+            leaves[number], gradient, alone[number], losses.num_tasks
+        )
     return OwnCutGradients(
         leaves,
-        mixtures,
+        parts,
         own,
         deltas,
-        Cotangents(tf.stack(deltas, axis=1), None),
         HeadGradients(of_heads, losses.num_tasks),
         losses,
     )
+
+
+def _owned_places(mixtures, alone):
+    """Returns the numbers of the leaves of which each task reads a part."""
+    pairs = enumerate(zip(mixtures, alone, strict=True))
+    return [n for n, (m, owners) in pairs if m is None and owners is not None]
+
+
+def _parts(mixtures, cotangents):
+    return [None if m is None else MixedLeaf(m, cotangents) for m in mixtures]
 
 
 class OwnCutGradients:
@@ -86,59 +117,50 @@ class OwnCutGradients:
 
     Args:
         leaves: List of tensors, the cut.
-        mixtures: List of as many `Mixture` or `None`.
+        parts: List of a `MixedLeaf` or `OwnedLeaf` for each, or of `None`
+            where it takes a pass for each task to tell their gradients.
         starts: List of tensors that the heads read, for all tasks or each.
         deltas: List of as many gradients of the tasks' sum.
-        cotangents: `Cotangents` of all tasks.
         heads: `HeadGradients`.
         losses: `LocalLosses`.
     """
 
-    def __init__(
-        self, leaves, mixtures, starts, deltas, cotangents, heads, losses
-    ):
+    def __init__(self, leaves, parts, starts, deltas, heads, losses):
         self.leaves, self.starts, self.heads = leaves, starts, heads
-        self._mixtures, self._deltas = mixtures, deltas
-        self._cotangents, self._losses = cotangents, losses
+        self._parts, self._deltas, self._losses = parts, deltas, losses
 
     @property
-    def are_mixtures(self) -> bool:
-        """Whether the tasks read the cut in mixtures alone."""
-        return None not in self._mixtures
+    def takes_no_pass(self) -> bool:
+        """Whether no leaf is left to passes from `starts`."""
+        return None not in self._parts
 
     def gramian(self):
         """Returns the `(K, K)` inner products on this replica."""
         total = tf.zeros((self._losses.num_tasks,) * 2)
-        for mixture, stacked in zip(
-            self._mixtures, self._of_others, strict=True
-        ):
-            if mixture is None:
+        for part, stacked in zip(self._parts, self._of_others, strict=True):
+            if part is None:
                 flat = _flat(stacked)
                 total += tf.matmul(flat, flat, transpose_b=True)
             else:
-                total += self._cotangents.gramian(mixture.gates)
+                total += part.gramian()
         return total
 
     def squared_norms(self):
         """Returns the `(K,)` squared norms on this replica."""
         total = tf.zeros(self._losses.num_tasks)
-        for mixture, stacked in zip(
-            self._mixtures, self._of_others, strict=True
-        ):
-            if mixture is None:
+        for part, stacked in zip(self._parts, self._of_others, strict=True):
+            if part is None:
                 total += tf.reduce_sum(_flat(stacked) ** 2, 1)
             else:
-                total += self._cotangents.squared_norms(mixture.gates)
+                total += part.squared_norms()
         return total
 
     def combined(self, coefficients):
         """Returns the weighted sum's gradients at the cut."""
         others = iter(self._pull(coefficients))
         return [
-            next(others)
-            if mixture is None
-            else mixture.summed(self._cotangents, coefficients)
-            for mixture in self._mixtures
+            next(others) if part is None else part.combined(coefficients)
+            for part in self._parts
         ]
 
     def at_starts(self, coefficients):
@@ -157,17 +179,15 @@ class OwnCutGradients:
     @property
     def stacked(self):
         """List of `(K, ...)` tensors, each task's gradient of each leaf."""
+        pairs = zip(self._parts, self._of_others, strict=True)
         return [
-            others if mixture is None else mixture.pulled(self._cotangents)
-            for mixture, others in zip(
-                self._mixtures, self._of_others, strict=True
-            )
+            others if part is None else part.stacked for part, others in pairs
         ]
 
     @functools.cached_property
     def _of_others(self):
-        """The tasks' gradients of leaves that no product alone reads."""
-        places = [n for n, m in enumerate(self._mixtures) if m is None]
+        """The tasks' gradients of leaves that take a pass for each task."""
+        places = [n for n, part in enumerate(self._parts) if part is None]
         found = [None] * len(self.leaves)
         tasks = range(self._losses.num_tasks if places else 0)
         rows = [
@@ -179,9 +199,9 @@ class OwnCutGradients:
         return found
 
     def _pull(self, coefficients):
-        """Returns the weighted sum's gradients where no mixture is read."""
-        pairs = zip(self.leaves, self._mixtures, strict=True)
-        leaves = [leaf for leaf, mixture in pairs if mixture is None]
+        """Returns the weighted sum's gradients of the leaves without a part."""
+        pairs = zip(self.leaves, self._parts, strict=True)
+        leaves = [leaf for leaf, part in pairs if part is None]
         if not leaves:
             return []
         pulled = self._losses.tape.gradient(
@@ -191,6 +211,35 @@ class OwnCutGradients:
             tf.zeros_like(leaf) if gradient is None else gradient
             for leaf, gradient in zip(leaves, pulled, strict=True)
         ]
+
+
+class MixedLeaf:
+    """The tasks' gradients of a leaf that they read in mixtures alone.
+
+    Args:
+        mixture: `Mixture`.
+        cotangents: `Cotangents` of the representations.
+    """
+
+    def __init__(self, mixture, cotangents):
+        self._mixture, self._cotangents = mixture, cotangents
+
+    def gramian(self):
+        """Returns the `(K, K)` inner products on this replica."""
+        return self._cotangents.gramian(self._mixture.gates)
+
+    def squared_norms(self):
+        """Returns the `(K,)` squared norms on this replica."""
+        return self._cotangents.squared_norms(self._mixture.gates)
+
+    def combined(self, coefficients):
+        """Returns the weighted sum of the tasks' gradients."""
+        return self._mixture.summed(self._cotangents, coefficients)
+
+    @property
+    def stacked(self):
+        """`(K, ...)` tensor, each task's gradient."""
+        return self._mixture.pulled(self._cotangents)
 
 
 class Cotangents:

@@ -18,25 +18,14 @@ class OwnedGradients:
 
     def __init__(self, leaves, deltas, losses, heads):
         self.leaves, self.heads = leaves, heads
-        self._owners, self._num_tasks = losses.owners, losses.num_tasks
-        self._deltas = [
-            tf.zeros_like(leaf) if delta is None else delta
+        self._owned = [
+            OwnedLeaf(leaf, delta, losses.owners, losses.num_tasks)
             for leaf, delta in zip(leaves, deltas, strict=True)
         ]
 
     def squared_norms(self):
         """Returns the `(K,)` squared norms on this replica."""
-        tasks, axis = self._owners
-        squares = tf.add_n(
-            [
-                tf.reduce_sum(
-                    tf.cast(delta, tf.float32) ** 2,
-                    [a for a in range(delta.shape.rank) if a != axis],
-                )
-                for delta in self._deltas
-            ]
-        )
-        return tf.math.unsorted_segment_sum(squares, tasks, self._num_tasks)
+        return tf.add_n([leaf.squared_norms() for leaf in self._owned])
 
     def gramian(self):
         """Returns the `(K, K)` inner products on this replica: diagonal."""
@@ -44,36 +33,66 @@ class OwnedGradients:
 
     def combined(self, coefficients):
         """Returns the sum of the tasks' gradients with these coefficients."""
-        tasks, axis = self._owners
-        of_part = tf.gather(coefficients, tasks)
-        return [
-            tf.cast(
-                tf.cast(delta, tf.float32) * _along(of_part, axis, delta),
-                delta.dtype,
-            )
-            for delta in self._deltas
-        ]
+        return [leaf.combined(coefficients) for leaf in self._owned]
 
     @property
     def stacked(self):
         """List of `(K, ...)` tensors, each task's gradient of each leaf."""
-        tasks, axis = self._owners
-        mine = tf.range(self._num_tasks)[:, None] == tasks
-        return [
-            tf.where(
-                tf.reshape(mine, _shape_along(axis, delta, self._num_tasks)),
-                delta,
-                tf.zeros_like(delta),
-            )
-            for delta in self._deltas
-        ]
+        return [leaf.stacked for leaf in self._owned]
 
 
-def _along(values, axis, tensor):
-    """Returns `(n,)` values with axes of 1, to broadcast along one axis."""
-    return tf.reshape(values, _shape_along(axis, tensor))
+class OwnedLeaf:
+    """The tasks' gradients of one tensor of which each reads a part.
 
+    Args:
+        leaf: Tensor.
+        delta: Gradient of the sum of all tasks, or `None`.
+        owners: `Owners` of its parts, whose axis is `None` where one task
+            reads all of it.
+        num_tasks: Integer, K.
+    """
 
-def _shape_along(axis, tensor, *first):
-    after = tensor.shape.rank - axis - 1
-    return [*first, *[1] * axis, -1, *[1] * after]
+    def __init__(self, leaf, delta, owners, num_tasks):
+        self._delta = tf.zeros_like(leaf) if delta is None else delta
+        (self._tasks, self._axis), self._num_tasks = owners, num_tasks
+
+    def squared_norms(self):
+        """Returns the `(K,)` squared norms on this replica."""
+        rank, axis = self._delta.shape.rank, self._axis
+        squares = tf.reduce_sum(
+            tf.cast(self._delta, tf.float32) ** 2,
+            [a for a in range(rank) if a != axis],
+        )
+        if axis is None:
+            squares = squares[None]
+        return tf.math.unsorted_segment_sum(
+            squares, self._tasks, self._num_tasks
+        )
+
+    def gramian(self):
+        """Returns the `(K, K)` inner products on this replica: diagonal."""
+        return tf.linalg.diag(self.squared_norms())
+
+    def combined(self, coefficients):
+        """Returns the sum of the tasks' gradients with these coefficients."""
+        # A weight may leave the range of float16 where its product does not.
+        factors = self._along(tf.gather(coefficients, self._tasks))
+        return tf.cast(
+            tf.cast(self._delta, tf.float32) * factors, self._delta.dtype
+        )
+
+    @property
+    def stacked(self):
+        """`(K, ...)` tensor, each task's gradient."""
+        mine = tf.range(self._num_tasks)[:, None] == self._tasks
+        return tf.where(
+            self._along(mine, self._num_tasks),
+            self._delta,
+            tf.zeros_like(self._delta),
+        )
+
+    def _along(self, values, *first):
+        """Returns values with axes of 1, to broadcast along that of owners."""
+        axis, rank = self._axis or 0, self._delta.shape.rank
+        after = max(rank - axis - 1, 0)
+        return tf.reshape(values, [*first, *[1] * axis, -1, *[1] * after])

@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 
 from keras_mtl import compat
+from keras_mtl.gradients.alone import read_by_one, read_by_part
 from keras_mtl.gradients.ancestry import Ancestry
-from keras_mtl.gradients.slices import Part, overlap
 from keras_mtl.tasks.separate import plain
 
 
@@ -29,8 +29,10 @@ class Reach(NamedTuple):
         last_of_all: The set of those that no other one comes after.
         shapes: List of tuples, the shapes of the leaves of the cut.
         follows: The set of units that follow from any variable, frozen or not.
-        stacked_above: The set of variables above the cut of which several
-            stacked tasks read the same part.
+        several: The set of variables of which several stacked tasks read the
+            same part.
+        alone: List, for each leaf of the cut, of `Owners` where each part of
+            it serves one task alone, or `None`.
     """
 
     above: dict
@@ -41,7 +43,8 @@ class Reach(NamedTuple):
     last_of_all: frozenset
     shapes: list
     follows: frozenset = frozenset()
-    stacked_above: frozenset = frozenset()
+    several: frozenset = frozenset()
+    alone: Any = ()
 
     def owners(self) -> dict:
         """Returns a dict from variable to the set of units that reach it."""
@@ -90,7 +93,7 @@ def trace_reach(model) -> Reach:
     arguments = {tensor.name for tensor in graph.inputs}
     names = named(model.trainable_variables)
     ancestry = Ancestry(names, arguments - set(captured.values()))
-    reach = _read(ancestry, cut, outputs)
+    reach = _read(ancestry, cut, outputs, model.task_names)
     frozen = [
         variable
         for layer in compat.layers_within(model)
@@ -102,11 +105,6 @@ def trace_reach(model) -> Reach:
             u for u, o in outputs.items() if of_all.of(o).variables
         )
     )
-    if len(model.task_names) > len(outputs) == 1:
-        (output,) = outputs.values()
-        stops = {copy.name for copy in cut[1]}
-        several = _of_several(ancestry, *output, len(model.task_names), stops)
-        reach = reach._replace(stacked_above=several)
     if model.is_cut_declared:
         every = tuple(range(len(reach.below)))
     else:
@@ -114,7 +112,7 @@ def trace_reach(model) -> Reach:
     return reach._replace(lowest=every or None)
 
 
-def _read(ancestry, cut, outputs):
+def _read(ancestry, cut, outputs, tasks):
     tensors, copies = cut
     stops = {copy.name: number for number, copy in enumerate(copies)}
     above, reads = {}, {}
@@ -126,8 +124,17 @@ def _read(ancestry, cut, outputs):
     shapes = [tuple(tensor.shape) for tensor in tensors]
     reach = Reach(above, reads, below, None, {}, frozenset(), shapes)
     shared = {v for v, units in reach.owners().items() if len(units) > 1}
-    if len(outputs) == 1:
+    if len(tasks) > len(outputs) == 1:
+        ((output,),) = outputs.values()
+        num_tasks = len(tasks)
+        alone, several = read_by_part(output, ancestry, cut, shapes, num_tasks)
+        reach = reach._replace(alone=alone, several=several)
+        shared = set(several)
+    elif len(outputs) == 1:
         shared |= reach.all_below()
+    elif set(outputs) == set(tasks):
+        alone = read_by_one(reads, [*tasks], len(shapes))
+        reach = reach._replace(alone=alone)
     uses = {
         unit: ancestry.nearest([tensors[n] for n in reads[unit]], shared)
         for unit in outputs
@@ -145,26 +152,6 @@ def _read(ancestry, cut, outputs):
         last=last,
         last_of_all=_last(ancestry, every.values(), shared),
     )
-
-
-def _of_several(ancestry, output, num_tasks, stops):
-    """Returns the variables of which several stacked tasks read a part.
-
-    Args:
-        ancestry: `Ancestry`.
-        output: `(B, K, ...)` tensor, the predictions.
-        num_tasks: Integer, K.
-        stops: Names of the tensors of the cut.
-    """
-    found, several = {}, set()
-    for task in range(num_tasks):
-        mine = ancestry.of([output], stops, Part(1, task, task + 1)).parts
-        for variable, parts in mine.items():
-            others = found.setdefault(variable, [])
-            if any(overlap(a, b) for a in parts for b in others):
-                several.add(variable)
-            others += parts
-    return frozenset(several)
 
 
 def _last(ancestry, uses, shared):

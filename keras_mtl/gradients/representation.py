@@ -9,7 +9,7 @@ from keras_mtl.gradients.own_cut import of_each, of_stacked
 from keras_mtl.gradients.owned import OwnedGradients
 
 
-def representation_pass(losses, leaves, heads, uses, own=None):
+def representation_pass(losses, leaves, heads, uses, own=None, alone=()):
     """Returns each task's gradient at the representation, and of its head.
 
     Args:
@@ -21,6 +21,8 @@ def representation_pass(losses, leaves, heads, uses, own=None):
         own: `(B, K, U)` representations, what stacked tasks make of the
             leaves, or list of K of them; `None` where they read the leaves
             themselves.
+        alone: List of the `Owners` of the leaves of which each part serves
+            one task, else `None`; empty if that is not known.
 
     Returns:
         `OwnedGradients` where tasks read parts of their own,
@@ -29,10 +31,11 @@ def representation_pass(losses, leaves, heads, uses, own=None):
         `RepresentationGradients`.
     """
     if own is not None:
+        alone = alone or [None] * len(leaves)
         if not isinstance(own, list):
             (variables,) = heads
-            return of_stacked(leaves, own, variables, losses)
-        if uses and (found := of_each(leaves, own, heads, losses)):
+            return of_stacked(leaves, own, variables, losses, alone)
+        if uses and (found := of_each(leaves, own, heads, losses, alone)):
             return found
     if losses.owners is not None:
         (variables,) = heads

@@ -41,15 +41,15 @@ class Roles:
 
         def is_shared(key):
             units = owners.get(key, ())
-            if key in reach.stacked_above and key not in columns:
-                return True
             if not units:  # As of a head without a loss, or a regulariser.
                 return key in of_encoder
+            if stacked:
+                return key in reach.several and key not in columns
             return len(units) > 1 or (alone and key in reach.all_below())
 
         heads = [*model.arrangement.head_layers.values()]
-        columns = set()
-        if len(heads) < len(model.task_names):
+        columns, stacked = set(), len(heads) < len(model.task_names)
+        if stacked:
             # Of stacked tasks, the variables that have a slice for each.
             sliced = [*heads, *getattr(model.encoder, "stacked_layers", ())]
             columns = {id(v) for layer in sliced for v in layer.variables}
