@@ -69,8 +69,8 @@ class Experts(keras.layers.Layer):
         for number, layer in enumerate(self._dense):
             alone = (width, layer.units)
             shape = (self.num_experts, *alone)
-            if number == 0:  # All experts read the same: one product.
-                shape = (width, self.num_experts * layer.units)
+            if number == 0:
+                shape = self.first_shape(width, layer.units)
             self._kernels.append(
                 self.add_weight(
                     name=f"kernel_{number}",
@@ -115,9 +115,7 @@ class Experts(keras.layers.Layer):
             self._dense, self._kernels, self._biases, strict=True
         ):
             if hidden is None:
-                hidden = ops.matmul(inputs, kernel)
-                shape = (-1, self.num_experts, layer.units)
-                hidden = ops.reshape(hidden, shape)
+                hidden = self.first_product(inputs, kernel, layer.units)
             else:
                 by_expert = ops.transpose(hidden, (1, 0, 2))
                 hidden = ops.transpose(ops.matmul(by_expert, kernel), (1, 0, 2))
@@ -127,6 +125,15 @@ class Experts(keras.layers.Layer):
             hidden = layer.activation(hidden)
         return hidden
 
+    def first_shape(self, width, units) -> tuple:
+        """Returns the shape of the first kernels, which read the same."""
+        return width, self.num_experts * units
+
+    def first_product(self, inputs, kernel, units):
+        """Returns the products by the first kernels, `(B, E, units)`."""
+        shape = (-1, self.num_experts, units)
+        return ops.reshape(ops.matmul(inputs, kernel), shape)
+
     def _each(self, initializer, alone):
         """Returns an initializer whose experts start as if each were alone."""
         starts = copies(initializer, self.num_experts)
@@ -134,7 +141,10 @@ class Experts(keras.layers.Layer):
         def initialize(shape, dtype=None):
             values = ops.stack([start(alone, dtype=dtype) for start in starts])
             if tuple(shape) != tuple(values.shape):
-                values = ops.moveaxis(values, 0, -2)
+                # Experts side by side, or those of each of several groups.
+                groups = shape[0] if len(shape) == 3 else 1
+                values = ops.reshape(values, (groups, -1, *alone))
+                values = ops.moveaxis(values, 1, -2)
             return ops.reshape(values, shape)
 
         return initialize

@@ -75,9 +75,13 @@ class Level:
 
 def bank_of(config, place, num_experts):
     """Returns a bank whose experts start apart from those of other banks."""
+    return Experts(expert_of(config, place), num_experts)
+
+
+def expert_of(config, place):
+    """Returns the expert of a bank, with the bank's seeds."""
     own = reseeded(config, BETWEEN_BANKS * place)
-    expert = keras.saving.deserialize_keras_object(own)
-    return Experts(expert, num_experts)
+    return keras.saving.deserialize_keras_object(own)
 
 
 def check_levels(levels, task_names) -> list[Level]:

@@ -5,13 +5,12 @@ from collections.abc import Iterable
 import keras
 from keras import ops
 
-from keras_mtl import compat
 from keras_mtl.architectures.arguments import gate_features, layer_or_none
 from keras_mtl.architectures.cloning import clones
 from keras_mtl.architectures.experts import Experts
 from keras_mtl.architectures.gates import gate_config
 from keras_mtl.architectures.restoring import restored
-from keras_mtl.architectures.stacked_gates import STACKED
+from keras_mtl.architectures.stacked_gates import stacked_gate
 from keras_mtl.architectures.task_encoder import TaskEncoder
 
 
@@ -75,14 +74,12 @@ class MMoE(TaskEncoder):
         super().stack()
         if self.built or self.gates is not None:
             return
-        gates = [getattr(self, f"gate_{task}") for task in self.task_names]
-        kind = STACKED.get(type(gates[0]))
-        if kind is None:
+        gates = stacked_gate(self._gate, "gates")
+        if gates is None:
             return
-        for gate in gates:
-            delattr(self, gate.name)
-            compat.tracker_of(self).untrack(gate)
-        self.gates = kind.from_config({**self._gate["config"], "name": "gates"})
+        for task in self.task_names:
+            self.drop(f"gate_{task}")
+        self.gates = gates
         self.gates.bind(self.experts.num_experts, self.task_names)
 
     @property

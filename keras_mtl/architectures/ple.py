@@ -6,8 +6,6 @@ import keras
 from keras import ops
 
 from keras_mtl.architectures.arguments import gate_features, layer_or_none
-from keras_mtl.architectures.cloning import check_starts_apart, clones
-from keras_mtl.architectures.experts import dense_layers
 from keras_mtl.architectures.gates import gate_config
 from keras_mtl.architectures.joined_level import (
     Columns,
@@ -15,10 +13,14 @@ from keras_mtl.architectures.joined_level import (
     mixture_of_parts,
     mixtures,
 )
-from keras_mtl.architectures.levels import Level, bank_of, check_levels
-from keras_mtl.architectures.mmoe import mixture
-from keras_mtl.architectures.residual import Residual
+from keras_mtl.architectures.layers_of_levels import (
+    gate_name,
+    layers_of_levels,
+    name_of,
+)
+from keras_mtl.architectures.levels import Level, check_levels
 from keras_mtl.architectures.restoring import restored
+from keras_mtl.architectures.stacked_level import StackedLevels, are_alike
 from keras_mtl.architectures.task_encoder import TaskEncoder
 
 
@@ -57,7 +59,10 @@ class PLE(TaskEncoder):
             inputs pass the levels below the last once, all rows together.
 
     Returns:
-        Dict from task name to `(B, ..., U)` representation.
+        Dict from task name to `(B, ..., U)` representation. With
+        `keras_mtl.layers.StackedHeads`, `(B, K, U)`: in one product for all
+        tasks where they have as many `Dense` experts, and a gate of this
+        package. The order of the experts is then that of the tasks.
 
     Raises:
         ValueError: If a task has no expert in a level, or a level no shared
@@ -85,66 +90,51 @@ class PLE(TaskEncoder):
         self.residual = bool(residual)
         self.stop_gradient_others = bool(stop_gradient_others)
         self._gate = gate_config(gate, self.dtype_policy)
-        for number, level in enumerate(self.levels):
-            self._make_level(number, level)
+        self.in_one = None
+        # Every task trains all experts of the first level.
+        self._joins = len(self.levels) > 1 and bool(
+            self.levels[1].num_shared
+            or (self.residual and not self.stop_gradient_others)
+        )
+        made = layers_of_levels(
+            *(self.levels, self.task_names, self._gate),
+            *(self._joins, self.reads_all, self.residual),
+        )
+        for name, layer in made.items():
+            setattr(self, name, layer)
+        self._made = tuple(made)
+
+    def stack(self):
+        """Puts experts and gates of alike tasks into one product each."""
+        super().stack()
+        fit = are_alike(self.levels, self.task_names, self._gate)
+        if self.built or self.in_one or self.stop_gradient_others or not fit:
+            return
+        for name in self._made:
+            self.drop(name)
+        self.in_one = StackedLevels(
+            self.levels,
+            *(self.task_names, self._gate, self._joins, self.residual),
+        )
+
+    @property
+    def stacked_layers(self) -> list:
+        """Layers above the cut whose variables have a part for each task."""
+        return self.in_one.layers_by_task if self.in_one else []
 
     @property
     def reads_all(self) -> bool:
         """Whether a task's gate mixes the experts of the other tasks, too."""
         return self.residual or self.stop_gradient_others
 
-    def _make_level(self, number, level):
-        later = self.levels[number + 1 :]
-        counts = level.own_counts(self.task_names)
-        config = keras.saving.serialize_keras_object(level.expert)
-        every = sum(counts.values()) + level.num_shared
-        if self._joins(number):
-            banks = {"experts": every}
-        else:
-            banks = {f"own_{task}": count for task, count in counts.items()}
-            banks["shared"] = level.num_shared
-        for place, (role, count) in enumerate(banks.items()):
-            if count:
-                setattr(
-                    self, _name(role, number), bank_of(config, place, count)
-                )
-        gates: dict = {
-            task: every if self.reads_all else count + level.num_shared
-            for task, count in counts.items()
-        }
-        if later and later[0].num_shared:
-            gates[None] = every
-        if every > 1:
-            check_starts_apart(config)
-        copies = clones(self._gate, [_gate_name(t, number) for t in gates])
-        for copy, (task, reads) in zip(copies, gates.items(), strict=True):
-            try:
-                copy.bind(reads)
-            except ValueError as error:
-                whose = "The shared gate" if task is None else f"Task {task!r}"
-                raise ValueError(
-                    f"{whose} reads {reads} experts in level {number}. {error}"
-                ) from error
-            setattr(self, copy.name, copy)
-        for task, count in counts.items():
-            if count and self.residual:
-                skip = Residual(Columns(counts).before(task), count)
-                setattr(self, _name(f"skip_{task}", number), skip)
-
-    def _joins(self, number):
-        """Whether a level's experts, which every task trains, are one bank."""
-        if number or len(self.levels) == 1:
-            return False
-        serves_all = self.levels[1].num_shared or (
-            self.residual and not self.stop_gradient_others
-        )
-        return bool(serves_all and dense_layers(self.levels[0].expert))
-
     def shared(self, inputs, training=None):
         """Returns the last level's streams, and what tasks read of others."""
         hidden = inputs
         if self.bottom is not None:
             hidden = self.bottom(inputs, training=training)
+        if self.in_one:
+            learned = self.bottom is not None
+            return self.in_one.shared(hidden, learned, training)
         streams = dict.fromkeys([*self.task_names, None], hidden)
         for number in range(len(self.levels) - 1):
             if self._has("experts", number):
@@ -163,7 +153,7 @@ class PLE(TaskEncoder):
             outputs = self._experts(number, streams, training)
             cut["experts"] = {_key(t): bank for t, bank in outputs.items()}
         elif self._has("shared", number):
-            bank = getattr(self, _name("shared", number))
+            bank = getattr(self, name_of("shared", number))
             cut["shared"] = bank(streams[None], training=training)
         if learned or not cut:
             cut["streams"] = {t: streams[t] for t in self.task_names}
@@ -171,6 +161,9 @@ class PLE(TaskEncoder):
 
     def own(self, task, cut, inputs, training=None):
         """Returns a task's mixture of the last level."""
+        if self.in_one:
+            number = self.task_names.index(task)
+            return self.own_all(cut, inputs, training)[:, number]
         number = len(self.levels) - 1
         stream = cut["streams"][task] if "streams" in cut else inputs
         if self.reads_all:
@@ -178,11 +171,18 @@ class PLE(TaskEncoder):
         else:
             outputs = {}
             if self._has(f"own_{task}", number):
-                bank = getattr(self, _name(f"own_{task}", number))
+                bank = getattr(self, name_of(f"own_{task}", number))
                 outputs[task] = bank(stream, training=training)
             if "shared" in cut:
                 outputs[None] = cut["shared"]
         return self._mix(number, task, outputs, stream, training)
+
+    def own_all(self, cut, inputs, training=None):
+        """Returns all mixtures of the last level, `(B, K, U)`."""
+        if self.in_one:
+            return self.in_one.own_all(cut, inputs, training)
+        own = [self.own(t, cut, inputs, training) for t in self.task_names]
+        return ops.stack(own, axis=1)
 
     def gate_weights(self, inputs) -> dict:
         """Returns how much each expert counts in the last level.
@@ -196,15 +196,20 @@ class PLE(TaskEncoder):
         number, found = len(self.levels) - 1, {}
         for task, part in self.by_task(inputs).items():
             cut = self.shared(part)
+            if self.in_one:
+                place = self.task_names.index(task)
+                found[task] = self.in_one.gate_weights(cut, part)[:, place]
+                continue
             stream = cut["streams"][task] if "streams" in cut else part
-            gate = getattr(self, _gate_name(task, number))
+            gate = getattr(self, gate_name(task, number))
             found[task] = gate(gate_features(stream))
         return found
 
     def expert_names(self) -> dict:
         """Returns a dict from task name to the names of `gate_weights`."""
         level = self.levels[-1]
-        counts = level.own_counts(self.task_names)
+        order = self.task_names if self.in_one else sorted(self.task_names)
+        counts = {task: level.own_of(task) for task in order}
         return {
             task: expert_names(
                 counts if self.reads_all else {"": counts[task]},
@@ -219,7 +224,7 @@ class PLE(TaskEncoder):
         for task in [*sorted(self.task_names), None]:
             name = "shared" if task is None else f"own_{task}"
             if self._has(name, number):
-                bank = getattr(self, _name(name, number))
+                bank = getattr(self, name_of(name, number))
                 banks[task] = bank(streams[task], training=training)
         return banks
 
@@ -238,20 +243,20 @@ class PLE(TaskEncoder):
             for t in read
         ]
         weights = self._weigh(number, task, stream, training)
-        if number < len(self.levels) - 1 or self.reads_all:
-            return mixture(weights, ops.concatenate(parts, axis=1))
+        if len(parts) > 2:
+            parts = [ops.concatenate(parts, axis=1)]
         return mixture_of_parts(weights, parts)
 
     def _weigh(self, number, task, stream, training):
         """Returns `(B, E)` weights of the experts that a gate reads."""
-        gate = getattr(self, _gate_name(task, number))
+        gate = getattr(self, gate_name(task, number))
         weights = gate(gate_features(stream), training=training)
-        skip = getattr(self, _name(f"skip_{task}", number), None)
+        skip = getattr(self, name_of(f"skip_{task}", number), None)
         return weights if skip is None else skip(weights)
 
     def _first_level(self, inputs, training):
         """Returns the streams above a level whose experts are one bank."""
-        bank = getattr(self, _name("experts", 0))(inputs, training=training)
+        bank = getattr(self, name_of("experts", 0))(inputs, training=training)
         columns = Columns(self.levels[0].own_counts(self.task_names))
         streams = [*self.task_names, *[None] * self._has("shared_gate", 0)]
         rows, trained = [], None
@@ -265,7 +270,7 @@ class PLE(TaskEncoder):
         return {None: None, **dict(zip(streams, mixed, strict=True))}
 
     def _has(self, role, number):
-        return hasattr(self, _name(role, number))
+        return hasattr(self, name_of(role, number))
 
     def get_config(self):
         """Returns levels, gate and bottom, serialized."""
@@ -284,14 +289,6 @@ class PLE(TaskEncoder):
     def from_config(cls, config):
         """Returns the encoder of `get_config()`."""
         return restored(cls, config, ("levels", "gate", "bottom"))
-
-
-def _name(role, number):
-    return f"{role}_level_{number}"
-
-
-def _gate_name(task, number):
-    return _name("shared_gate" if task is None else f"gate_{task}", number)
 
 
 def _key(task):

@@ -138,13 +138,19 @@ class SelectGate(keras.layers.Layer):
         codes: Any = ops.convert_to_tensor(table, precision(self))
         return ops.prod(codes * bits + (1.0 - codes) * (1.0 - bits), axis=-1)
 
+    def product(self, inputs, kernel):
+        """Returns the logits of the features."""
+        return ops.matmul(inputs, kernel)
+
     def _logits(self, inputs, name, *shape):
         dtype = precision(self)
         bias: Any = ops.cast(getattr(self, f"{name}_bias"), dtype)
         logits = bias[None]
         if self.per_example:
             kernel = getattr(self, f"{name}_kernel")
-            logits = logits + ops.cast(ops.matmul(inputs, kernel), dtype)
+            products = self.product(inputs, kernel)
+            products = ops.reshape(products, (-1, bias.shape[-1]))
+            logits = logits + ops.cast(products, dtype)
         return ops.reshape(logits, (-1, *self.axes, *shape))
 
     def get_config(self):

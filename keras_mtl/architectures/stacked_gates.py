@@ -1,61 +1,31 @@
 """Gates of all tasks in one product."""
 
+from typing import Any
+
 import keras
-import numpy as np
 from keras import ops
 
-from keras_mtl import compat
+from keras_mtl.architectures.by_task import ByTask
 from keras_mtl.architectures.select_gate import SelectGate
 from keras_mtl.architectures.softmax_gate import SoftmaxGate
 from keras_mtl.layers.initial_heads import initial_heads
-
-
-class ByTask(keras.layers.Layer):
-    """A gate for each task, whose variables have columns of each.
-
-    Each task's columns start and train as a gate of its own, and are saved by
-    the task's name. They stand on the last axis, one task's after the other's.
-    """
-
-    task_names = ()
-
-    def bind(self, num_experts, task_names=()):
-        """Sets the number of experts E and the K tasks, before it is built."""
-        super().bind(num_experts)
-        self.task_names = tuple(task_names)
-
-    def save_own_variables(self, store):
-        """Saves each task's columns under its name."""
-        for variable in compat.own_trainable(self):
-            columns = np.split(np.asarray(variable), len(self.task_names), -1)
-            for task, part in zip(self.task_names, columns, strict=True):
-                store[f"{variable.name}_{task}"] = part
-
-    def load_own_variables(self, store):
-        """Loads the tasks' columns, in whatever order they were."""
-        for variable in compat.own_trainable(self):
-            names = [f"{variable.name}_{task}" for task in self.task_names]
-            missing = [name for name in names if name not in store]
-            if missing:
-                raise ValueError(
-                    f"The saved gates have none of these: {missing}. Load "
-                    "them into an encoder of the same tasks. Received: "
-                    f"{sorted(store.keys())}."
-                )
-            parts = [np.asarray(store[name]) for name in names]
-            variable.assign(np.concatenate(parts, axis=-1))
 
 
 class StackedGates(ByTask, SoftmaxGate):
     """A `SoftmaxGate` for each task, in one product of each layer.
 
     Call arguments:
-        inputs: `(B, D)` features.
+        inputs: `(B, D)` features, or `(B, K, D)`, those of each task.
         training: Boolean; experts drop out in training only.
 
     Returns:
         `(B, K, E)` float32 weights.
     """
+
+    def bind(self, num_experts, task_names=()):
+        """Sets the number of experts E and the K tasks, before it is built."""
+        super().bind(num_experts)
+        self.task_names = tuple(task_names)
 
     def build(self, input_shape):
         """Creates kernels `(D, K * units)` and biases `(K * units,)`."""
@@ -91,12 +61,11 @@ class StackedGates(ByTask, SoftmaxGate):
         )
         for place, (units, kernel, bias) in enumerate(layers):
             alone = (-1, len(self.task_names), units)
-            if place == 0:  # All tasks read the same.
+            if len(outputs.shape) == 2:  # All tasks read the same.
                 outputs = ops.reshape(ops.matmul(outputs, kernel), alone)
             else:
-                kernel = ops.reshape(kernel, alone)
-                hidden = ops.relu(outputs)
-                outputs = ops.einsum("bkd,dku->bku", hidden, kernel)
+                outputs = ops.relu(outputs) if place else outputs
+                outputs = _products(outputs, kernel, alone[1])
             if bias is not None:
                 outputs = ops.add(outputs, ops.reshape(bias, alone[1:]))
         return self.normalised(outputs, training)
@@ -106,7 +75,7 @@ class StackedSelectGates(ByTask, SelectGate):
     """A `SelectGate` for each task, in one product.
 
     Call arguments:
-        inputs: `(B, D)` features.
+        inputs: `(B, D)` features, or `(B, K, D)`, those of each task.
         training: Boolean; the entropies count in training only.
 
     Returns:
@@ -115,8 +84,30 @@ class StackedSelectGates(ByTask, SelectGate):
 
     def bind(self, num_experts, task_names=()):
         """Sets the number of experts E and the K tasks, before it is built."""
-        super().bind(num_experts, task_names)
+        super().bind(num_experts)
+        self.task_names = tuple(task_names)
         self.axes = (len(self.task_names),)
+
+    def product(self, inputs, kernel):
+        """Returns the logits, `(B, n)` or `(B, K, n / K)`."""
+        if len(inputs.shape) == 2:
+            return super().product(inputs, kernel)
+        return _products(inputs, kernel, len(self.task_names))
+
+
+def _products(inputs, kernel, num_tasks):
+    """Returns the products of each task's rows with its columns.
+
+    Args:
+        inputs: `(B, K, D)`.
+        kernel: `(D, K * units)`.
+        num_tasks: Integer, K.
+
+    Returns:
+        `(B, K, units)`.
+    """
+    by_task = ops.reshape(kernel, (inputs.shape[-1], num_tasks, -1))
+    return ops.einsum("bkd,dku->bku", inputs, by_task)
 
 
 def _side_by_side(shape):
@@ -131,3 +122,16 @@ def _side_by_side(shape):
 
 
 STACKED = {SoftmaxGate: StackedGates, SelectGate: StackedSelectGates}
+
+
+def stacked_gate(config, name) -> Any:
+    """Returns one gate for all tasks, `None` for a kind that has none.
+
+    Args:
+        config: Dict of a serialized gate.
+        name: String, that of the layer.
+    """
+    kind = STACKED.get(type(keras.saving.deserialize_keras_object(config)))
+    if kind is None:
+        return None
+    return kind.from_config({**config["config"], "name": name})

@@ -109,6 +109,12 @@ class TaskEncoder(keras.layers.Layer):
         """Makes it return all representations in one tensor."""
         self.stacked = True
 
+    def drop(self, name):
+        """Removes the layer that is kept in an attribute."""
+        layer = getattr(self, name)
+        delattr(self, name)
+        compat.tracker_of(self).untrack(layer)
+
     def shared(self, inputs):
         """Returns the cut of inputs `(B, ...)`."""
         raise NotImplementedError(

@@ -65,14 +65,15 @@ class HeadGradients:
 def _times(gradient, coefficients):
     """Returns the gradient of stacked variables, task by task scaled."""
     factors = tf.cast(coefficients, gradient.dtype)
-    if gradient.shape.rank == 3:
-        return gradient * factors[:, None, None]
-    units = gradient.shape[-1] // int(coefficients.shape[0])
-    return gradient * tf.repeat(factors, units)
+    axis = 0 if gradient.shape.rank == 3 else -1
+    units = gradient.shape[axis] // int(coefficients.shape[0])
+    factors = tf.repeat(factors, units)
+    return gradient * (factors if axis else factors[:, None, None])
 
 
 def _sum_by_task(values, num_tasks):
     if values.shape.rank == 3:
-        return tf.reduce_sum(values, [1, 2])
+        values = tf.reshape(tf.reduce_sum(values, [1, 2]), [num_tasks, -1])
+        return tf.reduce_sum(values, 1)
     by_task = tf.reshape(values, [-1, num_tasks, values.shape[-1] // num_tasks])
     return tf.reduce_sum(by_task, [0, 2])

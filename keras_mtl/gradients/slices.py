@@ -32,7 +32,7 @@ def overlap(first, second) -> bool:
 # Operations whose entries are made of those at the same place.
 ENTRY_BY_ENTRY = frozenset(
     (
-        *("Identity", "Cast", "ReadVariableOp", "AddV2", "Add", "Sub", "Mul"),
+        *("Identity", "Cast", "AddV2", "Add", "Sub", "Mul"),
         *("RealDiv", "Maximum", "Minimum", "Neg", "Square", "Sqrt", "Rsqrt"),
         *("Exp", "Log", "Log1p", "Tanh", "Sigmoid", "Relu", "Relu6", "Elu"),
         *("Selu", "LeakyRelu", "Softplus", "Softsign", "Erf", "Abs", "Pow"),
@@ -87,6 +87,10 @@ def _at(tensor, term, label, length, part):
     if label not in term or tensor.shape[term.index(label)] != length:
         return None
     return part._replace(axis=term.index(label))
+
+
+def _read(op, number, part):
+    return [(op.inputs[0], part)]  # A handle has no axes.
 
 
 def _bias(op, number, part):
@@ -264,6 +268,7 @@ def _reshape(op, number, part):
 
 
 _RULES = {
+    "ReadVariableOp": _read,
     "BiasAdd": _bias,
     "Pack": _pack,
     "Unpack": _unpack,

@@ -7,7 +7,14 @@ import tensorflow as tf
 from keras import layers, ops
 
 from keras_mtl import MultiTaskModel
-from keras_mtl.architectures import MMoE, SelectGate, SoftmaxGate, TaskEncoder
+from keras_mtl.architectures import (
+    PLE,
+    Level,
+    MMoE,
+    SelectGate,
+    SoftmaxGate,
+    TaskEncoder,
+)
 from keras_mtl.gradients import TaskGradients, roles
 from keras_mtl.layers import StackedHeads
 
@@ -68,6 +75,18 @@ def selecting(names, **arguments):
     return mmoe(names, gate=SelectGate(2), **arguments)
 
 
+def ple(names, wide=(UNITS,), num_own=2, num_shared=1, levels=2, **arguments):
+    """Returns levels of experts, several own ones of each task."""
+    expert = keras.Sequential([layers.Dense(u, "tanh") for u in wide])
+    level = Level(expert, num_own, num_shared)
+    return PLE(names, [level] * levels, **arguments)
+
+
+def uneven(names):
+    """Returns levels of which no product computes all tasks."""
+    return ple(names, num_own={"b": 1, "a": 2, "c": 0})
+
+
 def build(dtype="float32", make=Stacked, units=2, **arguments):
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(dtype)
@@ -78,9 +97,20 @@ def build(dtype="float32", make=Stacked, units=2, **arguments):
     return model
 
 
-def low_of(cut):
-    """Returns what experts and gates read, of a cut that has it."""
-    return cut.tensors.get("low", cut.tensors.get("features"))
+def lowest(cut):
+    """Returns the tensors of a cut that follow from none of the others."""
+    found = cut.tensors
+    if not isinstance(found, dict):
+        return [found]
+    for name in ("low", "features"):  # The bank follows from it.
+        if name in found:
+            return [found[name]]
+    shared = found["shared"] if "shared" in found else found["experts"]
+    if isinstance(shared, list):  # Own experts follow from the streams.
+        shared = shared[-1]
+    elif isinstance(shared, dict):
+        shared = shared["shared"]
+    return [shared, *keras.tree.flatten(found.get("streams", []))]
 
 
 def data(rows=7, units=2):
@@ -121,6 +151,12 @@ def exact_rows(model, x, y, sources):
         {"make": mmoe, "learned": True},
         {"make": deep, "learned": True},
         {"make": selecting},
+        {"make": ple, "levels": 3, "num_own": 1, "gate": "dselect_k"},
+        {"make": ple, "levels": 1, "wide": (3, UNITS), "units": 1},
+        {"make": ple, "wide": (3, UNITS)},
+        {"make": ple, "residual": True},
+        {"make": ple, "stop_gradient_others": True},
+        {"make": uneven},
     ],
 )
 def test_gradients_are_those_of_a_tape_for_each_task(arguments):
@@ -132,18 +168,17 @@ def test_gradients_are_those_of_a_tape_for_each_task(arguments):
     pairs = list(
         zip(model.trainable_variables, exact.trainable_variables, strict=False)
     )
-    gates = model.encoder.stacked_layers or [
-        getattr(model.encoder, f"gate_{task}") for task in NAMES
-    ]
+    every = exact_rows(exact, *wide, lambda _: [twin for _, twin in pairs])
+    ends = np.cumsum([int(np.prod(twin.shape)) for _, twin in pairs])[:-1]
+    jacobians = np.split(every, ends, axis=1)
+    # Those of which no entry has gradients of several tasks.
     own = {
-        id(v)
-        for layer in (model.heads, *gates)
-        for v in layer.trainable_variables
+        id(variable)
+        for (variable, _), rows in zip(pairs, jacobians, strict=True)
+        if np.max(np.count_nonzero(rows, axis=0)) <= 1
     }
     assert {id(v) for v in roles.head_variables(model)} == own
-    scopes = {"representation": lambda cut: [cut.tensors]}
-    if arguments.get("learned"):  # The lowest: the bank follows from it.
-        scopes["representation"] = lambda cut: [low_of(cut)]
+    scopes = {"representation": lowest}
     for scope in ("shared", "all"):
         chosen = {id(v) for v in roles.scope_variables(model, scope)}
         chosen = [e for v, e in pairs if id(v) in chosen]
@@ -169,15 +204,16 @@ def test_gradients_are_those_of_a_tape_for_each_task(arguments):
             np.testing.assert_allclose(
                 norms, np.linalg.norm(rows, axis=1), rtol=1e-4
             )
-        for (variable, twin), received in zip(pairs, combined, strict=True):
+        for (variable, _), rows, received in zip(
+            pairs, jacobians, combined, strict=True
+        ):
             weights = np.ones(3) if id(variable) in own else WEIGHTS
-            rows = exact_rows(exact, *wide, lambda _, twin=twin: [twin])
             np.testing.assert_allclose(
                 np.ravel(received), weights @ rows, rtol=1e-3, atol=1e-6
             )
 
 
-@pytest.mark.parametrize("make", [Stacked, mmoe, deep, selecting])
+@pytest.mark.parametrize("make", [Stacked, mmoe, deep, selecting, ple])
 def test_it_trains_and_is_saved_and_served(make, tmp_path):
     """The step of `mgda` is that of its weights, and all files predict it."""
     model, (x, y) = build(make=make), data()
