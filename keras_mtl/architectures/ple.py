@@ -1,6 +1,7 @@
 """Progressive layered extraction: experts of single tasks, and shared ones."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -97,8 +98,12 @@ class PLE(TaskEncoder):
             or (self.residual and not self.stop_gradient_others)
         )
         made = layers_of_levels(
-            *(self.levels, self.task_names, self._gate),
-            *(self._joins, self.reads_all, self.residual),
+            self.levels,
+            self.task_names,
+            self._gate,
+            self._joins,
+            self.reads_all,
+            self.residual,
         )
         for name, layer in made.items():
             setattr(self, name, layer)
@@ -114,7 +119,10 @@ class PLE(TaskEncoder):
             self.drop(name)
         self.in_one = StackedLevels(
             self.levels,
-            *(self.task_names, self._gate, self._joins, self.residual),
+            self.task_names,
+            self._gate,
+            self._joins,
+            self.residual,
         )
 
     @property
@@ -151,7 +159,8 @@ class PLE(TaskEncoder):
         learned = number > 0 or self.bottom is not None
         if self.reads_all:
             outputs = self._experts(number, streams, training)
-            cut["experts"] = {_key(t): bank for t, bank in outputs.items()}
+            # Names of one kind, which can be sorted.
+            cut["experts"] = {t or "": bank for t, bank in outputs.items()}
         elif self._has("shared", number):
             bank = getattr(self, name_of("shared", number))
             cut["shared"] = bank(streams[None], training=training)
@@ -167,7 +176,7 @@ class PLE(TaskEncoder):
         number = len(self.levels) - 1
         stream = cut["streams"][task] if "streams" in cut else inputs
         if self.reads_all:
-            outputs = {_task(key): bank for key, bank in cut["experts"].items()}
+            outputs = {name or None: b for name, b in cut["experts"].items()}
         else:
             outputs = {}
             if self._has(f"own_{task}", number):
@@ -177,7 +186,7 @@ class PLE(TaskEncoder):
                 outputs[None] = cut["shared"]
         return self._mix(number, task, outputs, stream, training)
 
-    def own_all(self, cut, inputs, training=None):
+    def own_all(self, cut, inputs, training=None) -> Any:
         """Returns all mixtures of the last level, `(B, K, U)`."""
         if self.in_one:
             return self.in_one.own_all(cut, inputs, training)
@@ -289,11 +298,3 @@ class PLE(TaskEncoder):
     def from_config(cls, config):
         """Returns the encoder of `get_config()`."""
         return restored(cls, config, ("levels", "gate", "bottom"))
-
-
-def _key(task):
-    return "shared" if task is None else f"task {task}"
-
-
-def _task(key):
-    return None if key == "shared" else key.removeprefix("task ")

@@ -48,8 +48,13 @@ class StackedLevels(keras.layers.Layer):
             later = levels[number + 1 :]
             passes_on = bool(later and later[0].num_shared)
             made = StackedLevel(
-                *(level, task_names, gate, joins and not number, passes_on),
-                *(residual, number),
+                level,
+                task_names,
+                gate,
+                joins and not number,
+                passes_on,
+                residual,
+                number,
             )
             setattr(self, f"level_{number}", made)
             self._levels.append(made)
@@ -223,7 +228,7 @@ class StackedLevel(keras.layers.Layer):
         if self.num_own:
             shape = (-1, self._num_tasks, self.num_own, outputs.own.shape[-1])
             own = ops.reshape(outputs.own, shape)
-            mine = ops.cast(weights[..., : self.num_own, None], own.dtype)
+            mine: Any = ops.cast(weights[..., : self.num_own, None], own.dtype)
             mine = ops.sum(mine * own, axis=2)
             total = mine if total is None else ops.add(total, mine)
         return total

@@ -109,7 +109,7 @@ def lowest(cut):
     if isinstance(shared, list):  # Own experts follow from the streams.
         shared = shared[-1]
     elif isinstance(shared, dict):
-        shared = shared["shared"]
+        shared = shared[""]
     return [shared, *keras.tree.flatten(found.get("streams", []))]
 
 
