@@ -124,6 +124,9 @@ def _read(path):
             f"A table of molecules has a column {TEXT!r} and one per task, and "
             f"rows. {path} has the columns {header[:5]} and {len(rows)} rows."
         )
+    if len(set(header)) < len(header):
+        twice = sorted({c for c in header if header.count(c) > 1})
+        raise ValueError(f"{path} has several columns of one name: {twice}")
     short = [n for n, row in enumerate(rows) if len(row) != len(header)]
     if short:
         raise ValueError(

@@ -115,6 +115,12 @@ class PCBAExperiment(Experiment):
         rows = known[:, order[: self.data_tasks]].any(axis=1)
         order = order[: self.num_tasks]
         x, labels = found.fingerprints[rows], found.labels[rows][:, order]
+        if len(x) < 10:
+            raise ValueError(
+                f"{Path(self.data).name} has {len(x)} molecules with a label "
+                "in the tasks that count, and 10 are needed for one to test "
+                f"on. No molecule: {list(found.refused[:5])}"
+            )
         shuffled = np.random.default_rng(self.seed).permutation(len(x))
         ends = [len(x) // 10]
         if self.validation is not None:
@@ -132,6 +138,7 @@ class PCBAExperiment(Experiment):
         facts = {
             "molecules": len(x),
             "no_molecule": len(found.refused),
+            "no_molecule_texts": list(found.refused),
             "training_rows": len(train),
             "training_labels": int((labels[train] != MISSING).sum()),
             "active_share": float((labels[train] == 1).sum())

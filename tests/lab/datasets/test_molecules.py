@@ -74,6 +74,7 @@ def test_a_folder_that_cannot_be_written_is_told(table, monkeypatch):
         ("", "has the columns \\[\\] and 0 rows"),
         ("mol_id,smiles\na,CCO\n", "a column 'smiles' and one per task"),
         ("smiles,t\nCCO,2\n", "Row 2 of .* has the label '2'"),
+        ("smiles,t,t\nCCO,1,0\n", r"of one name: \['t'\]"),
         ("smiles,t\nCCO,1\nCC\n", "Row 3 of .* has 1 fields, the header 2"),
     ],
 )

@@ -52,6 +52,7 @@ def test_parts(table):
     assert counts[0] == (labelled - 1) // 10
     assert counts[1] == (labelled - 1 - counts[0]) // 4
     assert parts.facts["no_molecule"] == 1
+    assert len(parts.facts["no_molecule_texts"]) == 1
     x, y, weights = parts.train
     assert x.dtype == "uint8"
     assert x.shape[1] == 256
@@ -143,3 +144,11 @@ def test_bits():
 def test_bad_settings(table, given, message):
     with pytest.raises(ValueError, match=message):
         make_experiment("toxcast", **{**settings(table), **given}).load()
+
+
+def test_too_few_molecules(tmp_path):
+    path = tmp_path / "few.csv"
+    path.write_text("smiles,a,b\n" + "CCO,1,0\n" * 9 + "none,1,0\n")
+    experiment = make_experiment("toxcast", **settings(path, num_tasks=2))
+    with pytest.raises(ValueError, match=r"9 molecules .*\['none'\]"):
+        experiment.load()
