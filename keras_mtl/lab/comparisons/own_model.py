@@ -18,8 +18,8 @@ from keras_mtl.lab.comparisons.running import run_jobs
 from keras_mtl.lab.comparisons.scores import SCORE_KEY, parse_metrics
 from keras_mtl.lab.comparisons.trial import (
     Trial,
+    check_data,
     check_made,
-    check_metrics,
     check_weighter,
     optimizer_of,
 )
@@ -136,8 +136,6 @@ def compare(
     models = {kind: check_made(make_model, 0, kind) for kind in kinds}
     first = models[next(iter(kinds))]
     metrics = parse_metrics(metric, higher_is_better, first.task_names)
-    for model in models.values():
-        check_metrics(model, metrics, parts["validation"])
     query = {"query_split": query_split}
     if parts["query"] is not None:
         query = {"query_data": parts["query"]}
@@ -155,6 +153,8 @@ def compare(
         optimizer=optimizer_of(first),
         architecture=next(iter(kinds)),
     )
+    for model in models.values():
+        check_data(model, trial)
     for name, (kind, config) in methods.items():
         check_weighter(name, config, models[kind], trial)
     trials = {

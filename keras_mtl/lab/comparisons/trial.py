@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_mtl import weighters
 from keras_mtl.compat import layers_within
+from keras_mtl.data import labels
 from keras_mtl.lab.comparisons.best_epoch import BestEpoch
 from keras_mtl.lab.comparisons.own_data import (
     first_batch,
@@ -192,17 +193,30 @@ def check_made(make_model, seed, architecture=None) -> MultiTaskModel:
     return model
 
 
-def check_metrics(model, metrics, part):
-    """Raises if a metric is none of the model's, or a batch does not fit it.
+def check_data(model, trial):
+    """Raises if a metric is none of the model's, or data do not fit it.
 
     Args:
         model: `MultiTaskModel`, compiled, which this leaves unusable.
-        metrics: `Metrics`.
-        part: The validation data.
+        trial: `Trial`.
     """
-    if (batch := first_batch(part)) is not None:
-        model.run_eagerly = True  # One batch is not worth compiling for.
-        metrics.read(model.test_on_batch(*batch, return_dict=True))
+    model.run_eagerly = True  # One batch is not worth compiling for.
+    for part in (trial.validation, trial.test):
+        batch = None if part is None else first_batch(part)
+        if batch is not None:
+            logs = model.test_on_batch(*batch, return_dict=True)
+            trial.metrics.read(logs)
+    if is_set(trial.train):
+        return
+    x, y, *weight = trial.train
+    labels.for_training(
+        model,
+        model.arrangement.own_rows(x, trial.fit_arguments.get("task")),
+        y,
+        weight[0] if weight else None,
+        trial.fit_arguments.get("class_weight"),
+        shuffle=True,
+    )
 
 
 def check_weighter(name, config, model, trial):

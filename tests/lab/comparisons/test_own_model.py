@@ -224,6 +224,8 @@ def test_bad_input_ends_before_anything_is_trained(tmp_path):
     refused("takes data..query", query_data=DATA["test"], **out)
     refused("has no validation part", data=DATA["train"], **out)
     refused("Labels must be a dict", data=[(X, [X, X])] * 2, **out)
+    unknown = [(X, {**Y, "age": np.nan * Y["age"]}), DATA["validation"]]
+    refused("'age' has a label that its loss cannot", data=unknown, **out)
     refused(r"no metric for the tasks \['tone'\]", metric={"age": "mae"}, **out)
     refused("baseline 'mgda' is none of", baseline="mgda", **out)
     upgrad = weighters.UPGrad(preference={"agee": 1.0})
