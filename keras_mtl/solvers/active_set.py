@@ -13,15 +13,19 @@ LARGEST_START = 16
 
 
 def nonnegative_minimum(
-    matrix: Any, vector: Any, allowed: Any, threshold: float, max_steps: int
+    matrix: Any,
+    vector: Any,
+    allowed: Any,
+    threshold: float,
+    max_steps: int,
+    in_turn: bool = True,
 ):
     """Minimises `x @ matrix @ x / 2 - vector @ x` over `x >= 0`.
 
     Each step lets the coordinate of steepest descent become positive, or one
     that would turn negative return to 0, and solves exactly for the positive
     ones: a pivot on the tableau `[matrix, vector]`, `O(K^2)`. Every `x` on
-    the way is feasible, and none is worse than the one before. For small K,
-    the first K steps take the coordinates in turn, steepest or not.
+    the way is feasible, and none is worse than the one before.
 
     Example:
 
@@ -38,6 +42,9 @@ def nonnegative_minimum(
         allowed: `(K,)` bool. Other coordinates stay 0.
         threshold: Float. Steepest descent at which to stop.
         max_steps: Integer or scalar int32. With 0, `x` is 0.
+        in_turn: Boolean. For small K, whether the first K steps take the
+            coordinates in turn, steepest or not. That is faster, and takes
+            longer to compile.
 
     Returns:
         `(x, steps)`: `(K,)` float64 and scalar int32.
@@ -46,32 +53,6 @@ def nonnegative_minimum(
         - [Wolfe, 1976](https://doi.org/10.1007/BF01580381)
         - [Goodnight, 1979](https://doi.org/10.1080/00031305.1979.10482685)
     """
-    return _solve(matrix, vector, allowed, threshold, max_steps)[:2]
-
-
-def minimum_and_inverse(matrix, vector, allowed, threshold, max_steps):
-    """Returns `nonnegative_minimum`'s `x` and what its tableau knows besides.
-
-    Args:
-        matrix: As there, and so the others.
-        vector: `(K,)` float64.
-        allowed: `(K,)` bool.
-        threshold: Float.
-        max_steps: Integer or scalar int32.
-
-    Returns:
-        `(x, inverse)`: `(K,)` and `(K, K)` float64, the inverse of the rows
-        and columns of the positive coordinates, 0 elsewhere.
-    """
-    # Called in a loop, where the steps in turn cost more than they save.
-    x, _, tableau, active = _solve(
-        matrix, vector, allowed, threshold, max_steps, in_turn=False
-    )
-    both = active[:, None] & active
-    return x, tf.where(both, tableau[:, :-1], 0.0)
-
-
-def _solve(matrix, vector, allowed, threshold, max_steps, in_turn=True):
     index = tf.range(vector.shape[0])
     never = tf.constant(float("-inf"), tf.float64)
     nothing = tf.zeros_like(vector)
@@ -125,7 +106,7 @@ def _solve(matrix, vector, allowed, threshold, max_steps, in_turn=True):
     *state, active = state
     # The first pass ends the last of these steps, and finds the next pivot.
     state = (*state, -1, active, tf.cast(active, tf.float64), True)
-    steps, tableau, *_, active, x, _ = tf.while_loop(
+    steps, *_, x, _ = tf.while_loop(
         lambda steps, *state: (steps < max_steps) & state[-1], exchange, state
     )
-    return x, tf.maximum(steps, 0), tableau, active
+    return x, tf.maximum(steps, 0)

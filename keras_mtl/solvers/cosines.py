@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from keras_mtl.solvers.diagonal import diagonal
+
 # A combination shorter than this share of what it is made of is rounding.
 FLOOR = 1e-5
 
@@ -34,8 +36,7 @@ class TaskGradients(NamedTuple):
     @property
     def share(self):
         """`(K,)`, one over the number of tasks present, or 0 if absent."""
-        count = tf.reduce_sum(self.present)
-        return tf.math.divide_no_nan(self.present, count)
+        return self.present / tf.maximum(tf.reduce_sum(self.present), 1.0)
 
     @property
     def regular_cosines(self):
@@ -53,10 +54,8 @@ class TaskGradients(NamedTuple):
         Args:
             weights: `(K,)`, of the gradients divided by their norms.
         """
-        square = tf.reduce_sum(
-            weights * tf.linalg.matvec(self.cosines, weights)
-        )
-        square = tf.where(tf.reduce_any(self.moving), square, 0.0)
+        weights = tf.where(self.moving, weights, 0.0)
+        square = tf.reduce_sum(self.cosines * weights[:, None] * weights)
         least = FLOOR * tf.reduce_sum(tf.abs(weights))
         return tf.maximum(tf.sqrt(tf.maximum(square, 0.0)), least)
 
@@ -89,7 +88,7 @@ def task_gradients(gramian: Any, present: Any = None) -> TaskGradients:
     if present is None:
         present = tf.ones(size, tf.float64)
     present = tf.cast(tf.cast(present, tf.bool), tf.float64)
-    squares = tf.where(present > 0.0, tf.linalg.diag_part(gramian), 0.0)
+    squares = tf.where(present > 0.0, diagonal(gramian), 0.0)
     moving = squares > 0.0
     norms = tf.sqrt(tf.where(moving, squares, 0.0))
     divisors = tf.where(moving, norms, 1.0)

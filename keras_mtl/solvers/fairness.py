@@ -30,70 +30,56 @@ def fair_weights(gradients, fairness):
         - [Ban and Ji, 2024](https://arxiv.org/abs/2402.15638)
     """
     p = 1.0 / fairness
-    moving, zero = gradients.moving, tf.zeros_like(gradients.norms)
-    one = zero + 1.0
-    # Taken over the mean of the logarithms: powers of 1e15 stay in range.
-    logs = tf.math.log(tf.where(moving, gradients.norms, one))
-    scale = (p - 1.0) / (p + 1.0) * logs
-    scale -= tf.reduce_max(tf.where(moving, scale, float("-inf")))
-    scale = tf.where(moving, tf.exp(scale), zero)
+    moving, norms = gradients.moving, gradients.norms
+    # Relative to the norm at which they are largest: powers stay in range.
+    power = (p - 1.0) / (p + 1.0)
+    unit = (
+        tf.reduce_max(norms)
+        if p > 1.0
+        else tf.reduce_min(tf.where(moving, norms, float("inf")))
+    )
+    scale = tf.where(moving, (norms / unit) ** power, 0.0)
     matrix = gradients.regular_cosines * scale[:, None] * scale
     share = scale * scale
-
-    def reached(z):
-        # What the barrier and the quadratic term ask of z; both sum to the
-        # same at the solution.
-        wanted = share if p == 1.0 else share * z ** (1.0 - p)
-        return wanted, z * tf.linalg.matvec(matrix, z)
+    resting = tf.cast(~moving, tf.float64)
 
     def newton(count, z, _):
-        wanted, given = reached(z)
-        rest = wanted - given
+        wanted = share * z ** (1.0 - p)
+        pull = tf.linalg.matvec(matrix, z)
+        rest = wanted - z * pull
         hessian = matrix * z[:, None] * z
-        diagonal = tf.linalg.diag_part(hessian) + p * wanted
-        hessian = tf.linalg.set_diag(hessian, tf.where(moving, diagonal, one))
+        hessian += tf.linalg.diag(p * wanted + resting)
         # No more exact than the step itself: it converges as fast.
         off = tf.reduce_max(tf.abs(rest)) / tf.reduce_max(wanted)
         tolerance = tf.clip_by_value(0.01 * off, 1e-12, 0.01)
         change = cg_solve(hessian, rest, tolerance)
-        more = tf.reduce_sum(rest * change) > 1e-15 * tf.reduce_sum(wanted)
+        more = tf.reduce_sum(rest * change - 1e-15 * wanted) > 0.0
         length = tf.cond(
             tf.reduce_max(tf.abs(change)) < SAFE_CHANGE,
             lambda: tf.ones((), tf.float64),
-            lambda: _step_length(matrix, share, z, change, given, p),
+            lambda: _step_length(matrix, share, z, change, pull, p),
         )
         return count + 1, z * (1.0 + length * change), more
 
-    z = one
-    wanted, given = (tf.reduce_sum(part) for part in reached(z))
-    z *= tf.math.divide_no_nan(wanted, given) ** (1.0 / (1.0 + p))
+    # At the solution, what the barrier and the quadratic term ask for has the
+    # same sum. So it has at the start, where all of z are alike.
+    z = tf.reduce_sum(share) / tf.maximum(tf.reduce_sum(matrix), 1e-30)
+    z = tf.where(moving, z ** (1.0 / (1.0 + p)), 1.0)
     _, z, _ = tf.while_loop(
         lambda count, *state: (count < MAX_STEPS) & state[-1],
         newton,
-        (tf.constant(0), tf.where(moving, z, one), tf.reduce_any(moving)),
+        (tf.constant(0), z, True),
     )
-    # The common factor is that of the Gramian itself. In logarithms, again.
-    along = tf.where(moving, scale * z, zero)
-    square = tf.reduce_sum(
-        along * tf.linalg.matvec(gradients.regular_cosines, along)
-    )
-    log_weights = tf.where(moving, tf.math.log(scale * z) - logs, 0.0)
-    total = tf.reduce_logsumexp(
-        tf.where(moving, (1.0 - p) * log_weights, float("-inf"))
-    )
-    factor = (total - tf.math.log(square)) / (1.0 + p)
-    return tf.where(moving, tf.exp(log_weights + factor), zero)
+    return gradients.per_norm(scale * z * unit**power)
 
 
-def _step_length(matrix, share, z, change, given, p):
+def _step_length(matrix, share, z, change, pull, p):
     """The longest of some steps at whose end the objective still falls."""
     longest = tf.maximum(-tf.reduce_min(change), 0.06)
-    points = tf.constant(SEARCHED_LENGTHS, tf.float64) * 0.99 / longest
+    points = tf.constant(SEARCHED_LENGTHS, tf.float64)[:, None] * 0.99 / longest
     ahead = z * change
-    straight = tf.reduce_sum(given * change)
-    curvature = tf.reduce_sum(ahead * tf.linalg.matvec(matrix, ahead))
-    barrier = tf.reduce_sum(
-        share * ahead * (z * (1.0 + points[:, None] * change)) ** -p, 1
-    )
-    falls = straight + points * curvature <= barrier
-    return tf.reduce_max(tf.where(falls, points, points[0]))
+    turn = tf.linalg.matvec(matrix, ahead)
+    barrier = share * (z * (1.0 + points * change)) ** -p
+    slopes = tf.reduce_sum(ahead * (pull + points * turn - barrier), 1)
+    points = tf.where(slopes <= 0.0, points[:, 0], points[0, 0])
+    return tf.reduce_max(points)

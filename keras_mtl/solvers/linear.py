@@ -4,6 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_mtl.solvers.diagonal import diagonal
+
 # A pivot below this is the rounding of float64, not information.
 SMALLEST_PIVOT = 1e-14
 
@@ -33,9 +35,9 @@ def spd_solve(matrix: Any, right: Any) -> tf.Tensor:
     def sweep_of(tableau, pivot):
         row = tf.gather(tableau, pivot)
         column = tf.gather(tableau, pivot, axis=1)
-        diagonal = tf.maximum(tf.gather(row, pivot), SMALLEST_PIVOT)
+        divisor = tf.maximum(tf.gather(row, pivot), SMALLEST_PIVOT)
         hit = tf.range(size) == pivot
-        return tf.where(hit, diagonal - 1.0, column), row / diagonal
+        return tf.where(hit, divisor - 1.0, column), row / divisor
 
     def sweep(pivot, tableau, column, row):
         # The sweep is prepared a step ahead, so that XLA updates in place.
@@ -72,7 +74,7 @@ def cg_solve(matrix: Any, right: Any, tolerance: float = 1e-12) -> tf.Tensor:
     Reference:
         - [Hestenes and Stiefel, 1952](https://doi.org/10.6028/jres.049.044)
     """
-    diagonal = tf.linalg.diag_part(matrix)
+    divisors = diagonal(matrix)
 
     def step(count, x, residual, direction, square):
         product = tf.linalg.matvec(matrix, direction)
@@ -81,12 +83,12 @@ def cg_solve(matrix: Any, right: Any, tolerance: float = 1e-12) -> tf.Tensor:
         )
         x += length * direction
         residual -= length * product
-        ahead = residual / diagonal
+        ahead = residual / divisors
         following = tf.reduce_sum(residual * ahead)
         direction = ahead + following / square * direction
         return count + 1, x, residual, direction, following
 
-    first = right / diagonal
+    first = right / divisors
     square = tf.reduce_sum(right * first)
     _, x, *_ = tf.while_loop(
         lambda count, *state: (

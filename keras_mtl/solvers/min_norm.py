@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras_mtl.checks import above, integer, one_of
 from keras_mtl.solvers.active_set import nonnegative_minimum
 from keras_mtl.solvers.compiling import one_kernel
+from keras_mtl.solvers.diagonal import diagonal
 from keras_mtl.solvers.line_search import duality_gap, line_searches
 
 METHODS = ("fully_corrective", "pairwise", "frank_wolfe")
@@ -113,7 +114,7 @@ def _normalized(gramian, mask):
     gramian = tf.cast(gramian, tf.float64)
     gramian = tf.where(mask[:, None] & mask, gramian, 0.0)
     count = tf.reduce_sum(tf.cast(mask, tf.float64))
-    mean = tf.math.divide_no_nan(tf.linalg.trace(gramian), count)
+    mean = tf.math.divide_no_nan(tf.reduce_sum(diagonal(gramian)), count)
     return tf.math.divide_no_nan(gramian, mean)
 
 
@@ -153,7 +154,7 @@ def _two_tasks(gramian, mask, uniform):
 def _fully_corrective(gramian, mask, uniform, max_steps, tolerance):
     # With x = weights * norms the task norms leave the matrix, and the sum
     # to 1 becomes a term: x @ (cosines + a a') @ x / 2 - a @ x over x >= 0.
-    norms = tf.sqrt(tf.maximum(tf.linalg.diag_part(gramian), 1e-30))
+    norms = tf.sqrt(tf.maximum(diagonal(gramian), 1e-30))
     shortest = tf.reduce_min(tf.where(mask, norms, float("inf")))
     a = tf.where(mask, shortest / norms, 0.0)
     matrix = gramian / (norms[:, None] * norms) + a[:, None] * a

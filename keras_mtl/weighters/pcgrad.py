@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.solvers.compiling import one_kernel
+from keras_mtl.solvers.diagonal import diagonal
 from keras_mtl.weighters.layerwise import LayerwiseWeighter
 from keras_mtl.weighters.random_draws import (
     add_random_state,
@@ -88,7 +89,7 @@ class PCGrad(LayerwiseWeighter):
         # float64: what is a conflict shall not hang on the order of a sum.
         gramian = tf.cast(gramian, tf.float64)
         own = tf.range(num_tasks)
-        squares = tf.linalg.diag_part(gramian)
+        squares = diagonal(gramian)
 
         def meet(step, coefficients):
             # Row i: task i's gradient, as coefficients of all gradients.
