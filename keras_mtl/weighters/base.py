@@ -16,6 +16,7 @@ from keras_mtl.weighters.declared import (
     check_serves,
     check_signals,
     measured,
+    without_unread,
 )
 from keras_mtl.weighters.stored_state import (
     describe,
@@ -38,7 +39,9 @@ class Weighter(keras.layers.Layer):
     `call` returns `(K,)` weights for the K tasks, or a tuple of two such
     vectors: for the gradients of shared variables, and for those of the heads.
     If it returns one vector, heads have the same weights where `scales_heads`
-    is true, and 1 otherwise.
+    is true, and 1 otherwise. On plain arrays, one loop serves all: `present`,
+    `epoch` and `learning_rate` may be passed to weighters that do not read
+    them, too.
 
     Create state in `build` by `add_state`, and assign it in `call` or
     `observe`. A call with a signal that is not finite, or one that would make
@@ -193,7 +196,9 @@ class Weighter(keras.layers.Layer):
         return inspect.signature(method)
 
     def _bind_signals(self, method, args, kwargs):
-        bound = self.signature(method).bind(self, *args, **kwargs).arguments
+        signature = self.signature(method)
+        kwargs = without_unread(signature, kwargs)
+        bound = signature.bind(self, *args, **kwargs).arguments
         bound.pop("self")
         signals = {
             name: tf.cast(tf.convert_to_tensor(value), tf.float32)

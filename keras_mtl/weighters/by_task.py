@@ -25,7 +25,7 @@ def by_task(name, values, num_tasks, task_names):
         ValueError: If the values do not match the tasks.
     """
     if isinstance(values, dict):
-        task_names = list(task_names or ())
+        task_names = named(name, values, num_tasks, task_names)
         if set(values) != set(task_names):
             raise ValueError(
                 f"Argument `{name}` must name the model's tasks {task_names}. "
@@ -40,6 +40,17 @@ def by_task(name, values, num_tasks, task_names):
             f"{num_tasks} tasks. Received: {name}={list(values)}"
         )
     return list(values)
+
+
+def named(name, values, num_tasks, task_names):
+    """Returns the tasks' names as a list, or raises where they have none."""
+    if task_names is None:
+        raise ValueError(
+            f"Outside a model tasks have no names: argument `{name}` must be "
+            f"a list with one entry for each of the {num_tasks} tasks. "
+            f"Received: {name}={dict(values)}"
+        )
+    return list(task_names)
 
 
 def map_values(function, values):

@@ -30,6 +30,16 @@ def measured(method) -> tuple[str, ...]:
     )
 
 
+# What whoever calls a weighter knows anyway.
+KNOWN = ("present", "epoch", "learning_rate")
+
+
+def without_unread(signature, given) -> dict:
+    """Returns arguments without what is always known and not read here."""
+    read = parameters(signature)
+    return {n: v for n, v in given.items() if n in read or n not in KNOWN}
+
+
 def check_signals(cls, method_name):
     """Raises if `call` or `observe` of a class asks for an unknown signal.
 

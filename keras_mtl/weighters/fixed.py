@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_mtl.checks import at_least, did_you_mean
 from keras_mtl.weighters.base import Weighter
-from keras_mtl.weighters.by_task import ByTask
+from keras_mtl.weighters.by_task import ByTask, named
 from keras_mtl.weighters.wrapper import Wrapper, same_heads
 
 
@@ -85,7 +85,7 @@ class Fixed(Wrapper):
                     f"{num_tasks} tasks. Received: fixed={self.fixed}"
                 )
             return self.fixed
-        names = list(names or ())
+        names = named("fixed", self.fixed, num_tasks, names)
         for task in self.fixed:
             if task not in names:
                 raise ValueError(

@@ -77,6 +77,20 @@ def test_plain_arrays_are_taken(losses):
         np.testing.assert_array_equal(weighter.task_weights, weights)
 
 
+def test_what_is_always_known_may_be_passed_to_all():
+    """One loop on plain arrays serves weighters that do not read it."""
+    known = {"present": [1.0, 1.0], "epoch": 0.0, "learning_rate": 0.1}
+    for name in ("constant", "slaw", "moml"):
+        weights = weighters.get(name)(losses=[1.0, 3.0], **known)
+        np.testing.assert_array_equal(weights, [1.0, 1.0])
+    gramian = {"query_support_gramian": [[2.0, 1.0], [3.0, 1.0]]}
+    alone, moml = weighters.MOML(), weighters.MOML()
+    received = moml.observe(**gramian, **known)
+    np.testing.assert_array_equal(received, alone.observe(**gramian))
+    with pytest.raises(TypeError, match="'gramian'"):
+        weighters.get("slaw")(losses=[1.0, 3.0], gramian=np.eye(2))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_non_finite_call_changes_no_state(bad):
     weighter = Average()

@@ -79,6 +79,12 @@ def test_what_is_trained_is_trained_as_if_it_stood_alone(wrap):
             "Argument `fixed` names the unknown task 'c'. Tasks: ['a', 'b'].",
         ),
         (
+            lambda: Fixed("slaw", {"a": 1.0})(losses=[1.0, 2.0]),
+            "Outside a model tasks have no names: argument `fixed` must be a "
+            "list with one entry for each of the 2 tasks. Received: "
+            "fixed={'a': 1.0}",
+        ),
+        (
             lambda: Fixed("slaw", {"a": 1.0, "b": 1.0}).bind(2, ("a", "b")),
             "Argument `fixed` gives the weight of every task, which leaves "
             "the weighter nothing to learn. Received: fixed={'a': 1.0, 'b': "

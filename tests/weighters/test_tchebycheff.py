@@ -80,8 +80,9 @@ def test_preference_by_task():
         ),
         (
             {"ideal": {"a": 1.0}},
-            "Argument `ideal` must name the model's tasks []. "
-            "Received: ideal={'a': 1.0}",
+            "Outside a model tasks have no names: argument `ideal` must be a "
+            "list with one entry for each of the 2 tasks. Received: "
+            "ideal={'a': 1.0}",
         ),
     ],
 )
