@@ -17,11 +17,12 @@ def check_encoder(model):
     if not model.has_task_encoder:
         return
     if isinstance(model.heads, StackedHeads):
-        if not model.encoder.can_stack:
+        if not model.encoder.has_cut:
             raise ValueError(
-                "Stacked heads take one representation for all tasks, but "
-                f"{type(model.encoder).__name__} gives each task one of its "
-                "own. Give MultiTaskModel a dict of heads."
+                "Stacked heads take the representations of all tasks in one "
+                f"tensor. {type(model.encoder).__name__} overrides call(), and "
+                "gives each task one of its own. Define shared() and own() in "
+                "it, or give MultiTaskModel a dict of heads."
             )
         if model.encoder.task_names != model.task_names:
             raise ValueError(

@@ -52,7 +52,8 @@ class TaskEncoder(keras.layers.Layer):
     - `stem(task, inputs)`, what a task makes of its own inputs before
       `shared` and `own` get them, for tasks whose inputs differ in kind;
     - `own_all(cut, inputs)`, all representations at once, `(B, K, U)`, in the
-      order of `task_names`, which `StackedHeads` take. Above the cut, a
+      order of `task_names`, which `StackedHeads` take; by default those of
+      `own`, computed one by one. Above the cut, a
       variable is a task's own where the graph keeps the tasks apart: stacked
       or concatenated, through products, sums and activations. Where it does
       not, or two tasks read the same, they share it.
@@ -102,7 +103,7 @@ class TaskEncoder(keras.layers.Layer):
 
     @property
     def can_stack(self) -> bool:
-        """Whether it can give all representations in one tensor."""
+        """Whether it computes all representations at once."""
         return type(self).own_all is not TaskEncoder.own_all
 
     def stack(self):
@@ -121,20 +122,30 @@ class TaskEncoder(keras.layers.Layer):
             f"{type(self).__name__} must define shared(inputs)."
         )
 
-    def own(self, task, cut, inputs):
+    def own(self, task, cut, inputs, training=None):
         """Returns a task's representation."""
         if self.can_stack:
             number = self.task_names.index(task)
-            return self._run(self.own_all, cut, inputs)[:, number]
+            every = self._run(self.own_all, cut, inputs, training=training)
+            return every[:, number]
         raise NotImplementedError(
             f"{type(self).__name__} must define own(task, cut, inputs)."
         )
 
-    def own_all(self, cut, inputs):
+    def own_all(self, cut, inputs, training=None):
         """Returns all representations, `(B, K, U)`."""
-        raise NotImplementedError(
-            f"{type(self).__name__} does not define own_all(cut, inputs)."
-        )
+        parts = [
+            self._run(self.own, task, cut, inputs, training=training)
+            for task in self.task_names
+        ]
+        shapes = [tuple(part.shape) for part in parts]
+        if len(set(shapes)) > 1:
+            raise ValueError(
+                "Stacked heads take representations of one shape. Received: "
+                f"{dict(zip(self.task_names, shapes, strict=True))}. Give "
+                "MultiTaskModel a dict of heads."
+            )
+        return keras.ops.stack(parts, axis=1)
 
     def stem(self, task, inputs):
         """Returns what a task makes of its own inputs: the same."""

@@ -9,11 +9,13 @@ from keras import layers, ops
 from keras_mtl import MultiTaskModel
 from keras_mtl.architectures import (
     PLE,
+    CrossStitch,
     Level,
     MMoE,
     SelectGate,
     SoftmaxGate,
     TaskEncoder,
+    TaskLoRA,
 )
 from keras_mtl.gradients import TaskGradients, roles
 from keras_mtl.layers import StackedHeads
@@ -87,6 +89,16 @@ def uneven(names):
     return ple(names, num_own={"b": 1, "a": 2, "c": 0})
 
 
+def stitched(names):
+    """Returns towers, whose own coefficients lie below the cut."""
+    return CrossStitch(names, [layers.Dense(UNITS, "tanh") for _ in "123"])
+
+
+def lora(names):
+    """Returns a layer with a change of each task, all one by one."""
+    return TaskLoRA(names, layers.Dense(5, "tanh"), UNITS, rank=2)
+
+
 def build(dtype="float32", make=Stacked, units=2, **arguments):
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(dtype)
@@ -102,6 +114,8 @@ def lowest(cut):
     found = cut.tensors
     if not isinstance(found, dict):
         return [found]
+    if set(found) == set(NAMES):
+        return keras.tree.flatten(found)
     for name in ("low", "features"):  # The bank follows from it.
         if name in found:
             return [found[name]]
@@ -157,6 +171,8 @@ def exact_rows(model, x, y, sources):
         {"make": ple, "residual": True},
         {"make": ple, "stop_gradient_others": True},
         {"make": uneven},
+        {"make": stitched},
+        {"make": lora, "units": 1},
     ],
 )
 def test_gradients_are_those_of_a_tape_for_each_task(arguments):
@@ -213,7 +229,9 @@ def test_gradients_are_those_of_a_tape_for_each_task(arguments):
             )
 
 
-@pytest.mark.parametrize("make", [Stacked, mmoe, deep, selecting, ple])
+@pytest.mark.parametrize(
+    "make", [Stacked, mmoe, deep, selecting, ple, stitched]
+)
 def test_it_trains_and_is_saved_and_served(make, tmp_path):
     """The step of `mgda` is that of its weights, and all files predict it."""
     model, (x, y) = build(make=make), data()

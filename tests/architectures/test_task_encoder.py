@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_mtl import MultiTaskModel
+from keras_mtl.architectures import TaskEncoder
 from keras_mtl.gradients import TaskGradients, roles
 from tests.architectures.mixtures import Extraction, Mixture
 
@@ -140,3 +141,22 @@ def test_it_is_saved_with_its_weights(cls, tmp_path):
     expected = model.predict(x, verbose=0)
     for task, received in loaded.predict(x, verbose=0).items():
         np.testing.assert_array_equal(received, expected[task])
+
+
+class AllAtOnce(TaskEncoder):
+    """Each task's representation says whether it trains."""
+
+    def shared(self, inputs):
+        return inputs
+
+    def own_all(self, cut, inputs, training=None):
+        every = keras.ops.stack([cut] * len(self.task_names), axis=1)
+        return every + float(bool(training))
+
+
+def test_all_at_once_is_told_that_it_trains():
+    encoder = AllAtOnce(TASKS)
+    for training in (True, False):
+        outputs = encoder(np.zeros((2, 3)), training=training)
+        for task in TASKS:
+            np.testing.assert_array_equal(outputs[task], training)

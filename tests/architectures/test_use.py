@@ -157,6 +157,7 @@ class Plain(TaskEncoder):
     """Has no shared features."""
 
 
+Whole = type("Whole", (TaskEncoder,), {"call": TaskEncoder.by_task})
 CASES = [
     (
         lambda: MultiTaskModel(private((*TASKS, "star")), heads()),
@@ -214,10 +215,10 @@ CASES = [
         "discriminator='yes' (of type str)",
     ),
     (
-        lambda: MultiTaskModel(private(), StackedHeads(TASKS)),
-        "Stacked heads take one representation for all tasks, but "
-        "SharedPrivate gives each task one of its own. Give MultiTaskModel a "
-        "dict of heads.",
+        lambda: MultiTaskModel(Whole(TASKS), StackedHeads(TASKS)),
+        "Stacked heads take the representations of all tasks in one tensor. "
+        "Whole overrides call(), and gives each task one of its own. Define "
+        "shared() and own() in it, or give MultiTaskModel a dict of heads.",
     ),
     (
         lambda: MultiTaskModel(
