@@ -24,7 +24,7 @@ ELSEWHERE = {
     "compare": "tests/lab/comparisons/test_own_model.py",
     "check_architecture": "tests/architectures/test_conformance.py",
     "check_weighter": "tests/weighters/test_conformance.py",
-    "two_replicas": "tests/conftest.py; a second strategy ends the process",
+    "two_replicas": "tests/process.py; a second strategy ends the process",
 }
 # What readers have already: rows, and a model of the tasks of the example.
 ROWS = 12
