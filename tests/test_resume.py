@@ -1,15 +1,13 @@
 """An interrupted run, saved and loaded, goes on bit for bit."""
 
-import pathlib
 import re
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 
 from keras_mtl import weighters
+from tests import warm
 from tests.resume import INTERRUPTED, STEPS, train
 from tests.training import (
     LOSSES,
@@ -25,7 +23,6 @@ pytestmark = pytest.mark.filterwarnings(
     # Keras hands its variables to NumPy in a way that NumPy 2 deprecates.
     "ignore:__array__ implementation:DeprecationWarning"
 )
-ROOT = pathlib.Path(__file__).parents[1]
 # One that trains its own, one that draws, one with an optimizer of its own; the
 # conformance suite saves and loads every class.
 RESUMED = ("uncertainty", "pcgrad", "gradnorm")
@@ -46,8 +43,8 @@ def finished(tmp_path_factory, _as_users_run):
         model.save(folder / f"{name}.keras")
         train(model, INTERRUPTED, STEPS)
         expected[name] = state(model)
-    command = [sys.executable, "-m", "tests.resume", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True)
+    done = warm.run("tests.resume", folder)
+    assert done.returncode == 0, done.stderr
     received = {name: np.load(folder / f"{name}.npz") for name in expected}
     return received, expected
 

@@ -1,7 +1,6 @@
 """Workers, each a process, on a global batch do what one device does on it."""
 
 import json
-import signal
 
 import pytest
 
@@ -78,7 +77,7 @@ def killed_and_finished(folder, trial, num_workers, kills, others=()):
         with workers.started(num_workers, job) as processes:
             lines = map(json.loads, processes[worker].stdout)
             assert [worker, epoch, batch] in lines
-            processes[worker].send_signal(signal.SIGKILL)
+            processes[worker].kill()
         epochs = [path.name for path in backup.glob("*")]
         assert epochs == [f"epoch_{epoch:08d}.weights.h5"] * bool(epoch)
     every = workers.results(num_workers, job)

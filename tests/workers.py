@@ -6,15 +6,14 @@ each trial; a backup is of the first.
 
 import contextlib
 import json
-import os
 import pathlib
-import subprocess
 import sys
 import time
 
 import numpy as np
 
-ROOT = pathlib.Path(__file__).parents[1]
+from tests import warm
+
 SECONDS = 1200
 
 
@@ -23,31 +22,25 @@ def started(num_workers, job):
     """Starts workers on a job; yields the processes, and ends them."""
     from keras_mtl.lab.runs.workers import cluster_configs
 
-    processes = []
-    try:
-        for config in cluster_configs(num_workers):
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tests.workers", json.dumps(job)],
-                cwd=ROOT,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                env={**os.environ, "TF_CONFIG": config},
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(
+                warm.Script(
+                    "tests.workers",
+                    json.dumps(job),
+                    environment={"TF_CONFIG": config},
+                )
             )
-            processes.append(process)
-        yield processes
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
+            for config in cluster_configs(num_workers)
+        ]
 
 
 def results(num_workers, job):
     """Returns the results of a job: for each worker, those of its trials."""
     with started(num_workers, job) as processes:
         for process in processes:
-            _, errors = process.communicate(timeout=SECONDS)
-            assert process.returncode == 0, errors
+            code, errors = process.finish(SECONDS)
+            assert code == 0, errors
     folder = pathlib.Path(job["folder"])
     return [
         [

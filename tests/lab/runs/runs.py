@@ -1,25 +1,16 @@
 """Runs of the small experiment by its script, and their results."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 
-ROOT = Path(__file__).parents[3]
+from tests import warm
 
 
 def run_script(out, *arguments):
     """Runs `small_run.py` to its end, good or bad."""
-    return subprocess.run(
-        [sys.executable, "-m", "tests.lab.runs.small_run", out]
-        + [str(argument) for argument in arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    return warm.run("tests.lab.runs.small_run", out, *arguments)
 
 
 def results(out):
