@@ -42,7 +42,7 @@ parser.add_argument("--data", help="an archive of the reviews")
 parser.add_argument("--glove", help="GloVe vectors, .txt or .npy")
 arguments = parser.parse_args()
 
-EPOCHS = 2 if arguments.smoke else 15
+EPOCHS = 1 if arguments.smoke else 15
 NUM_TOKENS = 12 if arguments.smoke else 256
 
 """
@@ -70,7 +70,7 @@ def made_up_reviews(reviews_per_task=32):
             for task in tasks
         }
 
-    tasks = ("books", "cameras", "toys")
+    tasks = ("books", "cameras")
     return {name: part(tasks) for name in ("train", "validation", "test")}
 
 
@@ -169,7 +169,10 @@ def trained(weighter):
 
 
 accuracies = {}
-for weighter in (Constant(), Uncertainty(), SLAW(), MetaWeighting()):
+compared = [Constant(), Uncertainty(), SLAW(), MetaWeighting()]
+if arguments.smoke:
+    compared = [Constant(), MetaWeighting()]
+for weighter in compared:
     model = trained(weighter)
     results = model.evaluate(x_test, y_test, verbose=0, return_dict=True)
     name = type(weighter).__name__

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from keras_mtl.lab.cli import app
 
-METHODS = ("stl", "uniform", "meta_weighting")
+METHODS = ("stl", "meta_weighting")
 
 
 @pytest.fixture(scope="module")

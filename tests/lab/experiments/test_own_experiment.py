@@ -1,11 +1,11 @@
 """An experiment of a user's, by the name of its class."""
 
-import subprocess
 import sys
 import textwrap
 
 import pytest
 
+import keras_mtl_command
 from keras_mtl.lab.comparisons.folder import ComparisonFolder
 from keras_mtl.lab.experiments import make_experiment
 
@@ -31,17 +31,19 @@ class Mine(ClassificationExperiment):
 """
 
 
-def test_compare_runs_an_experiment_of_ones_own(tmp_path):
+def test_compare_runs_an_experiment_of_ones_own(tmp_path, monkeypatch, capfd):
+    """The command here, which looks in the folder, and a real worker."""
     (tmp_path / "mine.py").write_text(textwrap.dedent(MINE))
     words = ["compare", "mine:Mine", "--out", "out", "--methods", "uniform"]
-    code = "import sys, keras_mtl_command as c; sys.argv[0] = 'c'; c.main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["keras-mtl", *words])
+    # As a script finds modules: not from where it was called.
+    elsewhere = [place for place in sys.path if place not in ("", ".")]
+    monkeypatch.setattr(sys, "path", elsewhere)
+    with pytest.raises(SystemExit) as ended:
+        keras_mtl_command.main()
+    assert not ended.value.code, capfd.readouterr()
+    monkeypatch.delitem(sys.modules, "mine")
     folder = ComparisonFolder(tmp_path / "out")
     assert folder.read("compare.json")["experiment"] == "mine:Mine"
     content = folder.read("cells/uniform/seed_0.json")
