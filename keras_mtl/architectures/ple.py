@@ -21,7 +21,7 @@ from keras_mtl.architectures.layers_of_levels import (
 )
 from keras_mtl.architectures.levels import Level, check_levels
 from keras_mtl.architectures.restoring import restored
-from keras_mtl.architectures.stacked_level import StackedLevels, are_alike
+from keras_mtl.architectures.stacked_levels import StackedLevels, are_alike
 from keras_mtl.architectures.task_encoder import TaskEncoder
 
 

@@ -1,6 +1,6 @@
 """A level of experts whose tasks are one product each: experts and gates."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 from keras import ops
@@ -8,114 +8,11 @@ from keras import ops
 from keras_mtl.architectures.arguments import gate_features
 from keras_mtl.architectures.by_task import ByTask
 from keras_mtl.architectures.cloning import clone
-from keras_mtl.architectures.experts import dense_layers
 from keras_mtl.architectures.joined_level import mixture_of_parts
 from keras_mtl.architectures.levels import BETWEEN_BANKS, bank_of, expert_of
 from keras_mtl.architectures.mmoe import mixture
 from keras_mtl.architectures.stacked_gates import stacked_gate
 from keras_mtl.architectures.task_experts import TaskExperts
-
-
-class Outputs(NamedTuple):
-    """What a level's experts return.
-
-    Args:
-        own: `(B, K * m, U)`, m of each task, or `None`.
-        shared: `(B, s, U)`, or `None`.
-        every: List of the same, or of the one bank that they are parts of.
-    """
-
-    own: Any
-    shared: Any
-    every: Any
-
-
-class StackedLevels(keras.layers.Layer):
-    """All levels of `PLE`, of tasks with as many `Dense` experts each.
-
-    Args:
-        levels: List of `Level`.
-        task_names: Tuple of K strings.
-        gate: Config dict of a gate, of which each task has one.
-        joins: Boolean. Whether the first level's experts are one bank.
-        residual: Boolean, as of `PLE`.
-    """
-
-    def __init__(self, levels, task_names, gate, joins, residual, **kwargs):
-        super().__init__(**kwargs)
-        self._levels = []
-        for number, level in enumerate(levels):
-            later = levels[number + 1 :]
-            passes_on = bool(later and later[0].num_shared)
-            made = StackedLevel(
-                level,
-                task_names,
-                gate,
-                joins and not number,
-                passes_on,
-                residual,
-                number,
-            )
-            setattr(self, f"level_{number}", made)
-            self._levels.append(made)
-        self.built = True
-
-    @property
-    def layers_by_task(self) -> list:
-        """Layers above the cut whose variables have a part for each task."""
-        return self._levels[-1].layers_by_task
-
-    def shared(self, hidden, learned, training=None) -> dict:
-        """Returns the cut: the last level's streams, and what all tasks read.
-
-        Args:
-            hidden: `(B, D)`.
-            learned: Boolean. Whether a trainable layer lies below it.
-            training: Boolean.
-        """
-        *levels, last = self._levels
-        streams, common = hidden, hidden
-        for level in levels:
-            streams, common = level.passed(streams, common, training)
-        cut = {}
-        if last.residual:
-            cut["experts"] = last.outputs(streams, common, training).every
-        elif last.common is not None:
-            cut["shared"] = last.common(common, training=training)
-        if learned or levels or not cut:
-            cut["streams"] = streams
-        return cut
-
-    def own_all(self, cut, inputs, training=None):
-        """Returns all mixtures of the last level, `(B, K, U)`."""
-        last = self._levels[-1]
-        streams = cut.get("streams", inputs)
-        if last.residual:
-            outputs = Outputs(None, None, cut["experts"])
-        else:
-            own = last.own_outputs(streams, training)
-            outputs = Outputs(own, cut.get("shared"), [])
-        return last.mixed(outputs, streams, training)
-
-    def gate_weights(self, cut, inputs):
-        """Returns how much experts count in the last level, `(B, K, E)`."""
-        last, streams = self._levels[-1], cut.get("streams", inputs)
-        return last.gates(last.features(streams))
-
-
-def are_alike(levels, task_names, gate) -> bool:
-    """Whether products can stack the levels of all tasks.
-
-    Args:
-        levels: List of `Level`.
-        task_names: Tuple of strings.
-        gate: Config dict of a gate.
-    """
-    return stacked_gate(gate, "gates") is not None and all(
-        dense_layers(level.expert)
-        and len(set(level.own_counts(task_names).values())) == 1
-        for level in levels
-    )
 
 
 class StackedLevel(keras.layers.Layer):
@@ -149,7 +46,8 @@ class StackedLevel(keras.layers.Layer):
         self.num_shared, self.residual = level.num_shared, residual
         self._width = len(task_names) * self.num_own
         config = keras.saving.serialize_keras_object(level.expert)
-        self.experts = self.own = self.common = None
+        self.experts = self.common = None
+        self.own: Any = None
         if one_bank:
             self.experts = bank_of(config, 0, self._width + self.num_shared)
         elif self.num_own:
@@ -182,30 +80,41 @@ class StackedLevel(keras.layers.Layer):
 
     def passed(self, streams, shared, training=None):
         """Returns the tasks' streams above, and the shared one or `None`."""
-        outputs = self.outputs(streams, shared, training)
-        mixed = self.mixed(outputs, streams, training)
-        if self.shared_gate is None:
-            return mixed, None
-        weights = self.shared_gate(gate_features(shared), training=training)
-        return mixed, mixture_of_parts(weights, outputs.every)
-
-    def outputs(self, streams, shared, training=None) -> Outputs:
-        """Returns what the experts make of the tasks' and the shared stream."""
+        common = None
+        if self.shared_gate is not None:
+            features = gate_features(shared)
+            common = self.shared_gate(features, training=training)
         if self.experts is not None:
-            every: Any = self.experts(streams, training=training)
-            own, common = every[:, : self._width], every[:, self._width :]
-            return Outputs(own, common, [every])
-        own, common = self.own_outputs(streams, training), None
-        if self.common is not None:
-            common = self.common(shared, training=training)
-        parts = [part for part in (own, common) if part is not None]
-        return Outputs(own, common, parts)
+            rows = self.weighed(streams, training)
+            if not self.residual:
+                rows = self._widened(rows)
+            if common is not None:
+                rows = ops.concatenate([rows, common[:, None]], axis=1)
+            bank = self.experts(streams, training=training)
+            mixed: Any = mixture(rows, bank)
+            number = self._num_tasks
+            above = None if common is None else mixed[:, number]
+            return mixed[:, :number], above
+        banks = self.banks(streams, shared, training)
+        above = None if common is None else mixture_of_parts(common, banks)
+        if self.residual:
+            return self.mixed_of_all(streams, banks, training), above
+        own = banks[0] if self.num_own else None
+        shared = banks[-1] if self.num_shared else None
+        return self.mixed(streams, shared, training, own), above
 
-    def own_outputs(self, streams, training=None) -> Any:
-        """Returns those of the tasks' own experts, or `None`."""
-        if self.own is None:
-            return None
-        return self.own(streams, training=training)
+    def banks(self, streams, shared, training=None) -> list:
+        """Returns what experts make of the tasks' and the shared stream.
+
+        `(B, K * m, U)`, one task's after the other's, and `(B, s, U)`, where
+        there are such.
+        """
+        banks = []
+        if self.own is not None:
+            banks.append(self.own(streams, training=training))
+        if self.common is not None:
+            banks.append(self.common(shared, training=training))
+        return banks
 
     def features(self, streams):
         """Returns what gates read: `(B, D)`, or `(B, K, D)`."""
@@ -217,21 +126,50 @@ class StackedLevel(keras.layers.Layer):
         weights = self.gates(self.features(streams), training=training)
         return weights if self.skip is None else self.skip(weights)
 
-    def mixed(self, outputs, streams, training=None) -> Any:
-        """Returns the tasks' mixtures, `(B, K, U)`."""
-        weights = self.weighed(streams, training)
-        if self.residual:
-            return mixture_of_parts(weights, outputs.every)
-        total = None
+    def mixed_of_all(self, streams, banks, training=None) -> Any:
+        """Returns the tasks' mixtures of all experts, `(B, K, U)`."""
+        return mixture_of_parts(self.weighed(streams, training), banks)
+
+    def mixed(self, streams, shared, training=None, own=None) -> Any:
+        """Returns the tasks' mixtures of their own and the shared experts.
+
+        Args:
+            streams: `(B, D)` or `(B, K, D)`.
+            shared: `(B, s, U)`, or `None`.
+            training: Boolean.
+            own: `(B, K * m, U)`; by default, what they make of the streams.
+
+        Returns:
+            `(B, K, U)`.
+        """
+        weights, total = self.weighed(streams, training), None
         if self.num_shared:
-            total = mixture(weights[..., self.num_own :], outputs.shared)
+            total = mixture(weights[..., self.num_own :], shared)
         if self.num_own:
-            shape = (-1, self._num_tasks, self.num_own, outputs.own.shape[-1])
-            own = ops.reshape(outputs.own, shape)
+            if own is None:
+                own = self.own(streams, training=training)
+            own = ops.reshape(own, (*self._by_task, own.shape[-1]))
             mine: Any = ops.cast(weights[..., : self.num_own, None], own.dtype)
             mine = ops.sum(mine * own, axis=2)
             total = mine if total is None else ops.add(total, mine)
         return total
+
+    def _widened(self, weights):
+        """Returns weights of all experts, 0 for those of other tasks."""
+        own, shared = (
+            weights[..., : self.num_own],
+            weights[..., self.num_own :],
+        )
+        same = ops.eye(self._num_tasks, dtype=weights.dtype)
+        own = ops.reshape(
+            own[:, :, None] * same[..., None],
+            (-1, self._num_tasks, self._width),
+        )
+        return ops.concatenate([own, shared], axis=-1)
+
+    @property
+    def _by_task(self):
+        return -1, self._num_tasks, self.num_own
 
     @property
     def _num_tasks(self):

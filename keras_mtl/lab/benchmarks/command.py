@@ -26,6 +26,7 @@ def bench(
             "experts",
             "mmoe",
             "ple",
+            "ple_heads",
         ],
         typer.Option(help="mlp: 2048-2000-100 with K binary heads."),
     ] = "mlp",

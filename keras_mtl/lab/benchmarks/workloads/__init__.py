@@ -8,6 +8,7 @@ from keras_mtl.lab.benchmarks.workloads.experts import (
     experts,
     mmoe,
     ple,
+    ple_heads,
     stacked_experts,
 )
 from keras_mtl.lab.benchmarks.workloads.mlp import mlp
@@ -29,6 +30,7 @@ WORKLOADS = {
     "experts": (experts, stacked_experts),
     "mmoe": (mmoe,),
     "ple": (ple,),
+    "ple_heads": (ple_heads,),
 }
 
 
@@ -67,6 +69,7 @@ __all__ = [
     "mlp",
     "mmoe",
     "ple",
+    "ple_heads",
     "resnet",
     "stacked",
     "stacked_experts",

@@ -40,14 +40,14 @@ def experts(
     num_inputs, *units = widths
     tasks = [f"task_{index}" for index in range(num_tasks)]
     encoder = MMoE(tasks, _dense(units), num_experts)
+    sizes = (num_inputs, batch_size, jit_compile)
     if not stacked:
-        return _binary(name, encoder, num_inputs, batch_size, jit_compile)
-    heads = StackedHeads(tasks, activation="sigmoid")
-    y = np.concatenate([*binary_labels(tasks, batch_size).values()], axis=1)
-    model = _compiled(encoder, heads, jit_compile)
-    x = fingerprints(batch_size, num_inputs)
-    by_hand = EinsumRow(num_experts, tuple(units), x, y, model.jit_compile)
-    return Workload(name, model, x, y, {"keras einsum": by_hand})
+        return _binary(name, encoder, *sizes)
+    work = _stacked(name, encoder, *sizes)
+    by_hand = EinsumRow(
+        num_experts, tuple(units), work.x, work.y, work.model.jit_compile
+    )
+    return work._replace(by_hand={"keras einsum": by_hand})
 
 
 stacked_experts = functools.partial(
@@ -64,6 +64,8 @@ def ple(
     jit_compile="auto",
     widths=(256, 128),
     num_experts=8,
+    stacked=True,
+    name="ple",
 ):
     """Returns a workload of two levels of `PLE`, a task's own expert in each.
 
@@ -74,12 +76,19 @@ def ple(
         widths: Tuple of integers: inputs, then units of an expert's layers.
         num_experts: Integer, those that a task's gate mixes: one of its own,
             the others shared.
+        stacked: Boolean. Whether experts, gates and heads of all tasks are one
+            product each.
+        name: String, that of the workload.
     """
     num_inputs, *units = widths
     tasks = [f"task_{index}" for index in range(num_tasks)]
     level = Level(_dense(units), num_own=1, num_shared=num_experts - 1)
     encoder = PLE(tasks, [level, level])
-    return _binary("ple", encoder, num_inputs, batch_size, jit_compile)
+    make = _stacked if stacked else _binary
+    return make(name, encoder, num_inputs, batch_size, jit_compile)
+
+
+ple_heads = functools.partial(ple, stacked=False, name="ple_heads")
 
 
 def _dense(units):
@@ -92,6 +101,15 @@ def _binary(name, encoder, num_inputs, batch_size, jit_compile):
     model = _compiled(encoder, heads, jit_compile)
     x = fingerprints(batch_size, num_inputs)
     return Workload(name, model, x, binary_labels(tasks, batch_size))
+
+
+def _stacked(name, encoder, num_inputs, batch_size, jit_compile):
+    tasks = encoder.task_names
+    heads = StackedHeads(tasks, activation="sigmoid")
+    model = _compiled(encoder, heads, jit_compile)
+    x = fingerprints(batch_size, num_inputs)
+    y = np.concatenate([*binary_labels(tasks, batch_size).values()], axis=1)
+    return Workload(name, model, x, y)
 
 
 def _compiled(encoder, heads, jit_compile):
