@@ -1,6 +1,8 @@
 """Runs trials of a user's model: in this process, or in one of their own."""
 
 import multiprocessing
+import os
+import sys
 import traceback
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
@@ -62,7 +64,10 @@ class TrialJob(Job):
             log.write_text(content[1], "utf-8")
             self.error = content[0]
         else:
-            self.error = f"its process ended, code {self._process.exitcode}"
+            self.error = (
+                f"its process ended, code {self._process.exitcode}"
+                f"{_unguarded(self._order[0])}"
+            )
         return None
 
     def stop(self):
@@ -120,6 +125,15 @@ def joined(runs) -> dict:
 
 def check_sendable(trial):
     """Raises if a trial cannot be sent to a process of its own."""
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    typed = script is None and _of_script(trial)
+    if typed or (script is not None and not os.path.isfile(script)):
+        raise ValueError(
+            "With jobs above 1 each run has a process of its own, which "
+            "imports make_model: it must be a function of a file. Received: "
+            f"{trial.make_model!r}, in a session that has none. Move it to a "
+            "module and import it, or pass jobs=1."
+        )
     try:
         ForkingPickler.dumps(trial)
     except Exception as error:
@@ -131,11 +145,28 @@ def check_sendable(trial):
         ) from error
 
 
+def _of_script(trial):
+    return getattr(trial.make_model, "__module__", None) == "__main__"
+
+
+def _unguarded(trial):
+    """Returns the likely reason why a process could not begin, or ""."""
+    if not _of_script(trial):
+        return ""
+    return (
+        ". Each process imports the script anew: call compare() under "
+        "`if __name__ == '__main__':`"
+    )
+
+
 def _child(pipe, order, threads):
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    except RuntimeError:
+        pass  # The module of make_model has begun to compute when imported.
     try:
         result = work(order, lambda told: pipe.send(("epoch", told)))
         pipe.send(("result", result))
