@@ -57,7 +57,10 @@ def conflict_averse_weights(gradients, radius):
         a = tf.where(moving, least / lengths, 0.0)
         x, _ = nonnegative_minimum(
             shifted / (lengths[:, None] * lengths) + a[:, None] * a,
-            *(a, moving, 0.1 * TOLERANCE / size**0.5, 20 * size),
+            a,
+            moving,
+            threshold=0.1 * TOLERANCE / size**0.5,
+            max_steps=20 * size,
             in_turn=False,
         )
         total = tf.reduce_sum(a * x)

@@ -63,7 +63,10 @@ class Trial:
     architecture: str | None = None
 
     def make(self, seed) -> MultiTaskModel:
-        """Returns a new model, if it can be compared."""
+        """Returns a new model, if it can be compared.
+
+        What follows draws from its seed, too.
+        """
         return check_made(self.make_model, seed, self.architecture)
 
     def run(self, weighter, seed, on_epoch, task=None, should_stop=None):
@@ -79,7 +82,6 @@ class Trial:
         Returns:
             Dict, as the file of a finished cell has it.
         """
-        keras.utils.set_random_seed(seed)
         model = self.make(seed)
         best = BestEpoch(self.metrics, task, on_epoch, should_stop)
         own = dict(self.fit_arguments)
@@ -164,10 +166,14 @@ class Trial:
 def check_made(make_model, seed, architecture=None) -> MultiTaskModel:
     """Returns what `make_model` makes, if it can be compared.
 
+    It makes the model from the seed also where nothing is trained: settings
+    that it draws are those of the runs, and of the next call.
+
     Raises:
         ValueError: If that is no compiled `MultiTaskModel`, or not a new one.
     """
     own = () if architecture is None else (architecture,)
+    keras.utils.set_random_seed(seed)
     model = make_model(seed, *own)
     if not isinstance(model, MultiTaskModel):
         raise ValueError(

@@ -33,7 +33,8 @@ def make_model(seed):
         },
     )
     model.compile(
-        keras.optimizers.SGD(0.1),
+        # Drawn: from the run's seed, or a comparison could not be resumed.
+        keras.optimizers.SGD(0.1 + 0.01 * np.random.random()),
         loss={"age": "mse", "tone": "binary_crossentropy"},
         metrics={"age": ["mae"], "tone": ["accuracy"]},
     )
