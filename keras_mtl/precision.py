@@ -81,16 +81,15 @@ def stays_finite(state, before):
     """Whether no state overflowed: what is infinite would never recover.
 
     Args:
-        state: List of variables.
+        state: List of tensors.
         before: List of tensors, their earlier values.
 
     Returns:
         Boolean scalar.
     """
     groups = {}
-    for variable, value in zip(state, before, strict=True):
+    for now, value in zip(state, before, strict=True):
         if value.dtype.is_floating:
-            now = tf.convert_to_tensor(variable)
             groups.setdefault(_group(value), []).append((now, value))
     flags = [
         tf.reduce_all(
@@ -101,10 +100,18 @@ def stays_finite(state, before):
     return functools.reduce(tf.logical_and, flags, tf.constant(True))
 
 
-def keep_if(finite, variables, before):
-    """Resets `variables` to the values `before` unless `finite`."""
-    for variable, value in zip(variables, before, strict=True):
-        variable.assign(tf.where(finite, variable, value))
+def keep_if(finite, variables, before, now=None):
+    """Resets `variables` to the values `before` unless `finite`.
+
+    Args:
+        finite: Boolean scalar.
+        variables: List of variables.
+        before: List of tensors.
+        now: List of tensors, the variables' values where they have been read.
+    """
+    now = variables if now is None else now
+    for variable, old, new in zip(variables, before, now, strict=True):
+        variable.assign(tf.where(finite, new, old))
 
 
 def assigned_since(variables, before, handles, known=None) -> tuple[list, list]:
@@ -155,8 +162,9 @@ def run_if_finite(state, function, inputs):
     finite = all_finite(inputs)
     moved, before = assigned_since(state, before, handles)
     if moved:
-        finite &= stays_finite(moved, before)
-        keep_if(finite, moved, before)
+        now = [tf.convert_to_tensor(variable) for variable in moved]
+        finite &= stays_finite(now, before)
+        keep_if(finite, moved, before, now)
     return result, finite
 
 

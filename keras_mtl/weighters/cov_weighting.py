@@ -61,12 +61,15 @@ class CoVWeighting(Weighter):
 
     def call(self, losses, present=None):
         """Returns the weights and updates the statistics."""
-        weights = self._weights()
         seen = seen_tasks(losses, present)
-        steps = tf.convert_to_tensor(self.steps)
+        # Each read once: a step of a small model consists of its operations.
+        states = self.steps, self.mean_loss, self.mean_ratio, self.squares
+        before = [tf.convert_to_tensor(state) for state in states]
+        steps, mean_loss, mean_ratio, squares = before
+        weights = _weights(steps, mean_ratio, squares)
         ratio = tf.where(
-            (steps > 0.0) & (self.mean_loss != 0.0),
-            losses / self.mean_loss,
+            (steps > 0.0) & (mean_loss != 0.0),
+            losses / mean_loss,
             tf.ones_like(losses),
         )
         ratio = tf.clip_by_value(ratio, -LARGEST_RATIO, LARGEST_RATIO)
@@ -74,30 +77,28 @@ class CoVWeighting(Weighter):
         if self.momentum is not None:
             rate = tf.where(steps > 0.0, 1.0 - self.momentum, rate)
         # As increments: constant losses must leave their mean as it is.
-        mean = self.mean_ratio + rate * (ratio - self.mean_ratio)
-        squares = self.squares + (ratio - self.mean_ratio) * (ratio - mean)
-        mean_loss = self.mean_loss + rate * (losses - self.mean_loss)
-        for state, value in (
-            (self.mean_ratio, mean),
-            (self.squares, squares),
-            (self.mean_loss, mean_loss),
-            (self.steps, steps + 1.0),
-        ):
-            state.assign(tf.where(seen, value, state))
+        away = ratio - mean_ratio
+        mean = mean_ratio + rate * away
+        squares += away * (ratio - mean)
+        mean_loss += rate * (losses - mean_loss)
+        after = steps + 1.0, mean_loss, mean, squares
+        for state, old, new in zip(states, before, after, strict=True):
+            state.assign(tf.where(seen, new, old))
         return weights
-
-    def _weights(self):
-        ready = self.steps >= 2.0
-        squares = tf.maximum(self.squares, 0.0)
-        deviation = tf.sqrt(squares / tf.maximum(self.steps, 1.0) + 1e-8)
-        variation = deviation / tf.maximum(self.mean_ratio, SMALLEST_MEAN)
-        variation = tf.where(ready, variation, 0.0)
-        # A quotient of quotients would leave float32.
-        variation = tf.math.divide_no_nan(variation, tf.reduce_max(variation))
-        share = variation / tf.maximum(tf.reduce_sum(variation), 1.0)
-        count = tf.reduce_sum(tf.cast(ready, tf.float32))
-        return tf.where(ready, count * share, 1.0)
 
     def get_config(self):
         """Returns the arguments to make this weighter again."""
         return {**super().get_config(), "momentum": self.momentum}
+
+
+def _weights(steps, mean_ratio, squares):
+    ready = steps >= 2.0
+    squares = tf.maximum(squares, 0.0)
+    deviation = tf.sqrt(squares / tf.maximum(steps, 1.0) + 1e-8)
+    variation = deviation / tf.maximum(mean_ratio, SMALLEST_MEAN)
+    variation = tf.where(ready, variation, 0.0)
+    # A quotient of quotients would leave float32.
+    variation = tf.math.divide_no_nan(variation, tf.reduce_max(variation))
+    share = variation / tf.maximum(tf.reduce_sum(variation), 1.0)
+    count = tf.reduce_sum(tf.cast(ready, tf.float32))
+    return tf.where(ready, count * share, 1.0)

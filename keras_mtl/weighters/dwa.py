@@ -109,18 +109,19 @@ class DWA(Weighter):
 
     def _take(self, average, first, where):
         """Makes `average` the latest mean loss of the tasks in `where`."""
-        started = self.started > 0.0
-        ratio = tf.math.divide_no_nan(average, self.average)
+        marks, past = map(tf.convert_to_tensor, (self.started, self.average))
+        started = marks > 0.0
+        ratio = tf.math.divide_no_nan(average, past)
         ratio = tf.where(
-            started & (self.average != 0.0),
+            started & (past != 0.0),
             # Losses that leap by more than float32 holds stay finite.
             tf.clip_by_value(ratio, -1e30, 1e30),
             1.0,
         )
         average = tf.where(started, average, first)
         self.ratio.assign(tf.where(where, ratio, self.ratio))
-        self.average.assign(tf.where(where, average, self.average))
-        self.started.assign(tf.where(where, 1.0, self.started))
+        self.average.assign(tf.where(where, average, past))
+        self.started.assign(tf.where(where, 1.0, marks))
 
     def _weights(self):
         num_tasks = self.ratio.shape[0]

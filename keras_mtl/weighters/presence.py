@@ -19,9 +19,9 @@ def softmax_over(logits, seen):
     """Returns the softmax over the tasks in `seen`; 0 for the others."""
     low = tf.fill(tf.shape(logits), logits.dtype.min)
     logits = tf.where(seen, logits, low)
-    odds = tf.exp(logits - tf.reduce_max(logits))
+    odds = tf.exp(logits - tf.reduce_max(logits, -1, keepdims=True))
     odds = tf.where(seen, odds, tf.zeros_like(odds))
-    return tf.math.divide_no_nan(odds, tf.reduce_sum(odds))
+    return tf.math.divide_no_nan(odds, tf.reduce_sum(odds, -1, keepdims=True))
 
 
 def softmax_weights(logits, seen, latest):
@@ -31,15 +31,15 @@ def softmax_weights(logits, seen, latest):
     of K.
 
     Args:
-        logits: `(K,)` tensor.
+        logits: `(..., K)` tensor.
         seen: `(K,)` booleans, as `seen_tasks` returns them.
         latest: `(K,)` float32, the latest weights, summing to K.
 
     Returns:
-        `(K,)` float32 weights.
+        `(..., K)` float32 weights.
     """
     latest = tf.convert_to_tensor(latest)
     kept = tf.reduce_sum(tf.where(seen, tf.zeros_like(latest), latest))
-    rest = tf.maximum(logits.shape[0] - kept, 0.0)
+    rest = tf.maximum(seen.shape[0] - kept, 0.0)
     shares = tf.cast(softmax_over(logits, seen), tf.float32)
     return tf.where(seen, rest * shares, latest)

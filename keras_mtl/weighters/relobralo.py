@@ -77,28 +77,23 @@ class ReLoBRaLo(Weighter):
     def call(self, losses, present=None):
         """Draws where to start from, and moves the weights."""
         seen = seen_tasks(losses, present)
-        started = self.started > 0.0
-        first = tf.where(started, self.first, losses)
-        previous = tf.where(started, self.previous, losses)
+        states = self.first, self.previous, self.started
+        before = [tf.convert_to_tensor(state) for state in states]
+        started = before[-1] > 0.0
+        first, previous = (tf.where(started, v, losses) for v in before[:2])
         latest = tf.convert_to_tensor(self.task_weights)
         # Whole numbers: fractions differ under XLA.
         drawn = draw_integers(self, ())
         stays = drawn < round(self.lookback * 2**32)
-        past = tf.where(stays, latest, self._balanced(losses, first, seen))
-        new = self._balanced(losses, previous, seen)
+        logits = ratios(losses, tf.stack([first, previous])) / self.temperature
+        overall, new = tf.unstack(softmax_weights(logits, seen, latest))
+        past = tf.where(stays, latest, overall)
         weights = self.momentum * past + (1.0 - self.momentum) * new
         begins = ~tf.reduce_any(started)
-        for state, value in (
-            (self.first, first),
-            (self.previous, losses),
-            (self.started, tf.ones_like(losses)),
-        ):
-            state.assign(tf.where(seen, value, state))
+        after = first, losses, tf.ones_like(losses)
+        for state, old, new in zip(states, before, after, strict=True):
+            state.assign(tf.where(seen, new, old))
         return tf.where(begins, latest, weights)
-
-    def _balanced(self, losses, others, seen):
-        logits = ratios(losses, others) / self.temperature
-        return softmax_weights(logits, seen, self.task_weights)
 
     def get_config(self):
         """Returns the arguments to make this weighter again."""
