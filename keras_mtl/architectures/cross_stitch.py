@@ -12,6 +12,7 @@ from keras_mtl.architectures.arguments import (
 )
 from keras_mtl.architectures.cloning import check_starts_apart, clone
 from keras_mtl.architectures.restoring import restored
+from keras_mtl.architectures.softmax_gate import precision
 from keras_mtl.architectures.task_encoder import TaskEncoder
 from keras_mtl.checks import above, at_least
 
@@ -209,8 +210,9 @@ class Stitch(keras.layers.Layer):
 
     def coefficients(self):
         """Returns `(K,)` or `(K, C)` coefficients."""
-        start = ops.convert_to_tensor(self.start, "float32")
-        moved = self.rate * ops.cast(self.moves, "float32")
+        dtype = precision(self)
+        start = ops.convert_to_tensor(self.start, dtype)
+        moved = self.rate * ops.cast(self.moves, dtype)
         if self.per_channel:
             start = ops.expand_dims(start, 1)
         return start + moved

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_mtl.architectures.softmax_gate import precision
+
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
 class Residual(keras.layers.Layer):
@@ -23,7 +25,7 @@ class Residual(keras.layers.Layer):
 
     def __init__(self, before: int, num_own: int, **kwargs):
         # As precise as what gates return.
-        super().__init__(**{"dtype": "float32", **kwargs})
+        super().__init__(**{"dtype": precision(), **kwargs})
         self.before, self.num_own = before, num_own
 
     def build(self, input_shape):

@@ -125,9 +125,14 @@ class SoftmaxGate(keras.layers.Layer):
         }
 
 
-def precision(gate) -> str:
-    """Returns the type of a gate's weights, which are few and decide much."""
-    return "float64" if gate.compute_dtype == "float64" else "float32"
+def precision(layer=None) -> str:
+    """Returns the type of what is small and decides much, as gates' weights.
+
+    Args:
+        layer: Layer whose precision it goes by; `None` for the global one.
+    """
+    policy = keras.config.dtype_policy() if layer is None else layer
+    return "float64" if policy.compute_dtype == "float64" else "float32"
 
 
 def softmax(logits) -> Any:

@@ -11,6 +11,7 @@ from keras_mtl.architectures.cloning import clone
 from keras_mtl.architectures.joined_level import mixture_of_parts
 from keras_mtl.architectures.levels import BETWEEN_BANKS, bank_of, expert_of
 from keras_mtl.architectures.mmoe import mixture
+from keras_mtl.architectures.softmax_gate import precision
 from keras_mtl.architectures.stacked_gates import stacked_gate
 from keras_mtl.architectures.task_experts import TaskExperts
 
@@ -194,7 +195,7 @@ class Skips(ByTask):
     """
 
     def __init__(self, num_own, num_shared, task_names, **kwargs):
-        super().__init__(**{"dtype": "float32", **kwargs})
+        super().__init__(**{"dtype": precision(), **kwargs})
         self.num_own, self.num_shared = num_own, num_shared
         self.task_names = tuple(task_names)
 
@@ -214,5 +215,10 @@ class Skips(ByTask):
         number, own = len(self.task_names), self._free
         if own is None:
             own = ops.ones(number * self.num_own, inputs.dtype)
-        mine = ops.repeat(ops.eye(number), self.num_own, axis=1) * own
+        mine = (
+            ops.repeat(
+                ops.eye(number, dtype=inputs.dtype), self.num_own, axis=1
+            )
+            * own
+        )
         return inputs + ops.pad(mine, [[0, 0], [0, self.num_shared]])

@@ -203,3 +203,45 @@ def test_adapters_start_as_the_layer_itself():
     low = np.array(layer(X)) @ np.array(change.a) @ np.ones((2, 5))
     close(encoder(X)["like"], np.array(plain["like"]) + 1.5 * low)
     close(encoder(X)["click"], plain["click"])
+
+
+@pytest.fixture
+def in_float64():
+    for dtype in ("float64", "float32"):
+        keras.config.set_floatx(dtype)
+        keras.config.set_dtype_policy(dtype)
+        if dtype == "float64":
+            yield
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_adatt_in_double_precision(stacked, in_float64):
+    """Gates of 0 weigh all alike, and a task's own expert counts once more."""
+    encoder = PLE(T, [Level(dense(), 1, 1)], residual=True)
+    if stacked:
+        encoder.stack()
+    x = X.astype("float64")
+    encoder(x)
+    for variable in encoder.trainable_variables:
+        if "gate" in variable.path:
+            variable.assign(np.zeros(variable.shape))
+    outputs = encoder(x)
+    assert {v.dtype.name for v in keras.tree.flatten(outputs)} == {"float64"}
+    for weights in encoder.gate_weights(x).values():
+        np.testing.assert_allclose(weights, np.full((7, 4), 0.25), rtol=1e-15)
+    if not stacked:
+        banks = [*(f"own_{task}" for task in T), "shared"]
+        each = [getattr(encoder, f"{bank}_level_0")(x)[:, 0] for bank in banks]
+        for task, own in zip(T, map(np.array, each), strict=False):
+            expected = sum(map(np.array, each)) / 4.0 + own
+            np.testing.assert_allclose(outputs[task], expected, rtol=1e-13)
+
+
+def test_cross_stitch_in_double_precision(in_float64):
+    blocks = [dense(), keras.layers.Identity()]
+    encoder, x = CrossStitch(T, blocks, same_task=0.7), X.astype("float64")
+    outputs = encoder(x)
+    towers = {t: np.array(getattr(encoder, f"block_0_{t}")(x)) for t in T}
+    for task, tower in towers.items():
+        expected = 0.7 * tower + 0.15 * (sum(towers.values()) - tower)
+        np.testing.assert_allclose(outputs[task], expected, rtol=1e-13)
