@@ -102,13 +102,7 @@ class Experts(keras.layers.Layer):
                     "An expert must return one tensor, (B, ..., U). Received: "
                     f"{len(outputs[0])} outputs of {self._clones[0].name!r}."
                 )
-            shapes = [tuple(output.shape) for output in outputs]
-            if len(set(shapes)) > 1:
-                raise ValueError(
-                    "Experts must return one shape, so that gates can mix "
-                    f"them. Received: {shapes}. Pass an expert whose copies "
-                    "all have the same units."
-                )
+            check_one_shape([tuple(output.shape) for output in outputs])
             return ops.stack(outputs, axis=1)
         hidden = None
         for layer, kernel, bias in zip(
@@ -161,6 +155,20 @@ class Experts(keras.layers.Layer):
     def from_config(cls, config):
         """Returns the bank of `get_config()`."""
         return restored(cls, config, ("expert",))
+
+
+def check_one_shape(shapes):
+    """Raises if experts that are mixed return several shapes.
+
+    Raises:
+        ValueError: That names them.
+    """
+    if len(set(shapes)) > 1:
+        raise ValueError(
+            "Experts must return one shape, so that gates can mix them. "
+            f"Received: {shapes}. Pass an expert whose copies all have the "
+            "same units."
+        )
 
 
 def dense_layers(expert):

@@ -4,6 +4,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_mtl.architectures.experts import check_one_shape
 from keras_mtl.architectures.mmoe import mixture
 
 
@@ -72,15 +73,22 @@ def mixtures(weights, bank, trained=None) -> list:
     return found
 
 
-def mixture_of_parts(weights, banks):
-    """Returns a mixture of several banks, as the sum of one of each.
+def mixture_of_parts(weights, banks: list):
+    """Returns a mixture of several banks, of two as the sum of one of each.
 
     Each bank is then read by a product alone, which tells gradients at the cut.
 
     Args:
         weights: `(B, E)`, or `(B, K, E)`, of all experts.
         banks: List of `(B, e, ..., U)`, E experts together.
+
+    Raises:
+        ValueError: If their experts return several shapes.
     """
+    check_one_shape([tuple(bank.shape[2:]) for bank in banks])
+    if len(banks) > 2:  # Those of many tasks.
+        joined: Any = ops.concatenate(banks, axis=1)
+        banks = [joined]
     total, start = None, 0
     for bank in banks:
         stop = start + bank.shape[1]

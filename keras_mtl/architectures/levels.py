@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import keras
 
+from keras_mtl.architectures.arguments import checked_layer
 from keras_mtl.architectures.cloning import reseeded
 from keras_mtl.architectures.experts import Experts
 from keras_mtl.architectures.restoring import restored
@@ -30,7 +31,7 @@ class Level:
         num_shared: Integer, experts that all tasks read.
 
     Raises:
-        ValueError: If a number is negative.
+        ValueError: If `expert` is no layer, or a number is negative.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Level:
         num_own: int | Mapping[str, int] = 1,
         num_shared: int = 1,
     ):
-        self.expert = expert
+        self.expert = checked_layer("expert", expert)
         if isinstance(num_own, Mapping):
             self.num_own = {
                 task: integer(f"num_own[{task!r}]", count, 0)

@@ -252,8 +252,6 @@ class PLE(TaskEncoder):
             for t in read
         ]
         weights = self._weigh(number, task, stream, training)
-        if len(parts) > 2:
-            parts = [ops.concatenate(parts, axis=1)]
         return mixture_of_parts(weights, parts)
 
     def _weigh(self, number, task, stream, training):

@@ -157,6 +157,8 @@ class StackedLevel(keras.layers.Layer):
 
     def _widened(self, weights):
         """Returns weights of all experts, 0 for those of other tasks."""
+        if not self.num_own:
+            return weights
         own, shared = (
             weights[..., : self.num_own],
             weights[..., self.num_own :],

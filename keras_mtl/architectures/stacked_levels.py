@@ -49,7 +49,17 @@ class StackedLevels(keras.layers.Layer):
             hidden: `(B, D)`.
             learned: Boolean. Whether a trainable layer lies below it.
             training: Boolean.
+
+        Raises:
+            ValueError: If the experts read more than two axes.
         """
+        shape = tuple(getattr(hidden, "shape", ()))
+        if len(shape) != 2:
+            raise ValueError(
+                "With StackedHeads, experts read one tensor, (B, D). Received: "
+                f"the shape {shape}. Pass bottom=..., a layer or model that "
+                "ends with a Flatten or pooling layer, or a dict of heads."
+            )
         *levels, last = self._levels
         streams, common = hidden, hidden
         for level in levels:

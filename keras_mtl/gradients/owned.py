@@ -1,5 +1,6 @@
 """Gradients at a representation whose parts one task alone reads."""
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -55,6 +56,10 @@ class OwnedLeaf:
     def __init__(self, leaf, delta, owners, num_tasks):
         self._delta = tf.zeros_like(leaf) if delta is None else delta
         (self._tasks, self._axis), self._num_tasks = owners, num_tasks
+        # Which is the usual case, and takes no scatter.
+        self._in_order = isinstance(self._tasks, np.ndarray) and np.array_equal(
+            self._tasks, np.arange(num_tasks)
+        )
 
     def squared_norms(self):
         """Returns the `(K,)` squared norms on this replica."""
@@ -65,6 +70,8 @@ class OwnedLeaf:
         )
         if axis is None:
             squares = squares[None]
+        if self._in_order:
+            return squares
         return tf.math.unsorted_segment_sum(
             squares, self._tasks, self._num_tasks
         )
@@ -76,7 +83,9 @@ class OwnedLeaf:
     def combined(self, coefficients):
         """Returns the sum of the tasks' gradients with these coefficients."""
         # A weight may leave the range of float16 where its product does not.
-        factors = self._along(tf.gather(coefficients, self._tasks))
+        if not self._in_order:
+            coefficients = tf.gather(coefficients, self._tasks)
+        factors = self._along(coefficients)
         return tf.cast(
             tf.cast(self._delta, tf.float32) * factors, self._delta.dtype
         )

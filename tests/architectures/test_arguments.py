@@ -14,6 +14,8 @@ from keras_mtl.architectures import (
     SoftmaxGate,
     TaskFiLM,
 )
+from keras_mtl.architectures.joined_level import mixture_of_parts
+from keras_mtl.layers import StackedHeads
 
 T = ("click", "click_buy", "like")
 
@@ -190,6 +192,17 @@ def test_names_that_begin_alike_are_other_tasks(make):
         (
             lambda: MMoE(T, Uneven(), 2)(X),
             r"one shape.*Received: \[\(2, 1\), \(2, 2\)\]\. Pass an expert",
+        ),
+        (
+            lambda: mixture_of_parts(X, [X[:, :2, None], X[:, 2:, None, None]]),
+            r"one shape.*Received: \[\(1,\), \(1, 1\)\]\. Pass an expert",
+        ),
+        (lambda: Level(keras.layers.Dense), "`expert` must be a Keras layer"),
+        (
+            lambda: MultiTaskModel(PLE(T, [Level(dense())]), StackedHeads(T))(
+                PICTURES
+            ),
+            r"\(B, D\)\. Received: the shape \(1, 4, 4, 2\)\. Pass bottom=",
         ),
         (lambda: MMoE(T, dense(), bottom="x"), "`bottom` must be a Keras"),
         (

@@ -169,6 +169,7 @@ def exact_rows(model, x, y, sources):
         {"make": ple, "levels": 1, "wide": (3, UNITS), "units": 1},
         {"make": ple, "wide": (3, UNITS)},
         {"make": ple, "residual": True},
+        {"make": ple, "num_own": 0, "num_shared": 2},
         {"make": ple, "stop_gradient_others": True},
         {"make": uneven},
         {"make": stitched},
