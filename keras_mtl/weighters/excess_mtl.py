@@ -23,6 +23,10 @@ class ExcessMTL(CopiesWeighter):
 
     The squares take K copies of the scope's variables.
 
+    The weights of the first step are 1. TorchJD moves them by the risk itself
+    there, and the task with the largest gradient takes all at once; LibMTL
+    divides by a first risk that may be 0, which counts as no excess here.
+
     Example:
 
     >>> excess = ExcessMTL(step_size=1.0)

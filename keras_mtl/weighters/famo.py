@@ -24,6 +24,9 @@ class FAMO(Weighter):
     each logarithm fell, the weights' logits take one Adam step, away from the
     tasks that fell the most. It takes no gradients of single tasks.
 
+    The second measurement has the dropout of the first and moves no batch
+    statistics; those of LibMTL move twice a step.
+
     Example:
 
     >>> famo = FAMO()

@@ -20,6 +20,8 @@ class GLS(Weighter):
     scale changes the length of the update, not its direction.
 
     The paper asks for positive losses. One below 1e-30 counts as that much.
+    Logarithms are summed here; LibMTL multiplies the losses, and the product
+    of many leaves float32.
 
     Example:
 

@@ -27,6 +27,8 @@ class GradDrop(GradientWeighter):
     their own meet, too. What lies above the representation gets the tasks'
     plain gradients; a variable that is used below and above gets both.
 
+    Some other implementations have the leak inverted, 1 for 0.
+
     Where the tasks part at several tensors, each of these is dropped at, by
     the gradients that arrive there from above.
 

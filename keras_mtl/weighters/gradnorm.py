@@ -23,6 +23,9 @@ class GradNorm(GradientWeighter):
     they are kept above 0 and scaled to sum to K. The new weights are used in
     the same step.
 
+    That is the paper's method. LibMTL's differs: its scales are a softmax that
+    the model's optimizer trains, after an epoch of equal weights.
+
     Example:
 
     >>> gradnorm = GradNorm()

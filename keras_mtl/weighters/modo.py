@@ -19,7 +19,8 @@ class MoDo(GradientWeighter):
 
     In each step the weights take one projected gradient step on the squared
     length of the combined gradient. That of the even rows meets that of the
-    odd ones, so that the noise of a batch has no part in it.
+    odd ones, so that the noise of a batch has no part in it. LibMTL reads three
+    batches a step for that.
 
     Example:
 

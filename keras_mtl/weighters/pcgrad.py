@@ -25,6 +25,9 @@ class PCGrad(LayerwiseWeighter):
     enough to find the weights of the sum. The weights apply to shared
     variables only; each head gets its task's plain gradient.
 
+    LibMTL also projects a turned gradient against its own original, and adds
+    1e-8 to squared norms, which switches the method off for small gradients.
+
     Example:
 
     >>> PCGrad(shuffle=False)(gramian=[[18.0, -22.0], [-22.0, 38.0]])
