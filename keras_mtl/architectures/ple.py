@@ -109,11 +109,16 @@ class PLE(TaskEncoder):
             setattr(self, name, layer)
         self._made = tuple(made)
 
+    @property
+    def can_stack(self) -> bool:
+        """Whether products can compute all tasks: they must be alike."""
+        fit = are_alike(self.levels, self.task_names, self._gate)
+        return fit and not self.stop_gradient_others
+
     def stack(self):
         """Puts experts and gates of alike tasks into one product each."""
         super().stack()
-        fit = are_alike(self.levels, self.task_names, self._gate)
-        if self.built or self.in_one or self.stop_gradient_others or not fit:
+        if self.built or self.in_one or not self.can_stack:
             return
         for name in self._made:
             self.drop(name)
@@ -190,8 +195,7 @@ class PLE(TaskEncoder):
         """Returns all mixtures of the last level, `(B, K, U)`."""
         if self.in_one:
             return self.in_one.own_all(cut, inputs, training)
-        own = [self.own(t, cut, inputs, training) for t in self.task_names]
-        return ops.stack(own, axis=1)
+        return super().own_all(cut, inputs, training)
 
     def gate_weights(self, inputs) -> dict:
         """Returns how much each expert counts in the last level.

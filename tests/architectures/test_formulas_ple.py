@@ -1,5 +1,6 @@
 """PLE, CGC, AdaTT and STEM against their formulas in NumPy and float64."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -126,3 +127,23 @@ def test_a_stopped_gradient_trains_own_and_shared_experts_alone():
     for place in (2, 3):
         slopes = 1.0 - bank_of(banks[place], X)[:, 0] ** 2
         close(found[place], X.T @ (gates[:, place, None] * slopes))
+
+
+@pytest.mark.parametrize(
+    ("level", "arguments", "fits"),
+    [
+        (Level(dense(), 2, 1), {}, True),
+        (Level(dense(), {**dict.fromkeys(T, 1), T[0]: 2}, 1), {}, False),
+        (Level(keras.layers.Identity(), 1, 1), {}, False),
+        (Level(dense(), 2, 1), {"stop_gradient_others": True}, False),
+    ],
+)
+def test_what_products_can_stack(level, arguments, fits):
+    """The rest is stacked, too, but one task after the other."""
+    encoder, x = PLE(T, [level] * 2, **arguments), X[:, :3]
+    assert encoder.can_stack == fits
+    apart = encoder(x)
+    if not fits:
+        encoder.stack()
+        for place, task in enumerate(T):
+            np.testing.assert_array_equal(encoder(x)[:, place], apart[task])
