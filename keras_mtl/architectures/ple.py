@@ -123,11 +123,7 @@ class PLE(TaskEncoder):
         for name in self._made:
             self.drop(name)
         self.in_one = StackedLevels(
-            self.levels,
-            self.task_names,
-            self._gate,
-            self._joins,
-            self.residual,
+            self.levels, self.task_names, self._gate, self._joins, self.residual
         )
 
     @property
