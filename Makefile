@@ -13,12 +13,11 @@ demo: .venv/installed
 # In parts: what XLA has compiled stays in memory while a process lives.
 FOLDERS := $(filter-out %__pycache__/ tests/lab/ tests/weighters/,\
 	$(sort $(wildcard tests/*/)))
-PARTS := files_to_e files_from_f folders weighters lab
+PARTS := files_to_e files_from_f folders weighters_and_lab
 files_to_e := tests/test_[a-e]*.py
 files_from_f := tests/test_[f-z]*.py
 folders := $(FOLDERS)
-weighters := tests/weighters
-lab := tests/lab
+weighters_and_lab := tests/weighters tests/lab
 PYTEST := -m pytest -n 2 --dist worksteal -q
 
 test: .venv/installed-test
