@@ -16,6 +16,7 @@ TINY = {
     "embedding": {"num_tasks": 3, "num_rows": 50, "dim": 4, "num_ids": 2},
 }
 TINY["stacked_experts"] = TINY["mmoe"] = TINY["ple"] = TINY["experts"]
+TINY["ple_heads"] = TINY["ple"]
 
 
 @pytest.fixture(autouse=True)
