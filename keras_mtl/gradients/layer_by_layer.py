@@ -28,6 +28,11 @@ class LayerByLayer:
         self.shared, self.rest = shared, rest
         self._heads = heads
 
+    @property
+    def passes(self):
+        """`PassPerTask` of the batch."""
+        return self.rest.passes
+
     def keep(self):
         """Computes what another batch's `products` take of this one."""
         self.rest.keep()

@@ -19,16 +19,16 @@ class TaskByTask:
             or `None` where all are measured everywhere.
 
     Attributes:
-        variables: The list.
+        variables, passes: As passed.
     """
 
     def __init__(self, passes, variables, scopes=None):
-        self.variables = variables
-        self._passes, self._scopes = passes, scopes
+        self.variables, self.passes = variables, passes
+        self._scopes = scopes
 
     def keep(self):
         """Computes what another batch's `products` take of this one."""
-        self._passes.pull(self.variables)
+        self.passes.pull(self.variables)
 
     def known_as(self, gradients, batch):
         """Returns the same with other gradients, of all replicas.
@@ -44,14 +44,15 @@ class TaskByTask:
         """Returns the `(K, K)` inner products of the tasks' gradients.
 
         Args:
-            other: `TaskByTask` of another batch, whose tasks are the columns.
+            other: `TaskByTask` or `LayerByLayer` of another batch, whose
+                tasks are the columns.
         """
-        theirs = None if other is None else other._passes
-        return self._passes.products(self.variables, theirs, self._scopes)
+        theirs = None if other is None else other.passes
+        return self.passes.products(self.variables, theirs, self._scopes)
 
     def squares(self):
         """Returns the `(K,)` squared norms of the tasks' gradients."""
-        return self._passes.squares(self.variables, self._scopes)
+        return self.passes.squares(self.variables, self._scopes)
 
     def matrix(self):
         """Returns the `(K, P)` gradients."""
@@ -66,14 +67,14 @@ class TaskByTask:
 
     def summed(self):
         """Returns `{id(variable): K gradients of all replicas}`."""
-        columns = self._passes.summed(self.variables)
+        columns = self.passes.summed(self.variables)
         return dict(zip(map(id, self.variables), columns, strict=True))
 
     def by_variable(self, variables):
         """Returns `{id(variable): (K, K)}`, the shares in `products`."""
-        self._passes.summed(variables)  # In one sum over replicas.
+        self.passes.summed(variables)  # In one sum over replicas.
         return {
-            id(v): self._passes.products([v], scopes=self._scopes)
+            id(v): self.passes.products([v], scopes=self._scopes)
             for v in variables
         }
 
@@ -85,7 +86,7 @@ class TaskByTask:
                 tasks' gradients.
             variables: List of those that are asked for, and were measured.
         """
-        at_hand = self._passes.at_hand
+        at_hand = self.passes.at_hand
         return {
             id(v): weighted_sum(at_hand[id(v)], tf.unstack(factors[id(v)]))
             for v in variables

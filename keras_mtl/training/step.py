@@ -126,9 +126,9 @@ class Step:
         if self._rests:
             warnings.warn(
                 f"{type(self._weighter).__name__} weighs gradients of what the "
-                "tasks share, and the encoder has no trainable variables. All "
-                "weights are 1, and its state stays as it is, until there are "
-                "some.",
+                "tasks share, and the encoder has no trainable variables that "
+                "serve several. All weights are 1, and its state stays as it "
+                "is, until there are some.",
                 stacklevel=2,
             )
 

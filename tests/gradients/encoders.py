@@ -184,7 +184,8 @@ def _stitched(x):
 
 def _apart(x):
     """A representation of its own for each of four tasks."""
-    return layers.Reshape((4, 6))(layers.Dense(24, "tanh")(x))
+    hidden = layers.Dense(24, "tanh")(layers.Dense(9, "tanh")(x))
+    return layers.Reshape((4, 6))(hidden)
 
 
 INPUTS = {

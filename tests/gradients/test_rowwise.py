@@ -52,7 +52,8 @@ def _mixed(x):
 
 def _apart(x):
     """A representation of each task, `(B, K, D)`."""
-    return layers.Reshape((3, 4))(layers.Dense(12, "tanh")(x))
+    hidden = layers.Dense(12, "tanh")(layers.Dense(5, "tanh")(x))
+    return layers.Reshape((3, 4))(hidden)
 
 
 ENCODERS = {  # Whether one pass is enough.
