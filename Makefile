@@ -13,11 +13,10 @@ demo: .venv/installed
 # In parts: what XLA has compiled stays in memory while a process lives.
 FOLDERS := $(filter-out %__pycache__/ tests/lab/ tests/weighters/,\
 	$(sort $(wildcard tests/*/)))
-PARTS := files_to_e files_from_f folders weighters_and_lab
-files_to_e := tests/test_[a-e]*.py
-files_from_f := tests/test_[f-z]*.py
+PARTS := files folders others
+files := tests/test_[f-z]*.py
 folders := $(FOLDERS)
-weighters_and_lab := tests/weighters tests/lab
+others := tests/test_[a-e]*.py tests/weighters tests/lab
 PYTEST := -m pytest -n 2 --dist worksteal -q
 
 test: .venv/installed-test

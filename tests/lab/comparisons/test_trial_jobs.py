@@ -40,7 +40,8 @@ def test_an_error_is_told():
 @pytest.mark.parametrize("script", ["<stdin>", None])
 def test_a_session_without_a_file_is_refused(monkeypatch, script):
     trial = SimpleNamespace(make_model=SimpleNamespace(__module__="__main__"))
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", script)
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "__file__", script, raising=False)
     with pytest.raises(ValueError, match=r"must be a function of a file\. R"):
         trial_jobs.check_sendable(trial)
 
