@@ -52,7 +52,7 @@ def test_a_preset_folder_counts_by_its_files(preset, tmp_path):
 def test_another_preset_of_that_name_is_another_run(preset, tmp_path):
     RunFolder(tmp_path / "run", bert(preset).config()).begin()
     (preset / "config.json").write_text("[]")
-    with pytest.raises(ValueError, match="holds another run: preset.sha256 is"):
+    with pytest.raises(ValueError, match="another run: preset"):
         RunFolder(tmp_path / "run", bert(preset).config(), resume=True)
 
 
