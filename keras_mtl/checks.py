@@ -175,6 +175,22 @@ def check_tasks(what, given, task_names, having=None, complete=False):
         )
 
 
+def class_name_of(what: str, config) -> str:
+    """Returns the `class_name` of a config dict, or raises.
+
+    Args:
+        what: String, whose config, in the error message.
+        config: Anything.
+    """
+    name = config.get("class_name") if isinstance(config, dict) else None
+    if isinstance(name, str):
+        return name
+    raise ValueError(
+        f"{what}'s config must have a `class_name`. Received: "
+        f"config={reprlib.repr(config)}"
+    )
+
+
 @contextmanager
 def fitting(name: str, config):
     """Says which class a config does not fit, whatever goes wrong with it.

@@ -12,7 +12,7 @@ from keras_mtl.architectures.mtan import MTAN
 from keras_mtl.architectures.ple import PLE
 from keras_mtl.architectures.shared_private import SharedPrivate
 from keras_mtl.architectures.task_encoder import TaskEncoder
-from keras_mtl.checks import did_you_mean, fitting
+from keras_mtl.checks import class_name_of, did_you_mean, fitting
 
 CATALOGUE = {
     "mmoe": MMoE,
@@ -119,12 +119,7 @@ def deserialize(
     Raises:
         ValueError: If the config does not describe an architecture.
     """
-    name = config.get("class_name") if isinstance(config, dict) else None
-    if not isinstance(name, str):
-        raise ValueError(
-            "An architecture's config must have a `class_name`. Received: "
-            f"config={reprlib.repr(config)}"
-        )
+    name = class_name_of("An architecture", config)
     short = "module" not in config and name not in (custom_objects or {})
     with (
         fitting(f"the architecture {name!r}", config),

@@ -117,8 +117,9 @@ class TaskGradients(ForwardPass):
         At the representation they are summed over the rows of the batch, as
         those of a bias that is added to it.
         """
-        over = self.over(scope)
-        if scope != "representation":  # In full, whatever `gramian` does.
+        if scope == "representation":
+            over = self.over(scope)
+        else:  # In full, whatever `gramian` does.
             over = task_by_task(self._backward, scope)
         return over.matrix() / self._scale
 

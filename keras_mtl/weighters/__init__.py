@@ -5,7 +5,7 @@ from typing import cast
 
 from keras import saving
 
-from keras_mtl.checks import did_you_mean, fitting
+from keras_mtl.checks import class_name_of, did_you_mean, fitting
 from keras_mtl.weighters.aligned_mtl import AlignedMTL
 from keras_mtl.weighters.auto_lambda import AutoLambda
 from keras_mtl.weighters.bandit_mtl import BanditMTL
@@ -233,12 +233,7 @@ def deserialize(config: dict, custom_objects: dict | None = None) -> Weighter:
     Raises:
         ValueError: If the config does not describe a weighter.
     """
-    name = config.get("class_name") if isinstance(config, dict) else None
-    if not isinstance(name, str):
-        raise ValueError(
-            "A weighter's config must have a `class_name`. "
-            f"Received: config={reprlib.repr(config)}"
-        )
+    name = class_name_of("A weighter", config)
     name = PRESET_CLASSES.get(name, name)
     preset = {}
     if "module" not in config and name not in (custom_objects or {}):
