@@ -36,8 +36,9 @@ class Columns:
         """
         before, own = self.before(task), self.counts[task]
         after = len(self.owners) - before - own
-        mine = ops.pad(weights[:, :own], [[0, 0], [before, after]])
-        return ops.concatenate([mine, weights[:, own:]], axis=1)
+        mine, shared = ops.split(weights, [own], axis=1)
+        mine = ops.pad(mine, [[0, 0], [before, after]])
+        return ops.concatenate([mine, shared], axis=1)
 
     def trained(self, task, num_experts) -> list:
         """Returns 1.0 for each expert that a task's loss trains, else 0.0.
@@ -89,13 +90,12 @@ def mixture_of_parts(weights, banks: list):
     if len(banks) > 2:  # Those of many tasks.
         joined: Any = ops.concatenate(banks, axis=1)
         banks = [joined]
-    total, start = None, 0
-    for bank in banks:
-        stop = start + bank.shape[1]
-        mixed = mixture(weights[..., start:stop], bank)
-        total = mixed if total is None else ops.add(total, mixed)
-        start = stop
-    return total
+    if len(banks) == 1:
+        return mixture(weights, *banks)
+    first, last = banks
+    # Slices would have gradients that are padded and added up.
+    of_first, of_last = ops.split(weights, [first.shape[1]], axis=-1)
+    return ops.add(mixture(of_first, first), mixture(of_last, last))
 
 
 def expert_names(counts, num_shared) -> list:

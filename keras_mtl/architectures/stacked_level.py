@@ -93,9 +93,10 @@ class StackedLevel(keras.layers.Layer):
                 rows = ops.concatenate([rows, common[:, None]], axis=1)
             bank = self.experts(streams, training=training)
             mixed: Any = mixture(rows, bank)
-            number = self._num_tasks
-            above = None if common is None else mixed[:, number]
-            return mixed[:, :number], above
+            if common is None:
+                return mixed, None
+            mixed, above = ops.split(mixed, [self._num_tasks], axis=1)
+            return mixed, ops.squeeze(above, axis=1)
         banks = self.banks(streams, shared, training)
         above = None if common is None else mixture_of_parts(common, banks)
         if self.residual:
@@ -143,14 +144,15 @@ class StackedLevel(keras.layers.Layer):
         Returns:
             `(B, K, U)`.
         """
-        weights, total = self.weighed(streams, training), None
+        of_own, of_shared = self._parts(self.weighed(streams, training))
+        total = None
         if self.num_shared:
-            total = mixture(weights[..., self.num_own :], shared)
+            total = mixture(of_shared, shared)
         if self.num_own:
             if own is None:
                 own = self.own(streams, training=training)
             own = ops.reshape(own, (*self._by_task, own.shape[-1]))
-            mine: Any = ops.cast(weights[..., : self.num_own, None], own.dtype)
+            mine: Any = ops.cast(of_own[..., None], own.dtype)
             mine = ops.sum(mine * own, axis=2)
             total = mine if total is None else ops.add(total, mine)
         return total
@@ -159,16 +161,18 @@ class StackedLevel(keras.layers.Layer):
         """Returns weights of all experts, 0 for those of other tasks."""
         if not self.num_own:
             return weights
-        own, shared = (
-            weights[..., : self.num_own],
-            weights[..., self.num_own :],
-        )
+        own, shared = self._parts(weights)
         same = ops.eye(self._num_tasks, dtype=weights.dtype)
         own = ops.reshape(
             own[:, :, None] * same[..., None],
             (-1, self._num_tasks, self._width),
         )
         return ops.concatenate([own, shared], axis=-1)
+
+    def _parts(self, weights) -> Any:
+        """Returns the weights of own and of shared experts."""
+        # Slices would have gradients that are padded and added up.
+        return ops.split(weights, [self.num_own], axis=-1)
 
     @property
     def _by_task(self):

@@ -168,7 +168,13 @@ class BackwardPasses:
         trunk = {id(v) for v in roles.of(self.model).trunk}
         trunk = [v for v in variables if id(v) in trunk]
         at_leaves = self.over_heads
-        starts, pull = self.leaves, at_leaves.combined
+        places = self._leaves_above(trunk)
+        starts = [self.leaves[place] for place in places]
+
+        def pull(coefficients):
+            combined = at_leaves.combined(coefficients)
+            return [combined[place] for place in places]
+
         if isinstance(at_leaves, OwnCutGradients) and not (
             at_leaves.takes_no_pass and len(trunk) == len(variables)
         ):  # Through what the heads read goes everything.
@@ -176,3 +182,16 @@ class BackwardPasses:
             pull = at_leaves.at_starts
         pulled = self.losses.through(starts, pull(coefficients), trunk)
         return dict(zip(map(id, trunk), pulled, strict=True))
+
+    def _leaves_above(self, variables):
+        """Returns the numbers of the leaves that lead on to the variables.
+
+        Those that several tasks read lead to nothing of one task's own, even
+        where one operation makes both kinds.
+        """
+        found = roles.of(self.model)
+        own, alone = {id(v) for v in found.own}, found.reach.alone
+        places = range(len(self.leaves))
+        if len(alone) != len(places) or any(id(v) not in own for v in variables):
+            return places
+        return [place for place in places if alone[place] is not None]

@@ -149,9 +149,12 @@ def _split(op, number, part):
     if None in sizes[: number + 1]:
         return None
     start = sum(sizes[:number])
-    if part is not None and part.axis == axis:
-        return [(values[0], Part(axis, start + part.start, start + part.stop))]
-    return [(values[0], Part(axis, start, start + sizes[number]))]
+    if part is None:
+        return [(values[0], Part(axis, start, start + sizes[number]))]
+    # Of two ranges, the one that was asked for.
+    if part.axis == axis:
+        part = Part(axis, start + part.start, start + part.stop)
+    return [(values[0], part)]
 
 
 def _strided_slice(op, number, part):

@@ -17,6 +17,7 @@ FUNCTIONS = {
     "concat across": (lambda x, y: tf.concat([x, x * y], 2), True),
     "split": (lambda x, y: tf.stack([*tf.split(x * y, 3, 1)][::-1], 1), True),
     "sizes": (lambda x, y: tf.split(x, [1, 2], 1)[1] + y[1:], True),
+    "split across": (lambda x, y: tf.split(x * y, [1, 1], 2)[1], True),
     "unstack": (lambda x, y: tf.stack(tf.unstack(x * y, axis=1)[1:], 1), True),
     "reshape": (
         lambda x, y: tf.reshape(tf.reshape(x, [-1, 6]) * 2.0, [-1, 3, 2]) + y,
