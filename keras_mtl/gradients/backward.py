@@ -192,6 +192,7 @@ class BackwardPasses:
         found = roles.of(self.model)
         own, alone = {id(v) for v in found.own}, found.reach.alone
         places = range(len(self.leaves))
-        if len(alone) != len(places) or any(id(v) not in own for v in variables):
+        are_own = all(id(v) in own for v in variables)
+        if not are_own or len(alone) != len(places):
             return places
         return [place for place in places if alone[place] is not None]
