@@ -36,7 +36,7 @@ class Columns:
         """
         before, own = self.before(task), self.counts[task]
         after = len(self.owners) - before - own
-        mine, shared = ops.split(weights, [own], axis=1)
+        mine, shared = parted(weights, own, axis=1)
         mine = ops.pad(mine, [[0, 0], [before, after]])
         return ops.concatenate([mine, shared], axis=1)
 
@@ -74,6 +74,14 @@ def mixtures(weights, bank, trained=None) -> list:
     return found
 
 
+def parted(tensor, place, axis) -> Any:
+    """Returns what is before a place, and what follows.
+
+    Gradients of slices would be padded, each to the whole, and added up.
+    """
+    return ops.split(tensor, [place], axis=axis)
+
+
 def mixture_of_parts(weights, banks: list):
     """Returns a mixture of several banks, of two as the sum of one of each.
 
@@ -93,8 +101,7 @@ def mixture_of_parts(weights, banks: list):
     if len(banks) == 1:
         return mixture(weights, *banks)
     first, last = banks
-    # Slices would have gradients that are padded and added up.
-    of_first, of_last = ops.split(weights, [first.shape[1]], axis=-1)
+    of_first, of_last = parted(weights, first.shape[1], axis=-1)
     return ops.add(mixture(of_first, first), mixture(of_last, last))
 
 

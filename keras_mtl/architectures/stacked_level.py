@@ -8,7 +8,7 @@ from keras import ops
 from keras_mtl.architectures.arguments import gate_features
 from keras_mtl.architectures.by_task import ByTask
 from keras_mtl.architectures.cloning import clone
-from keras_mtl.architectures.joined_level import mixture_of_parts
+from keras_mtl.architectures.joined_level import mixture_of_parts, parted
 from keras_mtl.architectures.levels import BETWEEN_BANKS, bank_of, expert_of
 from keras_mtl.architectures.mmoe import mixture
 from keras_mtl.architectures.softmax_gate import precision
@@ -92,10 +92,10 @@ class StackedLevel(keras.layers.Layer):
             if common is not None:
                 rows = ops.concatenate([rows, common[:, None]], axis=1)
             bank = self.experts(streams, training=training)
-            mixed: Any = mixture(rows, bank)
+            mixed = mixture(rows, bank)
             if common is None:
                 return mixed, None
-            mixed, above = ops.split(mixed, [self._num_tasks], axis=1)
+            mixed, above = parted(mixed, self._num_tasks, axis=1)
             return mixed, ops.squeeze(above, axis=1)
         banks = self.banks(streams, shared, training)
         above = None if common is None else mixture_of_parts(common, banks)
@@ -169,10 +169,9 @@ class StackedLevel(keras.layers.Layer):
         )
         return ops.concatenate([own, shared], axis=-1)
 
-    def _parts(self, weights) -> Any:
+    def _parts(self, weights):
         """Returns the weights of own and of shared experts."""
-        # Slices would have gradients that are padded and added up.
-        return ops.split(weights, [self.num_own], axis=-1)
+        return parted(weights, self.num_own, axis=-1)
 
     @property
     def _by_task(self):
