@@ -42,7 +42,7 @@ them. AUC is computed in each epoch, for the labels there are.
 
 tasks = ["income", "marital"]
 expert = keras.layers.Dense(16, activation="relu")
-encoder = MMoE(tasks, expert, num_experts=8, bottom=columns.wide())
+encoder = MMoE(expert=expert, num_experts=8, bottom=columns.wide())
 heads = {task: keras.layers.Dense(1, "sigmoid", name=task) for task in tasks}
 model = MultiTaskModel(encoder, heads)
 model.compile(

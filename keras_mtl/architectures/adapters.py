@@ -21,10 +21,10 @@ class TaskFiLM(TaskEncoder):
 
     Example:
 
-    >>> encoder = TaskFiLM(["topic", "tone"], keras.layers.Dense(16, "relu"))
+    >>> encoder = TaskFiLM(layer=keras.layers.Dense(16, "relu"))
 
     Args:
-        task_names: Iterable of strings.
+        task_names: Iterable of strings; by default those of the heads.
         layer: Layer or model that all tasks share, inputs -> features.
 
     Call arguments:
@@ -41,13 +41,21 @@ class TaskFiLM(TaskEncoder):
     """
 
     def __init__(
-        self, task_names: Iterable[str], layer: keras.layers.Layer, **kwargs
+        self,
+        task_names: Iterable[str] | None = None,
+        layer: keras.layers.Layer | None = None,
+        **kwargs,
     ):
         super().__init__(task_names, **kwargs)
         self.layer = checked_layer("layer", layer)
-        for task in self.task_names:
-            film = ScaleAndShift(dtype=self.dtype_policy)
-            setattr(self, f"film_{task}", film)
+        self.bind(self.task_names)
+
+    def task_layers(self, task_names):
+        """Returns a scale and a shift for each task."""
+        return {
+            f"film_{task}": ScaleAndShift(dtype=self.dtype_policy)
+            for task in task_names
+        }
 
     def shared(self, inputs, training=None):
         """Returns the features."""
@@ -76,10 +84,10 @@ class TaskLoRA(TaskEncoder):
 
     Example:
 
-    >>> encoder = TaskLoRA(["topic", "tone"], backbone, units=64, rank=4)
+    >>> encoder = TaskLoRA(layer=backbone, units=64, rank=4)
 
     Args:
-        task_names: Iterable of strings.
+        task_names: Iterable of strings; by default those of the heads.
         layer: Layer or model that all tasks share, inputs -> features
             `(B, ..., D)`.
         units: Integer, entries of the representation.
@@ -102,9 +110,9 @@ class TaskLoRA(TaskEncoder):
 
     def __init__(
         self,
-        task_names: Iterable[str],
-        layer: keras.layers.Layer,
-        units: int,
+        task_names: Iterable[str] | None = None,
+        layer: keras.layers.Layer | None = None,
+        units: int | None = None,
         rank: int = 4,
         scale: float = 1.0,
         activation: Any = None,
@@ -112,6 +120,11 @@ class TaskLoRA(TaskEncoder):
     ):
         super().__init__(task_names, **kwargs)
         self.layer = checked_layer("layer", layer)
+        if units is None:
+            raise ValueError(
+                "Argument `units` must be an integer, the entries of the "
+                "representation. Received: units=None"
+            )
         self.units = integer("units", units, 1)
         self.rank = integer("rank", rank, 1)
         self.scale = above("scale", scale, 0.0)
@@ -119,11 +132,15 @@ class TaskLoRA(TaskEncoder):
         self.dense = keras.layers.Dense(
             self.units, dtype=self.dtype_policy, name="dense"
         )
-        for task in self.task_names:
-            change = LowRank(
-                self.units, self.rank, self.scale, dtype=self.dtype_policy
-            )
-            setattr(self, f"lora_{task}", change)
+        self.bind(self.task_names)
+
+    def task_layers(self, task_names):
+        """Returns a change of low rank for each task."""
+        sizes = (self.units, self.rank, self.scale)
+        return {
+            f"lora_{task}": LowRank(*sizes, dtype=self.dtype_policy)
+            for task in task_names
+        }
 
     def shared(self, inputs, training=None):
         """Returns the features, and their shared product."""
@@ -208,7 +225,7 @@ class LowRank(keras.layers.Layer):
 def _config(encoder, config):
     return {
         **config,
-        "task_names": list(encoder.task_names),
+        "task_names": encoder.task_names and list(encoder.task_names),
         "layer": keras.saving.serialize_keras_object(encoder.layer),
     }
 

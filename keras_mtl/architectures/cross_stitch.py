@@ -1,6 +1,6 @@
 """A tower for each task, whose features are mixed between blocks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import keras
 from keras import ops
@@ -28,10 +28,10 @@ class CrossStitch(TaskEncoder):
     Example:
 
     >>> blocks = [keras.layers.Dense(16, "relu"), keras.layers.Dense(8, "relu")]
-    >>> encoder = CrossStitch(["seg", "depth"], blocks)
+    >>> encoder = CrossStitch(blocks=blocks)
 
     Args:
-        task_names: Iterable of strings.
+        task_names: Iterable of strings; by default those of the heads.
         blocks: List of layers or models, not built, from the inputs up; each
             task has copies with values of their own. Or a dict of such lists
             by task name, of equal lengths and output shapes.
@@ -60,8 +60,8 @@ class CrossStitch(TaskEncoder):
 
     def __init__(
         self,
-        task_names: Iterable[str],
-        blocks: Sequence[keras.layers.Layer],
+        task_names: Iterable[str] | None = None,
+        blocks: Sequence | Mapping[str, Sequence] = (),
         per_channel: bool = True,
         same_task: float = 0.9,
         rate: float = 1.0,
@@ -79,35 +79,35 @@ class CrossStitch(TaskEncoder):
                 f"convex. Received: same_task={same_task!r}"
             )
         self.rate = above("rate", rate, 0.0)
-        self._towers = _configs(blocks, self.task_names)
-        self.num_blocks = len(next(iter(self._towers.values())))
+        self._blocks, self.num_blocks = _serialized(blocks)
+        self.bind(self.task_names)
+
+    def task_layers(self, task_names):
+        """Returns each task's blocks, and its rows of the units."""
+        towers = _towers(self._blocks, task_names)
         # The order of the tasks in a model is to change nothing.
-        order = sorted(self.task_names)
+        order = sorted(task_names)
+        made = {}
         for place, task in enumerate(order):
-            for number, config in enumerate(self._towers[task]):
+            for number, config in enumerate(towers[task]):
                 name = _block(task, number)
-                setattr(self, name, clone(config, place, name))
+                made[name] = clone(config, place, name)
+        own, rest = 1.0, 0.0
+        if len(order) > 1:
+            own = self.same_task
+            rest = (1.0 - own) / (len(order) - 1)
         for number in range(self.num_units):
-            for place, task in enumerate(order):
-                start = [self._rest] * len(self.task_names)
-                start[place] = self._own_share
-                unit = Stitch(
+            for task in order:
+                start = [own if other == task else rest for other in order]
+                made[_unit(task, number)] = Stitch(
                     start, self.per_channel, self.rate, dtype=self.dtype_policy
                 )
-                setattr(self, _unit(task, number), unit)
+        return made
 
     @property
     def num_units(self) -> int:
         """How many cross-stitch units there are."""
         return self.num_blocks if self.last else self.num_blocks - 1
-
-    @property
-    def _own_share(self):
-        return self.same_task if len(self.task_names) > 1 else 1.0
-
-    @property
-    def _rest(self):
-        return (1.0 - self.same_task) / max(len(self.task_names) - 1, 1)
 
     def shared(self, inputs, training=None):
         """Returns what enters the last block of each tower."""
@@ -139,6 +139,7 @@ class CrossStitch(TaskEncoder):
 
         Rows and columns are in the order of `task_names`.
         """
+        self.require_tasks()
         places = [sorted(self.task_names).index(t) for t in self.task_names]
         return [
             ops.stack(
@@ -158,8 +159,8 @@ class CrossStitch(TaskEncoder):
         """Returns the towers, serialized, and how they are stitched."""
         return {
             **super().get_config(),
-            "task_names": list(self.task_names),
-            "blocks": self._towers,
+            "task_names": self.task_names and list(self.task_names),
+            "blocks": self._blocks,
             "per_channel": self.per_channel,
             "same_task": self.same_task,
             "rate": self.rate,
@@ -232,37 +233,40 @@ class Stitch(keras.layers.Layer):
         return {**super().get_config(), **own, "rate": self.rate}
 
 
-def _configs(blocks, task_names):
-    """Returns a list of serialized blocks for each task."""
-    alike = not isinstance(blocks, dict)
-    by_task: dict = dict.fromkeys(task_names, blocks) if alike else blocks
-    if set(by_task) != set(task_names):
-        raise ValueError(
-            "Argument `blocks` must have a list for each task. Tasks: "
-            f"{list(task_names)}. Received: {list(by_task)}"
-        )
-    by_task = {
-        task: as_list("blocks", tower, "layers or models")
-        for task, tower in by_task.items()
-    }
-    lengths = {len(tower) for tower in by_task.values()}
-    if len(lengths) > 1 or not min(lengths):
-        raise ValueError(
-            "Towers must have the same number of blocks, at least one. "
-            f"Received: { {t: len(b) for t, b in by_task.items()} }"
-        )
+def _serialized(blocks) -> tuple:
+    """Returns the config of each block, nested as given, and how many."""
     serialize = keras.saving.serialize_keras_object
-    configs = {
+    alike = not isinstance(blocks, Mapping)
+    towers = {
         task: [
             b if isinstance(b, dict) else serialize(checked_layer("blocks", b))
-            for b in by_task[task]
+            for b in as_list("blocks", tower, "layers or models")
         ]
-        for task in task_names
+        for task, tower in ({"": blocks} if alike else blocks).items()
     }
+    lengths = {task: len(tower) for task, tower in towers.items()}
+    number = min(lengths.values(), default=0)
+    if not number or len(set(lengths.values())) > 1:
+        raise ValueError(
+            "Towers must have the same number of blocks, at least one. "
+            f"Received: {number if alike else lengths}"
+        )
+    return (towers[""] if alike else towers), number
+
+
+def _towers(blocks, task_names) -> dict:
+    """Returns the configs of each task's blocks."""
+    if isinstance(blocks, list):
+        blocks = dict.fromkeys(task_names, blocks)
+    if set(blocks) != set(task_names):
+        raise ValueError(
+            "Argument `blocks` must have a list for each task. Tasks: "
+            f"{list(task_names)}. Received: {list(blocks)}"
+        )
     if len(task_names) > 1:
-        for tower in configs.values():
+        for tower in blocks.values():
             check_starts_apart(tower)
-    return configs
+    return blocks
 
 
 def _block(task, number):

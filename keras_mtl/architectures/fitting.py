@@ -6,7 +6,7 @@ from keras_mtl.layers.stacked_heads import StackedHeads
 
 
 def check_encoder(model):
-    """Raises if an encoder's representations are not those of the heads.
+    """Binds an encoder of representations to the heads that read them.
 
     Args:
         model: `MultiTaskModel`.
@@ -24,20 +24,23 @@ def check_encoder(model):
                 "gives each task one of its own. Define shared() and own() in "
                 "it, or give MultiTaskModel a dict of heads."
             )
-        if model.encoder.task_names != model.task_names:
+        if model.encoder.task_names not in (None, model.task_names):
             raise ValueError(
                 "Encoder and stacked heads must have the same tasks in the "
                 f"same order. Received: {list(model.encoder.task_names)} and "
                 f"{list(model.task_names)}."
             )
+        model.encoder.bind(model.task_names)
         model.encoder.stack()
         return
-    check_tasks(
-        "representation",
-        model.encoder.task_names,
-        model.output_names,
-        complete=True,
-    )
+    if model.encoder.names_given:
+        check_tasks(
+            "representation",
+            model.encoder.task_names,
+            model.output_names,
+            complete=True,
+        )
+    model.encoder.bind(model.output_names)
 
 
 def check_discriminator(model):

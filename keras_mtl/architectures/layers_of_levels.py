@@ -5,8 +5,18 @@ import keras
 from keras_mtl.architectures.cloning import check_starts_apart, clones
 from keras_mtl.architectures.experts import dense_layers
 from keras_mtl.architectures.joined_level import Columns
-from keras_mtl.architectures.levels import bank_of
+from keras_mtl.architectures.levels import bank_of, check_own_experts
 from keras_mtl.architectures.residual import Residual
+
+
+def first_is_joined(levels, all_train) -> bool:
+    """Returns whether every task trains all experts of the first level.
+
+    Args:
+        levels: List of `Level`.
+        all_train: Boolean. Whether a task's loss trains the experts of others.
+    """
+    return len(levels) > 1 and bool(levels[1].num_shared or all_train)
 
 
 def layers_of_levels(levels, task_names, gate, joins, reads_all, residual):
@@ -22,9 +32,10 @@ def layers_of_levels(levels, task_names, gate, joins, reads_all, residual):
         residual: Boolean. Whether a task's own experts are added.
 
     Raises:
-        ValueError: If experts would start equal, or a gate cannot read as many
-            as it is to.
+        ValueError: If the levels do not fit the tasks, experts would start
+            equal, or a gate cannot read as many as it is to.
     """
+    check_own_experts(levels, task_names)
     made = {}
     for number, level in enumerate(levels):
         later = levels[number + 1 :]

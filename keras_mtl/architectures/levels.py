@@ -22,7 +22,7 @@ class Level:
 
     >>> first = Level(keras.layers.Dense(8, "relu"), num_own=2, num_shared=1)
     >>> second = Level(keras.layers.Dense(4, "relu"))
-    >>> encoder = PLE(["income", "marital"], [first, second])
+    >>> encoder = PLE(levels=[first, second])
 
     Args:
         expert: Layer or model, not built: what an expert is.
@@ -85,17 +85,15 @@ def expert_of(config, place):
     return keras.saving.deserialize_keras_object(own)
 
 
-def check_levels(levels, task_names) -> list[Level]:
+def check_levels(levels) -> list[Level]:
     """Returns the levels, or raises.
 
     Args:
         levels: List of `Level` or of their config dicts.
-        task_names: Tuple of strings.
 
     Raises:
-        ValueError: If there is none, a name is no task's, a task has no expert
-            to read, or a level below the last has experts of one kind only
-            for some and no shared stream for the next.
+        ValueError: If there is none, or one has shared experts that have no
+            stream of the level below to read.
     """
     if not isinstance(levels, list | tuple) or not levels:
         raise ValueError(
@@ -114,14 +112,6 @@ def check_levels(levels, task_names) -> list[Level]:
                 "Argument `levels` must be a list of "
                 f"keras_mtl.architectures.Level. Received: {level!r}"
             )
-        _check_names(level, task_names)
-        for task in task_names:
-            if level.own_of(task) + level.num_shared < 1:
-                raise ValueError(
-                    f"Task {task!r} has no expert in level {number}: it has "
-                    "none of its own, and none is shared. Raise num_own or "
-                    "num_shared."
-                )
         below = levels[number - 1] if number else None
         if below is not None and level.num_shared and not below.num_shared:
             raise ValueError(
@@ -130,6 +120,27 @@ def check_levels(levels, task_names) -> list[Level]:
                 f"level {number - 1} to at least 1, or of level {number} to 0."
             )
     return levels
+
+
+def check_own_experts(levels, task_names):
+    """Raises if levels and tasks do not fit together.
+
+    Args:
+        levels: List of `Level`.
+        task_names: Tuple of strings.
+
+    Raises:
+        ValueError: If a name is no task's, or a task has no expert to read.
+    """
+    for number, level in enumerate(levels):
+        _check_names(level, task_names)
+        for task in task_names:
+            if level.own_of(task) + level.num_shared < 1:
+                raise ValueError(
+                    f"Task {task!r} has no expert in level {number}: it has "
+                    "none of its own, and none is shared. Raise num_own or "
+                    "num_shared."
+                )
 
 
 def _check_names(level, task_names):

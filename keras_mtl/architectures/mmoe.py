@@ -5,7 +5,11 @@ from collections.abc import Iterable
 import keras
 from keras import ops
 
-from keras_mtl.architectures.arguments import gate_features, layer_or_none
+from keras_mtl.architectures.arguments import (
+    checked_layer,
+    gate_features,
+    layer_or_none,
+)
 from keras_mtl.architectures.cloning import clones
 from keras_mtl.architectures.experts import Experts
 from keras_mtl.architectures.gates import gate_config
@@ -24,11 +28,11 @@ class MMoE(TaskEncoder):
 
     Example:
 
-    >>> encoder = MMoE(["income", "marital"], keras.layers.Dense(16, "relu"))
+    >>> encoder = MMoE(expert=keras.layers.Dense(16, "relu"), num_experts=8)
     >>> model = MultiTaskModel(encoder, {"income": head, "marital": other})
 
     Args:
-        task_names: Iterable of strings.
+        task_names: Iterable of strings; by default those of the heads.
         expert: Layer or model, not built. Every expert is a copy of it that
             starts with other values.
         num_experts: Integer, at least 1.
@@ -52,22 +56,27 @@ class MMoE(TaskEncoder):
 
     def __init__(
         self,
-        task_names: Iterable[str],
-        expert: keras.layers.Layer,
+        task_names: Iterable[str] | None = None,
+        expert: keras.layers.Layer | None = None,
         num_experts: int = 8,
         gate: str | dict | keras.layers.Layer = "softmax",
         bottom: keras.layers.Layer | None = None,
         **kwargs,
     ):
         super().__init__(task_names, **kwargs)
+        expert = checked_layer("expert", expert)
         self.experts = Experts(expert, num_experts, name="experts")
         self.bottom = layer_or_none("bottom", bottom)
         self._gate = gate_config(gate, self.dtype_policy)
-        names = [f"gate_{task}" for task in self.task_names]
-        for copy in clones(self._gate, names):
-            copy.bind(self.experts.num_experts)
-            setattr(self, copy.name, copy)
         self.gates = None
+        self.bind(self.task_names)
+
+    def task_layers(self, task_names):
+        """Returns a gate for each task."""
+        gates = clones(self._gate, [f"gate_{task}" for task in task_names])
+        for gate in gates:
+            gate.bind(self.experts.num_experts)
+        return {gate.name: gate for gate in gates}
 
     def stack(self):
         """Puts gates of this package into one for all tasks."""
@@ -77,8 +86,7 @@ class MMoE(TaskEncoder):
         gates = stacked_gate(self._gate, "gates")
         if gates is None:
             return
-        for task in self.task_names:
-            self.drop(f"gate_{task}")
+        self.drop_task_layers()
         self.gates = gates
         self.gates.bind(self.experts.num_experts, self.task_names)
 
@@ -143,7 +151,7 @@ class MMoE(TaskEncoder):
         bank = self.experts.get_config()
         return {
             **super().get_config(),
-            "task_names": list(self.task_names),
+            "task_names": self.task_names and list(self.task_names),
             "expert": bank["expert"],
             "num_experts": bank["num_experts"],
             "gate": self._gate,

@@ -6,7 +6,6 @@ import keras
 from keras import ops
 
 from keras_mtl.architectures.arguments import as_list, checked_layer
-from keras_mtl.architectures.cloning import clones
 from keras_mtl.architectures.restoring import restored
 from keras_mtl.architectures.task_encoder import TaskEncoder
 from keras_mtl.checks import integer
@@ -27,14 +26,13 @@ class MTAN(TaskEncoder):
     >>> conv = lambda: keras.layers.Conv2D(8, 3, padding="same")
     >>> pool = lambda: keras.layers.MaxPooling2D()
     >>> encoder = MTAN(
-    ...     ["seg", "depth"],
     ...     blocks=[(conv(), conv()), (keras.Sequential([pool(), conv()]),
     ...                                conv())],
     ...     between=[keras.Sequential([conv(), pool()])],
     ... )
 
     Args:
-        task_names: Iterable of strings.
+        task_names: Iterable of strings; by default those of the heads.
         blocks: List of pairs of layers or models, from the inputs up.
         between: List of layers or models, one fewer than blocks.
         hidden: Integer, channels inside an attention; those of `p_j` by
@@ -58,8 +56,8 @@ class MTAN(TaskEncoder):
 
     def __init__(
         self,
-        task_names: Iterable[str],
-        blocks: Sequence[Sequence[keras.layers.Layer]],
+        task_names: Iterable[str] | None = None,
+        blocks: Sequence[Sequence[keras.layers.Layer]] = (),
         between: Sequence[keras.layers.Layer] = (),
         hidden: int | None = None,
         normalise: bool = True,
@@ -76,12 +74,20 @@ class MTAN(TaskEncoder):
             setattr(self, f"second_{number}", second)
         for number, layer in enumerate(between):
             setattr(self, f"between_{number}", layer)
-        attention = Attention(hidden, self.normalise, dtype=self.dtype_policy)
-        config = keras.saving.serialize_keras_object(attention)
-        for number in range(self.num_blocks):
-            names = [f"attention_{number}_{task}" for task in self.task_names]
-            for copy in clones(config, names):
-                setattr(self, copy.name, copy)
+        self.bind(self.task_names)
+
+    def task_layers(self, task_names):
+        """Returns an attention of each task for each block."""
+        names = [
+            f"attention_{number}_{task}"
+            for number in range(self.num_blocks)
+            for task in task_names
+        ]
+        settings = {"hidden": self.hidden, "normalise": self.normalise}
+        return {
+            name: Attention(**settings, name=name, dtype=self.dtype_policy)
+            for name in names
+        }
 
     def shared(self, inputs, training=None):
         """Returns the trunk's features: a pair for each block."""
@@ -114,7 +120,7 @@ class MTAN(TaskEncoder):
         serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
-            "task_names": list(self.task_names),
+            "task_names": self.task_names and list(self.task_names),
             "blocks": [
                 [
                     serialize(getattr(self, f"first_{number}")),

@@ -15,6 +15,7 @@ from keras_mtl.architectures.joined_level import (
     mixtures,
 )
 from keras_mtl.architectures.layers_of_levels import (
+    first_is_joined,
     gate_name,
     layers_of_levels,
     name_of,
@@ -40,10 +41,11 @@ class PLE(TaskEncoder):
     Example:
 
     >>> level = Level(keras.layers.Dense(16, "relu"), num_own=2, num_shared=1)
-    >>> encoder = PLE(["income", "marital"], [level, level])
+    >>> encoder = PLE(levels=[level, level])
+    >>> model = MultiTaskModel(encoder, {"income": head, "marital": other})
 
     Args:
-        task_names: Iterable of strings.
+        task_names: Iterable of strings; by default those of the heads.
         levels: List of `Level`, or their config dicts.
         gate: `"softmax"`, `"dselect_k"`, or a `SoftmaxGate` or `SelectGate`;
             each gate is a copy.
@@ -77,8 +79,8 @@ class PLE(TaskEncoder):
 
     def __init__(
         self,
-        task_names: Iterable[str],
-        levels: Sequence[Level | dict],
+        task_names: Iterable[str] | None = None,
+        levels: Sequence[Level | dict] = (),
         gate: str | dict | keras.layers.Layer = "softmax",
         bottom: keras.layers.Layer | None = None,
         residual: bool = False,
@@ -86,32 +88,31 @@ class PLE(TaskEncoder):
         **kwargs,
     ):
         super().__init__(task_names, **kwargs)
-        self.levels = check_levels(levels, self.task_names)
+        self.levels = check_levels(levels)
         self.bottom = layer_or_none("bottom", bottom)
         self.residual = bool(residual)
         self.stop_gradient_others = bool(stop_gradient_others)
         self._gate = gate_config(gate, self.dtype_policy)
         self.in_one = None
-        # Every task trains all experts of the first level.
-        self._joins = len(self.levels) > 1 and bool(
-            self.levels[1].num_shared
-            or (self.residual and not self.stop_gradient_others)
-        )
-        made = layers_of_levels(
+        all_train = self.residual and not self.stop_gradient_others
+        self._joins = first_is_joined(self.levels, all_train)
+        self.bind(self.task_names)
+
+    def task_layers(self, task_names):
+        """Returns the banks and gates of all levels."""
+        return layers_of_levels(
             self.levels,
-            self.task_names,
+            task_names,
             self._gate,
             self._joins,
             self.reads_all,
             self.residual,
         )
-        for name, layer in made.items():
-            setattr(self, name, layer)
-        self._made = tuple(made)
 
     @property
     def can_stack(self) -> bool:
         """Whether products can compute all tasks: they must be alike."""
+        self.require_tasks()
         fit = are_alike(self.levels, self.task_names, self._gate)
         return fit and not self.stop_gradient_others
 
@@ -120,8 +121,7 @@ class PLE(TaskEncoder):
         super().stack()
         if self.built or self.in_one or not self.can_stack:
             return
-        for name in self._made:
-            self.drop(name)
+        self.drop_task_layers()
         self.in_one = StackedLevels(
             self.levels, self.task_names, self._gate, self._joins, self.residual
         )
@@ -216,6 +216,7 @@ class PLE(TaskEncoder):
 
     def expert_names(self) -> dict:
         """Returns a dict from task name to the names of `gate_weights`."""
+        self.require_tasks()
         level = self.levels[-1]
         order = self.task_names if self.in_one else sorted(self.task_names)
         counts = {task: level.own_of(task) for task in order}
@@ -284,7 +285,7 @@ class PLE(TaskEncoder):
         serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
-            "task_names": list(self.task_names),
+            "task_names": self.task_names and list(self.task_names),
             "levels": [serialize(level) for level in self.levels],
             "gate": self._gate,
             "bottom": serialize(self.bottom),

@@ -6,12 +6,13 @@ import keras
 import tensorflow as tf
 
 from keras_mtl import distribution
+from keras_mtl.architectures.binding import BoundToTasks
 from keras_mtl.checks import at_least, integer
 from keras_mtl.layers.gradient_reversal import reverse_gradient
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
-class TaskDiscriminator(keras.layers.Layer):
+class TaskDiscriminator(BoundToTasks):
     """Classifies rows by task, behind a gradient reversal.
 
     `MultiTaskModel(encoder, heads, discriminator=TaskDiscriminator())` trains
@@ -63,7 +64,7 @@ class TaskDiscriminator(keras.layers.Layer):
         task_names: Iterable[str] | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(task_names, **kwargs)
         self.hidden_units = tuple(
             integer("hidden_units", units, 1) for units in hidden_units
         )
@@ -71,16 +72,9 @@ class TaskDiscriminator(keras.layers.Layer):
         if threshold is not None:
             threshold = at_least("threshold", threshold, 0.0)
         self.threshold = threshold
-        self.task_names = None
-        if task_names is not None:
-            self.bind(task_names)
 
-    def bind(self, task_names):
-        """Fixes the tasks to tell apart.
-
-        Raises:
-            ValueError: If there are not at least two, or others are fixed.
-        """
+    def checked_names(self, task_names):
+        """Returns the names of the tasks to tell apart, or raises."""
         names = tuple(sorted(task_names))
         if len(names) < 2:
             raise ValueError(
@@ -92,16 +86,11 @@ class TaskDiscriminator(keras.layers.Layer):
                 "The task name 'discriminator' is taken by the loss of the "
                 "task discriminator in History. Rename the task."
             )
-        if self.task_names not in (None, names):
-            raise ValueError(
-                "The discriminator tells other tasks apart than the model "
-                f"has. Expected: {list(names)}. Received: "
-                f"{list(self.task_names)}. Make a new TaskDiscriminator."
-            )
-        self.task_names = names
+        return names
 
     def build(self, features_shape):
         """Creates the layers for features `(B, D)`."""
+        self.require_tasks()
         self._layers_in_order = [
             keras.layers.Dense(
                 units, "relu", dtype=self.dtype_policy, name=f"hidden_{number}"

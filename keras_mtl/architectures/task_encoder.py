@@ -2,11 +2,12 @@
 
 import inspect
 from collections.abc import Iterable
+from typing import Any
 
 import keras
 
 from keras_mtl import compat
-from keras_mtl.checks import distinct_names
+from keras_mtl.architectures.binding import BoundToTasks
 from keras_mtl.tasks.separate import (
     alike,
     as_spec,
@@ -16,7 +17,7 @@ from keras_mtl.tasks.separate import (
 )
 
 
-class TaskEncoder(keras.layers.Layer):
+class TaskEncoder(BoundToTasks):
     """An encoder whose output is a dict from task name to representation.
 
     `MultiTaskModel` passes it all inputs at once, shared ones or a dict of
@@ -49,6 +50,10 @@ class TaskEncoder(keras.layers.Layer):
 
     A subclass may also define
 
+    - `task_layers(task_names)`, a dict from attribute to layer, instead of what
+      the constructor makes for each task; names may then be left out. It is
+      called by `MultiTaskModel` or at the first call, or, to have the layers
+      at once, by `self.bind(self.task_names)` at the constructor's end;
     - `stem(task, inputs)`, what a task makes of its own inputs before
       `shared` and `own` get them, for tasks whose inputs differ in kind;
     - `own_all(cut, inputs)`, all representations at once, `(B, K, U)`, in the
@@ -62,7 +67,7 @@ class TaskEncoder(keras.layers.Layer):
     variables only.
 
     Args:
-        task_names: Iterable of strings.
+        task_names: Iterable of strings; by default those of the heads.
 
     Attributes:
         shares_features: Whether the cut is what a task discriminator should
@@ -84,16 +89,16 @@ class TaskEncoder(keras.layers.Layer):
         stacked.
 
     Raises:
-        ValueError: If `task_names` is not a list of strings.
+        ValueError: If `task_names` is not a list of strings, or neither they
+            nor a model's heads name the tasks when it is called or built.
     """
 
     shares_features = False
     stacked = False
     stacked_layers = ()
 
-    def __init__(self, task_names: Iterable[str], **kwargs):
-        super().__init__(**kwargs)
-        self.task_names = distinct_names(task_names)
+    def __init__(self, task_names: Iterable[str] | None = None, **kwargs):
+        super().__init__(task_names, **kwargs)
         self._example = None
 
     @property
@@ -108,13 +113,8 @@ class TaskEncoder(keras.layers.Layer):
 
     def stack(self):
         """Makes it return all representations in one tensor."""
+        self.require_tasks()
         self.stacked = True
-
-    def drop(self, name):
-        """Removes the layer that is kept in an attribute."""
-        layer = getattr(self, name)
-        delattr(self, name)
-        compat.tracker_of(self).untrack(layer)
 
     def shared(self, inputs):
         """Returns the cut of inputs `(B, ...)`."""
@@ -158,12 +158,14 @@ class TaskEncoder(keras.layers.Layer):
 
     def by_task(self, inputs) -> dict:
         """Returns a dict from task name to inputs, also of shared inputs."""
+        self.require_tasks()
         if self.is_separate(inputs):
             return inputs
         return dict.fromkeys(self.task_names, inputs)
 
     def __call__(self, inputs, *args, **kwargs):
         """Returns the representations; see `call`."""
+        self.require_tasks()
         self._remember(inputs)
         return super().__call__(inputs, *args, **kwargs)
 
@@ -237,6 +239,7 @@ class TaskEncoder(keras.layers.Layer):
         self.built = True
 
     def _build_for(self, inputs):
+        self.require_tasks()
         compat.compute_output_spec(self.call, inputs)
 
     def _remember(self, inputs):
@@ -245,7 +248,7 @@ class TaskEncoder(keras.layers.Layer):
             # Keras would keep a structure in containers of its own.
             self._example = lambda: specs
 
-    def _run(self, method, *args, training=None):
+    def _run(self, method, *args, training=None) -> Any:
         takes = "training" in inspect.signature(method).parameters
         return method(*args, **({"training": training} if takes else {}))
 

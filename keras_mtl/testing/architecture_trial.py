@@ -35,12 +35,15 @@ class ArchitectureTrial:
     def encoder(self, task_names=None) -> TaskEncoder:
         """Returns a new encoder; its initial values are always the same."""
         keras.utils.set_random_seed(7)
-        encoder = self.make(tuple(task_names or self.task_names))
+        names = tuple(task_names or self.task_names)
+        encoder = self.make(names)
         if not isinstance(encoder, TaskEncoder):
             raise ConformanceError(
                 "the factory must return a keras_mtl.architectures."
                 f"TaskEncoder; it returned {type(encoder).__name__}"
             )
+        if encoder.task_names is None:
+            encoder.bind(names)
         return encoder
 
     def model(self, weighter=None, rate=1.0):

@@ -58,7 +58,7 @@ GOOD = {
         [dense()],
         normalise=False,
     ),
-    "film": lambda tasks: TaskFiLM(tasks, dense()),
+    "film": lambda tasks: TaskFiLM(layer=dense()),
     "lora": lambda tasks: TaskLoRA(tasks, dense(), 3, rank=2),
     "shared_private": lambda tasks: SharedPrivate(
         dense(), {task: dense() for task in tasks}, difference_weight=0.0

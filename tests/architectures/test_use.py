@@ -204,7 +204,7 @@ CASES = [
     ),
     (
         lambda: build(False, TaskDiscriminator(task_names=["a", "b"])),
-        "The discriminator tells other tasks apart than the model has. "
+        "TaskDiscriminator has other tasks than the model. "
         "Expected: ['class', 'stars', 'tone']. Received: ['a', 'b']. Make a "
         "new TaskDiscriminator.",
     ),
