@@ -4,13 +4,10 @@ import contextlib
 import gc
 import os
 
+from tests import xla
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# What XLA makes of a graph is as ever; LLVM's passes, which make it run faster,
-# take a fifth of the time of tests that compile a step.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes",
-)
+os.environ.setdefault("XLA_FLAGS", xla.flags())
 
 import hypothesis
 import keras
