@@ -1,13 +1,10 @@
 """What works without the extras, and what a call says that needs one."""
 
-import subprocess
-import sys
-import textwrap
-
 import pytest
 
 import keras_mtl
 from keras_mtl import lab
+from tests import warm
 
 # Keras imports `rich` for itself; here it is there for Keras alone.
 CORE = """
@@ -44,11 +41,7 @@ keras_mtl_command.main()
 
 
 def test_the_core_trains_without_any_extra_and_the_rest_names_it():
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(CORE)],
-        capture_output=True,
-        text=True,
-    )
+    done = warm.run("-c", CORE)
     assert done.stdout.splitlines() == [
         "benchmark needs rich, not installed here. Run: "
         'pip install "keras-mtl[lab]"',

@@ -43,7 +43,7 @@ def finished(tmp_path_factory, _as_users_run):
         model.save(folder / f"{name}.keras")
         train(model, INTERRUPTED, STEPS)
         expected[name] = state(model)
-    done = warm.run("tests.resume", folder)
+    done = warm.run("-m", "tests.resume", folder)
     assert done.returncode == 0, done.stderr
     received = {name: np.load(folder / f"{name}.npz") for name in expected}
     return received, expected

@@ -26,6 +26,7 @@ def started(num_workers, job):
         yield [
             stack.enter_context(
                 warm.Script(
+                    "-m",
                     "tests.workers",
                     json.dumps(job),
                     environment={"TF_CONFIG": config},

@@ -4,16 +4,14 @@ import collections
 import io
 import itertools
 import json
-import subprocess
-import sys
 import zipfile
-from pathlib import Path
 
 import keras
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import warm
 from tests.fuzz.limits import clear_end, examples
 from tests.fuzz.mutations import JUNK, binaries, texts
 from tests.training import build_model, compile_model, step
@@ -24,7 +22,6 @@ KERAS = (
     zipfile.BadZipFile,
 )
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
-ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -82,8 +79,9 @@ def weights_and_files(parts, data):
 
 
 SCRIPT = """
-import pathlib, sys, keras, keras_mtl
+import pathlib, sys, warnings, keras, keras_mtl
 from tests.fuzz.test_keras_files import load
+warnings.simplefilter("ignore")
 for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
     print(path.name, end=" ", flush=True)
     load(path)
@@ -92,12 +90,7 @@ for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
 
 def load_elsewhere(folder):
     """Loads all files in another process, which they might bring down."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", SCRIPT, folder],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    done = warm.run("-c", SCRIPT, folder)
     assert not done.returncode, done.stdout[-99:] + done.stderr
     ends = [line.partition(" ")[2] for line in done.stdout.splitlines()]
     print(collections.Counter(ends))

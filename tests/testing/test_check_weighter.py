@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import keras
 import pytest
 
@@ -12,6 +9,7 @@ from keras_mtl.testing import (
     weighter_checks,
 )
 from keras_mtl.weighters import Constant
+from tests import warm
 from tests.testing.bad_weighters import (
     BAD,
     CountsInPython,
@@ -129,8 +127,6 @@ from keras_mtl.weighters import Constant
 assert two_replicas() is None
 dict(weighter_checks())["two_replicas"](Constant)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True
-    )
+    done = warm.run("-c", code)
     assert done.returncode == 0, done.stderr
     assert "check_two_replicas was left out" in done.stderr

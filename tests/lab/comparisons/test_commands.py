@@ -6,6 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from keras_mtl.lab.cli import app
+from keras_mtl.lab.comparisons import running
+from tests import warm
 
 METHODS = ("stl", "meta_weighting")
 
@@ -19,7 +21,9 @@ def compared(tmp_path_factory):
         *("--jobs", "2", "--threads", "1", "--out", str(folder / "out")),
     ]
     environment = {"KERAS_HOME": str(folder / "home"), "COLUMNS": "200"}
-    result = CliRunner().invoke(app, arguments, env=environment)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running.subprocess, "Popen", warm.Popen)
+        result = CliRunner().invoke(app, arguments, env=environment)
     assert result.exit_code == 0, result.output
     return folder, result.output
 

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 
@@ -17,6 +16,7 @@ from keras_mtl.lab.comparisons.comparing import compare
 from keras_mtl.lab.comparisons.folder import ComparisonFolder, command_line
 from keras_mtl.lab.comparisons.methods import methods_for
 from keras_mtl.lab.experiments import experiment_class, make_experiment
+from tests import warm
 from tests.lab.comparisons.pretend import WORKER, run
 
 
@@ -263,13 +263,12 @@ def test_what_makes_a_method_is_no_setting_of_all(tmp_path):
 
 
 def test_an_interrupt_ends_the_runs_and_records_no_failure(tmp_path):
-    script = tmp_path / "main.py"
     worker = tmp_path / "worker.py"
     worker.write_text(
         f"import os, time\nopen({str(tmp_path / 'pid')!r}, 'w')"
         ".write(str(os.getpid()))\ntime.sleep(60)\n"
     )
-    script.write_text(
+    script = (
         # Whoever started the tests may have interrupts ignored.
         "import signal, sys\nfrom keras_mtl.lab import cli\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -279,16 +278,14 @@ def test_an_interrupt_ends_the_runs_and_records_no_failure(tmp_path):
         f"sys.argv += ['--out', {str(tmp_path / 'out')!r}]\n"
         "cli.app()\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, str(script)], stderr=subprocess.PIPE, text=True
-    )
-    began = time.monotonic()
-    while not (tmp_path / "pid").exists() and time.monotonic() - began < 60:
-        time.sleep(0.1)
-    time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
+    with warm.Script("-c", script) as process:
+        began = time.monotonic()
+        while not (tmp_path / "pid").exists() and time.monotonic() - began < 60:
+            time.sleep(0.1)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        code, errors = process.finish(30)
+    assert code == 130
     assert errors.endswith(
         f"Interrupted. What was saved in '{tmp_path / 'out'}' is whole. The "
         "same command goes on.\n"

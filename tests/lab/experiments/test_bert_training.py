@@ -1,8 +1,6 @@
 """A tiny BERT is trained on separate texts, saved and served."""
 
 import json
-import subprocess
-import sys
 import textwrap
 
 import keras
@@ -12,6 +10,7 @@ import tensorflow as tf
 
 from keras_mtl import MultiTaskModel
 from keras_mtl.lab.experiments.bert import bert_recipe
+from tests import warm
 from tests.lab.experiments.tiny_bert import save_bert
 
 TASKS = ("comp", "rec")
@@ -91,9 +90,9 @@ def test_saved_and_exported_with_its_tokenizer(recipe, tmp_path):
         model = keras.saving.load_model(sys.argv[1] + "/model.keras")
         print(json.dumps([float(keras.ops.sum(abs(w))) for w in model.weights]))
     """
-    command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)]
-    output = subprocess.run(command, capture_output=True, text=True, check=True)
-    served, sums = map(json.loads, output.stdout.splitlines())
+    done = warm.run("-c", textwrap.dedent(script), tmp_path)
+    assert not done.returncode, done.stderr
+    served, sums = map(json.loads, done.stdout.splitlines())
     expected = model(recipe.preprocessing(tf.constant(texts)))["rec"]
     np.testing.assert_allclose(served, expected, rtol=1e-5)
     own = [float(keras.ops.sum(keras.ops.abs(w))) for w in model.weights]

@@ -10,7 +10,7 @@ from tests import warm
 
 def run_script(out, *arguments):
     """Runs `small_run.py` to its end, good or bad."""
-    return warm.run("tests.lab.runs.small_run", out, *arguments)
+    return warm.run("-m", "tests.lab.runs.small_run", out, *arguments)
 
 
 def results(out):

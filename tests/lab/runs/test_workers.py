@@ -7,8 +7,10 @@ from typer.testing import CliRunner
 
 from keras_mtl.lab.cli import app
 from keras_mtl.lab.experiments import make_experiment
+from keras_mtl.lab.runs import workers
 from keras_mtl.lab.runs.running import train
 from keras_mtl.lab.runs.workers import train_with_workers
+from tests import warm
 
 # No statistics of losses: they would multiply what rounding leaves.
 SETTINGS = {"weighter": "uncertainty", "epochs": 2, "num_tasks": 2}
@@ -25,7 +27,8 @@ def test_at_least_two(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_workers_write_the_run_of_one_process(tmp_path):
+def test_two_workers_write_the_run_of_one_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers.subprocess, "Popen", warm.Popen)
     experiment = make_experiment("mtregression", **SETTINGS)
     received = train_with_workers(2, experiment, tmp_path / "two")
     expected = train(experiment, tmp_path / "one")
