@@ -37,6 +37,7 @@ class Popen:
         stdout: As `stdin`.
         stderr: As `stdin`.
         env: Dict of variables, instead of this process' own.
+        cwd: Path of the folder where it starts, or `None` for this one.
         start_new_session: Boolean.
         pass_fds: Files that the process holds open, by number.
         text: Boolean, what pipes are: always.
@@ -50,6 +51,7 @@ class Popen:
         stdout=None,
         stderr=None,
         env=None,
+        cwd=None,
         start_new_session=False,
         pass_fds=(),
         text=True,
@@ -73,7 +75,11 @@ class Popen:
                 other = os.dup(number if file is None else file.fileno())
             theirs.append(Connection(other))
         theirs += [Connection(os.dup(number)) for number in pass_fds]
-        state = os.getcwd(), dict(env or os.environ), start_new_session
+        state = (
+            str(cwd or os.getcwd()),
+            dict(env or os.environ),
+            start_new_session,
+        )
         self._process = CONTEXT.Process(
             target=_main, args=(how, what, arguments, theirs, *state)
         )
