@@ -11,12 +11,9 @@ demo: .venv/installed
 	$(BIN)/keras-mtl demo --out runs/demo
 
 # In parts: what XLA has compiled stays in memory while a process lives.
-FOLDERS := $(filter-out %__pycache__/ tests/lab/ tests/weighters/,\
-	$(sort $(wildcard tests/*/)))
-PARTS := files folders others
-files := tests/test_[f-z]*.py
-folders := $(FOLDERS)
-others := tests/test_[a-e]*.py tests/weighters tests/lab
+PARTS := files folders
+files := tests/test_*.py
+folders := $(filter-out %__pycache__/,$(sort $(wildcard tests/*/)))
 PYTEST := -m pytest -n 2 --dist worksteal -q
 
 test: .venv/installed-test
