@@ -45,11 +45,8 @@ class LayerwiseGradients:
             for triangle, features in zip(
                 triangles, self._features(cotangents), strict=True
             ):
-                if triangle is None:
-                    total += tf.reduce_sum(features**2)
-                else:
-                    crossed = triangle.matmul(features)
-                    total += 2.0 * tf.reduce_sum(features * crossed)
+                features = features[None]
+                total += products(triangle, features, features)[0, 0]
             return total
 
         return tf.map_fn(

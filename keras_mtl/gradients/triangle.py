@@ -29,13 +29,27 @@ class Triangle:
             tf.concat([left, square], axis=-1),
         ]
 
-    def matmul(self, features):
-        """Returns `L @ features` for features `(..., N, u)`."""
-        parts = [
-            tf.matmul(block, features[..., : block.shape[-1], :])
-            for block in self._blocks
-        ]
-        return tf.concat(parts, axis=-2)
+    def inner_products(self, left, right):
+        """Returns `<left_i, L right_j>`, row by row.
+
+        Args:
+            left: `(k, ..., N, u)` features.
+            right: `(n, ..., N, u)`; the same object where that is `left`.
+
+        Returns:
+            `(k, n)`.
+        """
+        if len(self._blocks) == 1:
+            return inner_products(left, tf.matmul(*self._blocks, right))
+        upper, lower = self._blocks
+        sizes = [upper.shape[-2], lower.shape[-2]]
+        above, below = tf.split(left, sizes, axis=-2)
+        others = above
+        if right is not left:
+            others = right[..., : sizes[0], :]
+        # Block by block: the whole product would be as large as the features.
+        product = inner_products(above, tf.matmul(upper, others))
+        return product + inner_products(below, tf.matmul(lower, right))
 
 
 def _halved(square):
@@ -55,10 +69,10 @@ def products(triangle, left, right):
     """
     if triangle is None:
         return inner_products(left, right)
-    product = inner_products(left, triangle.matmul(right))
+    product = triangle.inner_products(left, right)
     other = product
     if left is not right:
-        other = inner_products(right, triangle.matmul(left))
+        other = triangle.inner_products(right, left)
     return product + tf.transpose(other)
 
 

@@ -256,8 +256,9 @@ def test_triangle_halves_the_product(num_rows, width, units, num_tasks):
     rows = rng.normal(size=(num_rows, width)).astype("float32")
     features = rng.normal(size=(num_tasks, num_rows, units)).astype("float32")
     triangle = Triangle(tf.constant(rows))
-    crossed = triangle.matmul(features).numpy()
-    half = np.einsum("inu,jnu->ij", features, crossed)
+    half = triangle.inner_products(features, features).numpy()
+    apart = triangle.inner_products(features, features.copy())
+    np.testing.assert_array_equal(half, apart)
     gradients = np.einsum("ni,knu->kiu", rows, features).reshape(num_tasks, -1)
     expected = gradients.astype("float64") @ gradients.T
     np.testing.assert_allclose(
