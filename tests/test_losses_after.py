@@ -80,7 +80,12 @@ def test_the_forward_pass_is_the_same_but_for_the_parameters(inputs, compiled):
     for name in own:
         mine.pop(name)
         theirs.pop(name, None)
-    assert not differing(mine, theirs)
+    if compiled:  # XLA fuses, and so rounds, another graph otherwise.
+        assert list(mine) == list(theirs)
+        for name, value in theirs.items():
+            np.testing.assert_allclose(mine[name], value, rtol=1e-6, atol=1e-7)
+    else:
+        assert not differing(mine, theirs)
     np.testing.assert_array_equal(
         np.stack(read(random_state.states(model))),
         np.stack(read(random_state.states(plain))),
