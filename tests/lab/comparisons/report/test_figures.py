@@ -181,6 +181,37 @@ def test_curves_are_means_over_seeds(num_tasks):
     np.testing.assert_allclose(cosine.lines[0].get_ydata(), expected)
 
 
+def test_of_many_methods_those_farthest_from_the_baseline_are_named(
+    monkeypatch,
+):
+    given = comparison(3)
+    curves = {
+        method: np.mean(
+            [
+                c.conflicts["mean_cosine"]
+                for c in given.of_method(method).values()
+            ],
+            axis=0,
+        )
+        for method in METHODS[1:]
+    }
+    gaps = {
+        method: np.mean(np.abs(curve - curves["uniform"]))
+        for method, curve in curves.items()
+    }
+    farthest = sorted(gaps, key=gaps.get)[-3:]
+    monkeypatch.setattr(
+        "keras_mtl.lab.comparisons.report.figures.curves.MOST_NAMED", 4
+    )
+    figure = figures.draw_conflicts(given)
+    assert set(names(figure)) == {"uniform", *farthest}
+    (legend,) = figure.legends
+    assert legend.get_title().get_text() == "method (grey: others)"
+    for panel in figure.axes:
+        grey = [line for line in panel.lines if line.get_color() == "0.8"]
+        assert len(grey) == len(curves) - 4
+
+
 def test_methods_are_compared_on_the_seeds_that_all_have(tmp_path):
     write_comparison(tmp_path, methods=("uniform", "slaw"), tasks=TASKS[:2])
     for seed in (0, 2):
