@@ -22,7 +22,8 @@ PICTURES = (
         "clusters",
         figures.draw_clusters,
         "A point for each seed, a bar at their mean; dashed: the mean of the "
-        "baseline on the same seeds. Panels have scales of their own.",
+        "baseline on the same seeds. Panels have scales of their own; a mean "
+        "beside an arrow lies beyond.",
     ),
     (
         "Swept parameters",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_mtl.lab.comparisons.report import figures
+from keras_mtl.lab.comparisons.report.figures.clusters import _focus
 from keras_mtl.lab.comparisons.report.figures.curves import validation_curves
 from keras_mtl.lab.comparisons.report.figures.sweeps import swept_scores
 from keras_mtl.lab.comparisons.report.reading import read_comparison
@@ -56,6 +57,22 @@ def test_a_panel_for_each_task_with_a_point_for_each_seed(num_tasks):
             )
     labels = [label.get_text() for label in panels[0].get_yticklabels()]
     assert labels == list(METHODS)
+
+
+def test_a_method_far_from_the_others_is_written_at_the_edge():
+    figure, (panel,) = style.panels(1, 1, 3.0, 3.0)
+    together = [[10.0 + method, 10.5 + method] for method in range(6)]
+    _focus(panel, [*together, [390.0, 410.0], [-100.0]])
+    low, high = panel.get_xlim()
+    assert -10 < low < 10.0
+    assert 15.5 < high < 40
+    written = [(text.get_text(), text.get_position()) for text in panel.texts]
+    assert written == [("400 →", (0.98, 6)), ("← -100", (0.02, 7))]
+    for alike in (together, [[1.0], [1.0], [1.0], [1.0], [9.0]]):
+        _figure, (panel,) = style.panels(1, 1, 3.0, 3.0)
+        _focus(panel, alike)
+        assert not panel.texts
+        assert panel.get_autoscalex_on()
 
 
 @pytest.mark.parametrize("num_tasks", [1, 2, 5, 14])
