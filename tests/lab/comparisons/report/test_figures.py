@@ -60,7 +60,7 @@ def test_a_panel_for_each_task_with_a_point_for_each_seed(num_tasks):
 
 
 def test_a_method_far_from_the_others_is_written_at_the_edge():
-    figure, (panel,) = style.panels(1, 1, 3.0, 3.0)
+    _figure, (panel,) = style.panels(1, 1, 3.0, 3.0)
     together = [[10.0 + method, 10.5 + method] for method in range(6)]
     _focus(panel, [*together, [390.0, 410.0], [-100.0]])
     low, high = panel.get_xlim()
