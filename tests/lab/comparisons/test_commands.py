@@ -57,6 +57,10 @@ def test_report_of_what_compare_wrote(compared):
         assert (folder / "out" / "report" / f"{name}.png").exists()
     rows = (folder / "out" / "report" / "results.csv").read_text().splitlines()
     assert len(rows) == 1 + len(METHODS) * 3
+    some = ["report", str(folder / "out"), "--methods", "meta_weighting"]
+    assert CliRunner().invoke(app, some).exit_code == 0
+    rows = (folder / "out" / "report" / "results.csv").read_text().splitlines()
+    assert len(rows) == 1 + 3
 
 
 def test_a_setting_is_given_once(tmp_path):

@@ -13,6 +13,13 @@ def report(
     folder: Annotated[
         Path, typer.Argument(help="Folder that `compare` wrote to.")
     ],
+    methods: Annotated[
+        str,
+        typer.Option(
+            help="Those to show beside the baseline, with commas; all by "
+            "default."
+        ),
+    ] = "",
 ):
     """Writes a page about a comparison, finished or not.
 
@@ -24,6 +31,8 @@ def report(
     from keras_mtl.lab.comparisons.report.reading import read_comparison
 
     comparison = read_comparison(folder)
+    if chosen := [m.strip() for m in methods.split(",") if m.strip()]:
+        comparison = comparison.only(chosen)
     page, sentence = write_report(comparison, folder / "report")
     console.print(sentence, markup=False, soft_wrap=True)
     for trouble in comparison.troubles:

@@ -1,10 +1,11 @@
 """Reads the folder of a comparison, whatever state its runs are in."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from keras_mtl.checks import did_you_mean
 from keras_mtl.lab.comparisons.folder import CELLS, COMPARE, PICTURES
 from keras_mtl.lab.comparisons.methods import BASELINE
 from keras_mtl.lab.comparisons.report import checking
@@ -33,6 +34,11 @@ class Trouble(NamedTuple):
     name: str
     kind: str
     reason: str
+
+    @property
+    def method(self) -> str:
+        """The method alone."""
+        return self.name.partition(", seed ")[0].partition("@")[0]
 
 
 @dataclass(frozen=True, repr=False)
@@ -122,6 +128,34 @@ class Comparison:
             seed: self.scaled(cell, task)
             for seed, cell in self.of_method(method).items()
         }
+
+    def only(self, methods) -> "Comparison":
+        """Returns the comparison of some methods, and of the baseline.
+
+        Args:
+            methods: Iterable of strings.
+
+        Raises:
+            ValueError: If a method was not compared.
+        """
+        methods = [*methods]
+        for method in methods:
+            if method not in self.methods:
+                raise ValueError(
+                    f"The method {method!r} was not compared."
+                    f"{did_you_mean(method, self.methods)} Expected some of "
+                    f"{list(self.methods)}."
+                )
+        kept = tuple(
+            m for m in self.methods if m in methods or m == self.baseline
+        )
+        return replace(
+            self,
+            methods=kept,
+            cells=tuple(c for c in self.cells if c.method in kept),
+            troubles=tuple(t for t in self.troubles if t.method in kept),
+            pictures={m: p for m, p in self.pictures.items() if m in kept},
+        )
 
     @property
     def reference(self) -> str:

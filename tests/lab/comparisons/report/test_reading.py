@@ -71,6 +71,16 @@ def test_runs_without_results_are_listed(tmp_path):
     assert sum(line.startswith("stl, seed 0 (") for line in lines) == 1
     assert sorted(read.of_method("slaw")) == [1]
 
+    # Some methods, each with its cells, troubles and sweeps; and the baseline.
+    some = read.only(["slaw"])
+    assert some.methods == ("uniform", "slaw")
+    assert {c.method for c in some.cells} <= {"uniform", "slaw"}
+    assert some.scores("slaw") == read.scores("slaw")
+    names = {trouble.name for trouble in some.troubles}
+    assert names == {t.name for t in read.troubles} - {late, "stl, seed 0"}
+    with pytest.raises(ValueError, match=r"not compared\. Did you mean 'slaw'"):
+        read.only(["uniform", "slav"])
+
 
 def test_tasks_that_a_run_cannot_judge_are_left_out(tmp_path):
     """As assays without an active test molecule; sweeps may have fewer."""
