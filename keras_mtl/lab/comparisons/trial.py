@@ -124,6 +124,7 @@ class Trial:
                 int(np.prod(v.shape)) for v in model.trainable_variables
             ),
             "metrics": {
+                "tasks": [*scores],
                 SCORE_KEY: float(np.mean([*first.values()])),
                 f"{SCORE_KEY}_by_task": first,
                 "scores": scores,

@@ -67,6 +67,7 @@ def train(
     task_weights, history = recorder.task_weights, recorder.history
     judged = experiment.evaluate(model, parts, task_weights) if test else {}
     metrics = {
+        "tasks": list(model.task_names),
         **parts.facts,
         **judged,
         "validation_score": recorder.best_score,

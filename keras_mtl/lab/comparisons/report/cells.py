@@ -99,8 +99,37 @@ def judged_tasks(paths, key) -> tuple[str, ...]:
     return tuple(task for task in tasks if task not in unjudged)
 
 
+def _weights(given, columns, tasks) -> tuple:
+    """Returns `(steps, K)` weights of the tasks, and the steps."""
+    if given is None or columns is None:
+        return None, None
+    steps = checking.numbers(given["steps"])
+    weights = np.array([checking.numbers(row) for row in given["values"]])
+    alike = weights.shape == (len(steps), len(columns))
+    if alike and {*tasks} <= {*columns}:
+        weights = weights[:, [columns.index(task) for task in tasks]]
+    if weights.shape != (len(steps), len(tasks)):
+        raise ValueError(
+            f"weights of the shape {weights.shape} for {len(steps)} steps "
+            f"and {len(tasks)} tasks"
+        )
+    return weights, steps
+
+
+def _columns(metrics, by_task, trained) -> Any:
+    """Returns the tasks in the order of the columns of weights.
+
+    That of the model, which a history has not: Keras sorts it by name. A cell
+    of an earlier version has it in its scores, if it judged all tasks; else it
+    is not known, and `None`.
+    """
+    if "tasks" in metrics:
+        return checking.texts(metrics["tasks"])
+    return (*by_task,) if {*trained} <= {*by_task} else None
+
+
 def _trained(history):
-    """Returns the tasks whose weights a history has, in their order."""
+    """Returns the tasks whose weights a history has, sorted."""
     end = "_weight"
     return [name.removesuffix(end) for name in history if name.endswith(end)]
 
@@ -148,18 +177,8 @@ def _finished(content, key, tasks):
             raise ValueError(f"the {key} of {name} is {score!r}")
     if not tasks:
         raise ValueError("it has no tasks")
-    weights, steps = content.get("weights"), None
-    if weights is not None:
-        steps = checking.numbers(weights["steps"])
-        weights = np.array([checking.numbers(row) for row in weights["values"]])
-        alike = weights.shape == (len(steps), len(trained))
-        if alike and {*tasks} <= {*trained}:
-            weights = weights[:, [trained.index(task) for task in tasks]]
-        if weights.shape != (len(steps), len(tasks)):
-            raise ValueError(
-                f"weights of the shape {weights.shape} for {len(steps)} steps "
-                f"and {len(tasks)} tasks"
-            )
+    columns = _columns(metrics, by_task, trained)
+    weights, steps = _weights(content.get("weights"), columns, tasks)
     conflicts = content.get("conflicts")
     if conflicts is not None:
         names = ("epochs", "mean_cosine", "negative_share")

@@ -82,6 +82,7 @@ def cell(method, seed, tasks=TASKS, sweep=None, gain=0.0):
         "config": {"learning_rate": 0.001},
         "num_parameters": 1234,
         "metrics": {
+            "tasks": list(tasks),
             "test_accuracy": average,
             "test_accuracy_by_task": accuracies,
             "validation_score": average,
@@ -90,7 +91,7 @@ def cell(method, seed, tasks=TASKS, sweep=None, gain=0.0):
             "step_seconds": 0.2 + 0.01 * len(method),
             "step_processor_seconds": 0.1 * len(method),
         },
-        "history": history,
+        "history": dict(sorted(history.items())),  # As Keras has it.
         "weights": None
         if single
         else {"steps": steps.tolist(), "values": weights.tolist()},

@@ -107,6 +107,25 @@ def test_tasks_that_a_run_cannot_judge_are_left_out(tmp_path):
     assert len(rows) == 1 + 2 * 2 + 1 + 2
 
 
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("judged", [True, False])
+def test_weights_are_those_of_their_tasks(tmp_path, named, judged):
+    """Their columns are in the model's order, a history in the alphabet's."""
+    write_comparison(tmp_path, ("slaw",), ("b", "a", "c"), seeds=1)
+    content = cell("slaw", 0, ("b", "a", "c"))
+    if not named:
+        del content["metrics"]["tasks"]
+    if not judged:
+        del content["metrics"]["test_accuracy_by_task"]["b"]
+    write(tmp_path, "cells/slaw/seed_0.json", content)
+    weights = read_comparison(tmp_path).of_method("slaw")[0].weights
+    if judged or named:
+        given = np.array(content["weights"]["values"])
+        np.testing.assert_array_equal(weights, given[:, not judged :])
+    else:
+        assert weights is None
+
+
 def test_tasks_may_be_known_from_the_cells_only(tmp_path):
     write_comparison(tmp_path, **{**SMALL, "tasks": ("b", "a")}, seeds=1)
     declared = declaration(SMALL["methods"], (), 1)
