@@ -168,19 +168,17 @@ class BackwardPasses:
         trunk = {id(v) for v in roles.of(self.model).trunk}
         trunk = [v for v in variables if id(v) in trunk]
         at_leaves = self.over_heads
-        places = self._leaves_above(trunk)
-        starts = [self.leaves[place] for place in places]
-
-        def pull(coefficients):
-            combined = at_leaves.combined(coefficients)
-            return [combined[place] for place in places]
-
         if isinstance(at_leaves, OwnCutGradients) and not (
             at_leaves.takes_no_pass and len(trunk) == len(variables)
         ):  # Through what the heads read goes everything.
             trunk, starts = variables, at_leaves.starts
-            pull = at_leaves.at_starts
-        pulled = self.losses.through(starts, pull(coefficients), trunk)
+            cotangents = at_leaves.at_starts(coefficients)
+        else:
+            places = self._leaves_above(trunk)
+            combined = at_leaves.combined(coefficients)
+            starts = [self.leaves[place] for place in places]
+            cotangents = [combined[place] for place in places]
+        pulled = self.losses.through(starts, cotangents, trunk)
         return dict(zip(map(id, trunk), pulled, strict=True))
 
     def _leaves_above(self, variables):

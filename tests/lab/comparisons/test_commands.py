@@ -40,6 +40,8 @@ def test_compare(compared):
         assert str(folder) not in path.read_text()
         measured = cell["losses"] is not None
         assert measured == (method == "meta_weighting")
+        if measured:  # The order of the weights, not the alphabet's.
+            assert cell["metrics"]["tasks"] == ["left", "right", "even_sum"]
     kept = [*(folder / "home" / "keras_mtl" / "single_task").iterdir()]
     assert len(kept) == 3
     plan = (folder / "out" / "compare.json").read_text()

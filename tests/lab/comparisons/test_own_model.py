@@ -101,7 +101,9 @@ def test_a_comparison_of_weighters_on_own_data(tmp_path):
     assert slaw.scores["age"]["mae"] == pytest.approx(judged["age_mae"])
     assert slaw.scores["age"]["loss"] == pytest.approx(judged["age_loss"])
     assert slaw.by_task["tone"] == pytest.approx(judged["tone_accuracy"])
-    assert slaw.weights.shape == (2, 2)
+    assert slaw.metrics["tasks"] == [*found.tasks]
+    by_epoch = [slaw.history[f"{task}_weight"] for task in found.tasks]
+    np.testing.assert_array_equal(slaw.weights, np.transpose(by_epoch))
     assert found.higher_is_better == {
         "mae": False,
         "loss": False,
